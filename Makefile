@@ -1,0 +1,75 @@
+# hyperscale: `make deps`, then `make`. `make help` lists the targets.
+#
+#   CUDA=0        build without the GPU backend even where nvcc is found
+#   SANITIZE=1    AddressSanitizer and UndefinedBehaviorSanitizer, into build-sanitize/
+#   PREFIX=/usr/local, DESTDIR=     for `make install`
+
+SHELL := /bin/bash
+MAKEFLAGS += --no-builtin-rules
+CC := gcc
+CUDA_HOME ?= /usr/local/cuda
+NVCC := $(CUDA_HOME)/bin/nvcc
+CUDA ?= $(if $(wildcard $(NVCC)),1,0)
+PREFIX ?= /usr/local
+BUILD := build$(if $(SANITIZE),-sanitize)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+LIBRARIES := glib-2.0 jansson libpcre2-8 sqlite3 libcurl libcyaml libzip zlib libseccomp
+PACKAGES := gcc g++ make pkg-config perl libglib2.0-dev libjansson-dev libpcre2-dev libsqlite3-dev libcurl4-openssl-dev libcyaml-dev \
+  libzip-dev zlib1g-dev libseccomp-dev python3-minimal sqlite3
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=address,undefined -fno-omit-frame-pointer) \
+  -I. -D_GNU_SOURCE -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_74 $(shell pkg-config --cflags $(LIBRARIES)) -MMD -MP
+LDLIBS = $(shell pkg-config --libs $(LIBRARIES)) -lm -ldl -lpthread
+LDFLAGS += $(if $(SANITIZE),-fsanitize=address,undefined)
+
+ENGINE := $(wildcard engine/*.c engine/model/*.c engine/text/*.c engine/cpu/*.c) $(wildcard engine/cuda/*.c)
+PARTS := $(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*.c)
+HARNESS := $(wildcard harness/*.c harness/*/*.c)
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+E2E_TESTS := $(wildcard tests/e2e/*.sh)
+
+.PHONY: all deps test unit check-sanitize clean help
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(if $(HARNESS),$(BUILD)/hyperscale)
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+deps: ## install from Debian what the build and the tests need and lack
+	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -q && $$sudo apt-get install -y -q --no-install-recommends $$missing; fi
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(BUILD)/libhyperscale.a: $(OBJECTS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/hyperscale: $(patsubst %.c,$(BUILD)/%.o,$(HARNESS)) $(BUILD)/libhyperscale.a
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libhyperscale.a
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
+unit: $(UNIT_TESTS) ## the unit tests alone
+	prove --exec '' $(UNIT_TESTS) :: --tap
+
+test: all unit ## all tests
+	$(if $(E2E_TESTS),BUILD=$(BUILD) prove --exec bash $(E2E_TESTS))
+
+check-sanitize: ## all tests under ASan and UBSan
+	$(MAKE) SANITIZE=1 CUDA=0 test
+
+clean: ## remove what was built
+	rm -rf build build-sanitize
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

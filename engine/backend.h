@@ -1,0 +1,81 @@
+/* What a device must do: hold the weights and the KV cache, run prompts and steps. Internal to engine/; engine.c drives one of these.
+ *
+ * A *slot* is a place for one sequence: its cache, its position, the logits of its last position and how many KV items that position
+ * attended to. A backend owns kernels and KV memory; it never decides what is sampled or when a sequence starts or stops.
+ *
+ *   prefill   prompt tokens -> the slot's cache and the logits of the last prompt position
+ *   fork      one slot's state -> another slot, with a sampler (the W threads of a prompt; frozen pages are shared)
+ *   step      for each entry: sample a token from the slot's logits (or take the forced one), report it with the slot's live count, then
+ *             run the token through the model: its keys and values enter the cache by the overwrite-or-append rule
+ *   collect   the results of the oldest step not yet collected
+ *
+ * A step may return before it is done; at most `latency` + 1 steps are ever outstanding. Memory: step() that finds no page for a sequence
+ * leaves that sequence as it was and reports DMS_TOKEN_STALLED; the engine then preempts another one and replays it later by forced
+ * tokens, which gives the same cache because it is the same computation. */
+#ifndef DMS_BACKEND_H
+#define DMS_BACKEND_H
+
+#include "engine/model/model.h"
+#include "engine/sampling.h"
+
+enum { DMS_TOKEN_STALLED = -1 }; /* no KV memory: the sequence did not move */
+
+typedef struct DmsBackend DmsBackend; /* each backend's own */
+
+typedef struct {
+  const DmsModel *model; /* outlives the backend */
+  DmsRule rule;          /* what the policy does to this model; source DMS_SOURCE_NONE: nothing is evicted by decision */
+  int window_sinks;      /* >= 0: fixed window of rule.window tokens, every token from this position on is flagged; -1: not so */
+  DmsPrecision precision;
+  int device_index, max_sequences, cpu_threads;
+  gsize kv_bytes; /* 0: what is free */
+} DmsBackendOptions;
+
+typedef struct {
+  int slot;
+  const int32_t *ids; /* [length] */
+  int length;
+} DmsPrefill;
+
+typedef struct {
+  int32_t slot;
+  int32_t forced; /* token to take instead of sampling, or -1 */
+  int32_t last;   /* 1: nothing follows this token, so it need not run through the model */
+} DmsStepEntry;
+
+typedef struct {
+  int32_t slot;
+  int32_t token; /* id, DMS_TOKEN_STALLED or DMS_TOKEN_INVALID */
+  uint64_t live; /* KV items attended to by the position whose logits gave the token, summed over layers and KV heads */
+} DmsStepResult;
+
+typedef struct {
+  gsize bytes_total, bytes_used; /* KV memory, whole pages */
+  gsize page_bytes;              /* K and V of page_items tokens of one (sequence, layer, KV head) */
+  int page_items;
+} DmsMemory;
+
+typedef struct {
+  const char *name;
+  int latency; /* steps by which results may lag: 0 on the CPU */
+  DmsBackend *(*open)(const DmsBackendOptions *options, GError **error);
+  void (*close)(DmsBackend *backend);
+  /* Runs the prompts into their empty slots. `reads` [n]: KV items attended by all positions of each. DMS_ERROR_MEMORY when pages run out:
+   * then none of these slots holds anything. */
+  gboolean (*prefill)(DmsBackend *backend, const DmsPrefill *prompts, int n, uint64_t *reads, GError **error);
+  gboolean (*fork)(DmsBackend *backend, int from, int to, const DmsSampler *sampler, GError **error);
+  gboolean (*step)(DmsBackend *backend, const DmsStepEntry *entries, int n, GError **error);
+  /* `results` has room for max_sequences; `*n` of them are filled. FALSE: the device has failed. */
+  gboolean (*collect)(DmsBackend *backend, DmsStepResult *results, int *n, GError **error);
+  void (*release)(DmsBackend *backend, int slot); /* its pages are free again once outstanding steps are done */
+  void (*memory)(DmsBackend *backend, DmsMemory *memory);
+  void (*describe)(DmsBackend *backend, char *text, gsize size); /* the device, for people */
+  /* dms_engine_forward(); uses no slot. */
+  gboolean (*forward)(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error);
+} DmsBackendOps;
+
+extern const DmsBackendOps dms_backend_cpu;
+/* NULL in a build without CUDA. */
+const DmsBackendOps *dms_backend_cuda(void);
+
+#endif

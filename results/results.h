@@ -1,0 +1,244 @@
+/* The store, derived budgets, Pareto frontiers, statistics.
+ *
+ * One SQLite file holds every generation, verdict and cost. Rows are content-addressed: a generation's key hashes what decides its tokens
+ * (model files, prompt ids, policy, sampling, seed path), a grade's key hashes the generation and the grader's version; so running again
+ * does only what is missing. Budgets are derived, not run: a thread cut at L' is the prefix of the longer thread, and W' threads are
+ * averaged over all subsets of the threads run (design, section 5). Functions that can fail take a GError ** last.
+ *
+ * Costs: `reads` and `peak` are KV items averaged over layers and KV heads, measured step by step, mean over problems. */
+#ifndef HYPERSCALE_RESULTS_H
+#define HYPERSCALE_RESULTS_H
+
+#include <glib.h>
+#include <stdint.h>
+
+G_BEGIN_DECLS
+
+#define RESULTS_ERROR (results_error_quark())
+GQuark results_error_quark(void);
+typedef enum {
+  RESULTS_ERROR_OPEN,     /* not there, not a store, of a newer schema, locked by another writer */
+  RESULTS_ERROR_WRITE,    /* disk full, read-only, I/O error: nothing half-written is left; run again to resume */
+  RESULTS_ERROR_CORRUPT,  /* the file is damaged; the message names sqlite3's .recover */
+  RESULTS_ERROR_CONFLICT, /* the same key with another content */
+  RESULTS_ERROR_MISSING,  /* no such run, method or task; the message lists those there are */
+} ResultsError;
+
+typedef struct ResultsStore ResultsStore;
+typedef enum { RESULTS_READ, RESULTS_WRITE } ResultsMode; /* WRITE creates the file and takes the single-writer lease */
+
+ResultsStore *results_open(const char *path, ResultsMode mode, GError **error);
+void results_close(ResultsStore *store);
+
+/* ---- Writing a run ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  const char *name;    /* the plan's */
+  const char *plan;    /* its text */
+  const char *version; /* of this program */
+  const char *machine; /* JSON object: cpu, gpu, kernel, host-independent */
+  uint64_t seed;
+  gboolean partial;    /* --limit: never shown as a whole result */
+} ResultsRun;
+/* Begins or continues a run: the same name and plan is the same run. A second plan of the same name becomes NAME-2. 0 on failure. */
+gint64 results_run_begin(ResultsStore *store, const ResultsRun *run, GError **error);
+
+typedef struct {
+  const char *fingerprint; /* SHA-256 of its files */
+  const char *name;        /* as the plan names it */
+  int layers, kv_heads;
+  gsize item_bytes;        /* bytes of one KV item (K and V of one token, layer and head) */
+} ResultsModel;
+
+typedef struct {
+  const char *name;   /* methods of one name share a frontier: all CRs of DMS, say */
+  ResultsModel model;
+  const char *policy; /* "vanilla", "dms", "window:96+4", ...: part of the generation's key */
+  double cr;          /* nominal */
+  float temperature, top_p;
+  int top_k;
+} ResultsMethod;
+/* 0 on failure; the same method again is the same id. */
+gint64 results_method_add(ResultsStore *store, gint64 run, const ResultsMethod *method, GError **error);
+
+typedef struct {
+  const char *name;      /* "aime24" */
+  const char *aggregate; /* "maj" or "pass": how W threads become one outcome */
+  const char *style;     /* prompt style */
+  const char *source;    /* where the rows came from */
+  const char *grader;    /* grader version */
+  int problems;          /* that the run asks for */
+  int max_threads, max_length; /* W and L that the run asks for */
+} ResultsTask;
+gint64 results_task_add(ResultsStore *store, gint64 run, const ResultsTask *task, GError **error);
+
+typedef struct {
+  const char *id, *fingerprint;
+  const char *order;        /* options shown, or NULL */
+  const char *gold;         /* or NULL */
+  const char *question;     /* NULL when it must not be shown */
+  const int32_t *prompt;    /* [prompt_length] exact token ids */
+  int prompt_length;
+  const char *prompt_text;  /* NULL when it must not be shown */
+} ResultsProblem;
+/* One row for each (task, problem, tokenizer's ids): problems of one task may have other ids under another model. */
+gint64 results_problem_add(ResultsStore *store, gint64 task, const ResultsProblem *problem, GError **error);
+
+typedef enum { RESULTS_FINISH_STOP, RESULTS_FINISH_LENGTH, RESULTS_FINISH_ERROR } ResultsFinish;
+
+typedef struct {
+  const int32_t *tokens; /* [n_tokens] */
+  const uint64_t *live;  /* [n_tokens] exact sums over layers and KV heads; kept compressed */
+  int n_tokens;
+  int max_new_tokens;    /* L that it was run with */
+  ResultsFinish finish;
+  const char *text;
+  gsize text_length;
+  const char *message;   /* RESULTS_FINISH_ERROR */
+  uint64_t prefill_reads;
+  double seconds_prefill, seconds_decode;
+  const char *device;    /* "cpu f32", "cuda bf16" */
+} ResultsGeneration;
+
+/* The key of thread `thread`: SHA-256 in hex. g_free(). */
+char *results_generation_key(const ResultsMethod *method, const int32_t *prompt, int prompt_length, uint64_t seed, const char *task,
+                             const char *problem, int thread);
+/* Whether the store has a generation of `key` that answers a run of `max_new_tokens`: it stopped by itself, or it ran as long. If so it is
+ * linked to (method, problem, thread) of this run. */
+gboolean results_generation_reuse(ResultsStore *store, gint64 method, gint64 problem, int thread, const char *key, int max_new_tokens,
+                                  gboolean *reused, GError **error);
+/* Stores and links. A longer run of the same key replaces the shorter after checking that it extends it; otherwise RESULTS_ERROR_CONFLICT. */
+gboolean results_generation_add(ResultsStore *store, gint64 method, gint64 problem, int thread, const char *key,
+                                const ResultsGeneration *generation, GError **error);
+
+typedef struct {
+  const char *outcome; /* "correct", "wrong", "no_answer", "error", "ungraded"; truncation is derived from the length */
+  const char *answer, *rule, *detail;  /* may be NULL */
+  const char *official, *real;         /* programs; else NULL */
+  const char *grader;                  /* version */
+  const char *sandbox;                 /* level, or NULL */
+} ResultsGrade;
+/* One for each (generation, problem fingerprint, grader version); `ungraded` may be replaced later, anything else is kept. */
+gboolean results_grade_add(ResultsStore *store, gint64 generation, gint64 problem, const ResultsGrade *grade, GError **error);
+
+typedef struct {
+  gint64 generation, problem, method;
+  const char *task, *problem_id;
+  int thread, n_tokens;
+  ResultsFinish finish;
+  const char *text;
+  gsize text_length;
+  const char *outcome; /* of the newest grade, NULL when there is none */
+} ResultsThread;
+typedef gboolean (*ResultsThreadFunc)(const ResultsThread *thread, gpointer user_data); /* FALSE ends the walk */
+/* Walks the generations of a run (of one task, unless NULL); with `grader`, only those that no grade of this version (or only an
+ * `ungraded` one) covers. The callback must not write; collect first. */
+gboolean results_threads(ResultsStore *store, gint64 run, const char *task, const char *grader, ResultsThreadFunc func, gpointer user_data,
+                         GError **error);
+
+/* Groups writes: what is between is committed together and durably. A crash loses at most what has not been committed. */
+gboolean results_begin(ResultsStore *store, GError **error);
+gboolean results_commit(ResultsStore *store, GError **error);
+
+/* ---- Derived budgets ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  const int *lengths; /* [n_lengths] L, ascending */
+  int n_lengths;
+  const int *threads; /* [n_threads] W, ascending */
+  int n_threads;
+  const char *ties;   /* a vote's: "mean" over the tied answers (NULL too) or "first" */
+  int bootstrap;      /* resamples; 0: 2000 */
+  uint64_t seed;      /* of the bootstrap and of subset sampling */
+} ResultsGrid;
+/* Computes points, frontiers and margins of a run into the tables behind the views, in one transaction; replaces what was there. */
+gboolean results_derive(ResultsStore *store, gint64 run, const ResultsGrid *grid, GError **error);
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  const char *method, *model, *policy, *task;
+  double cr;                            /* nominal */
+  int length, threads;                  /* L, W */
+  double accuracy;                      /* in [0, 1] */
+  double accuracy_se;                   /* over problems */
+  double accuracy_se_threads;           /* over threads, problems held fixed */
+  double low, high;                     /* 95 % interval, bootstrap clustered by problem */
+  double reads, peak, tokens, seconds;  /* a problem */
+  double bytes;                         /* reads x layers x KV heads x bytes an item */
+  double realised_cr;                   /* sum of positions / sum of live */
+  int problems;
+  double correct, wrong, no_answer, truncated, errors, ungraded; /* threads at this L, shares that add up to 1 */
+  gboolean derived;                     /* not the (L, W) that was run */
+} ResultsPoint;
+
+typedef struct {
+  const char *method, *task, *cost; /* cost: "reads", "peak", "tokens", "bytes", "seconds" */
+  double x, accuracy, cr;
+  int length, threads;
+} ResultsFrontierPoint;
+
+typedef struct {
+  const char *task, *cost, *scale; /* scale: "linear", "log2" */
+  const char *method_a, *method_b;
+  double margin, se, low, high;    /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
+  double x_low, x_high;            /* the interval that both cover */
+} ResultsMargin;
+
+typedef struct {
+  const char *name; /* the run's, unique in the store */
+  const char *plan, *version, *machine, *created;
+  uint64_t seed;
+  gboolean partial, complete;
+} ResultsRunInfo;
+
+typedef struct {
+  const char *name, *aggregate, *style, *source, *grader;
+  int problems, max_threads, max_length;
+  int threads_wanted, threads_done, threads_graded; /* over all methods */
+} ResultsTaskInfo;
+
+/* All that a report of one run needs but the texts. Owned by the caller; strings belong to it. */
+typedef struct {
+  gint64 run;
+  ResultsRunInfo info;
+  ResultsTaskInfo *task;
+  guint n_tasks;
+  struct ResultsMethodInfo {
+    gint64 id;
+    const char *name, *model, *fingerprint, *policy;
+    double cr;
+    float temperature, top_p;
+    int top_k, layers, kv_heads;
+    gsize item_bytes;
+  } *method;
+  guint n_methods;
+  ResultsPoint *point;
+  guint n_points;
+  ResultsFrontierPoint *frontier;
+  guint n_frontier;
+  ResultsMargin *margin;
+  guint n_margins;
+  GStringChunk *strings;
+} ResultsSummary;
+/* `run` NULL: the newest. RESULTS_ERROR_MISSING lists the runs there are. */
+ResultsSummary *results_summary(ResultsStore *store, const char *run, GError **error);
+void results_summary_free(ResultsSummary *summary);
+
+/* One thread whole, for the thread browser. */
+typedef struct {
+  char *method, *task, *problem_id, *prompt_text, *text, *outcome, *answer, *rule, *detail, *gold, *official, *real;
+  double cr;
+  int thread, n_tokens;
+  ResultsFinish finish;
+  int32_t *prompt, *tokens; /* [prompt_length], [n_tokens] */
+  int prompt_length;
+  uint64_t *live;           /* [n_tokens] */
+} ResultsText;
+gboolean results_text(ResultsStore *store, gint64 method, const char *task, const char *problem_id, int thread, ResultsText *text,
+                      GError **error);
+void results_text_clear(ResultsText *text);
+
+G_END_DECLS
+
+#endif
