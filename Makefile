@@ -15,7 +15,7 @@ BUILD := build$(if $(SANITIZE),-sanitize)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 LIBRARIES := glib-2.0 jansson libpcre2-8 sqlite3 libcurl libcyaml libzip zlib libseccomp
-PACKAGES := gcc g++ make pkg-config perl libglib2.0-dev libjansson-dev libpcre2-dev libsqlite3-dev libcurl4-openssl-dev libcyaml-dev \
+PACKAGES := gcc g++ binutils make pkg-config perl libglib2.0-dev libjansson-dev libpcre2-dev libsqlite3-dev libcurl4-openssl-dev libcyaml-dev \
   libzip-dev zlib1g-dev libseccomp-dev python3-minimal sqlite3
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
@@ -28,7 +28,9 @@ LDFLAGS += $(if $(SANITIZE),-fsanitize=address,undefined)
 ENGINE := $(wildcard engine/*.c engine/model/*.c engine/text/*.c engine/cpu/*.c) $(wildcard engine/cuda/*.c)
 PARTS := $(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*.c)
 HARNESS := $(wildcard harness/*.c harness/*/*.c)
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS))
+# Files that travel inside the binary, as the bytes between the symbols _binary_FOLDER_NAME_EXT_start and ..._end.
+EMBEDDED := $(wildcard reports/*.css reports/*.js grading/*.py grading/*/*.py)
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 E2E_TESTS := $(wildcard tests/e2e/*.sh)
 
@@ -49,6 +51,11 @@ deps: ## install from Debian what the build and the tests need and lack
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(BUILD)/%.embed.o: %
+	@mkdir -p $(@D)
+	ld -r -b binary -z noexecstack -o $@ $<
+	objcopy --rename-section .data=.rodata,alloc,load,readonly,data,contents $@
 
 $(BUILD)/libhyperscale.a: $(OBJECTS)
 	@rm -f $@
