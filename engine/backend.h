@@ -4,14 +4,17 @@
  * attended to. A backend owns kernels and KV memory; it never decides what is sampled or when a sequence starts or stops.
  *
  *   prefill   prompt tokens -> the slot's cache and the logits of the last prompt position
- *   fork      one slot's state -> another slot, with a sampler (the W threads of a prompt; frozen pages are shared)
+ *   fork      one slot's state -> another slot, with a sampler (the W threads of a prompt; frozen pages are shared); onto itself it only
+ *             gives the slot a sampler: the last thread of a prompt takes the prompt's own slot
  *   step      for each entry: sample a token from the slot's logits (or take the forced one), report it with the slot's live count, then
  *             run the token through the model: its keys and values enter the cache by the overwrite-or-append rule
  *   collect   the results of the oldest step not yet collected
  *
  * A step may return before it is done; at most `latency` + 1 steps are ever outstanding. Memory: step() that finds no page for a sequence
  * leaves that sequence as it was and reports DMS_TOKEN_STALLED; the engine then preempts another one and replays it later by forced
- * tokens, which gives the same cache because it is the same computation. */
+ * tokens, which gives the same cache because it is the same computation. A step issued before that report was collected must not run
+ * ahead: an entry whose `index` is not the number of tokens that its slot has taken since its fork leaves the slot as it was and reports
+ * DMS_TOKEN_STALLED too. So does a slot whose logits gave no token: it reports DMS_TOKEN_INVALID and does not move. */
 #ifndef DMS_BACKEND_H
 #define DMS_BACKEND_H
 
@@ -27,7 +30,8 @@ typedef struct {
   DmsRule rule;          /* what the policy does to this model; source DMS_SOURCE_NONE: nothing is evicted by decision */
   int window_sinks;      /* >= 0: fixed window of rule.window tokens, every token from this position on is flagged; -1: not so */
   DmsPrecision precision;
-  int device_index, max_sequences, cpu_threads;
+  int device_index, cpu_threads;
+  int max_sequences; /* slots 0 .. max_sequences - 1 */
   gsize kv_bytes; /* 0: what is free */
 } DmsBackendOptions;
 
@@ -39,6 +43,7 @@ typedef struct {
 
 typedef struct {
   int32_t slot;
+  int32_t index;  /* number of this token in the completion, from 0: the sampler's step */
   int32_t forced; /* token to take instead of sampling, or -1 */
   int32_t last;   /* 1: nothing follows this token, so it need not run through the model */
 } DmsStepEntry;
@@ -65,7 +70,7 @@ typedef struct {
   gboolean (*prefill)(DmsBackend *backend, const DmsPrefill *prompts, int n, uint64_t *reads, GError **error);
   gboolean (*fork)(DmsBackend *backend, int from, int to, const DmsSampler *sampler, GError **error);
   gboolean (*step)(DmsBackend *backend, const DmsStepEntry *entries, int n, GError **error);
-  /* `results` has room for max_sequences; `*n` of them are filled. FALSE: the device has failed. */
+  /* One result for each entry of that step, in their order; `results` has room for max_sequences. FALSE: the device has failed. */
   gboolean (*collect)(DmsBackend *backend, DmsStepResult *results, int *n, GError **error);
   void (*release)(DmsBackend *backend, int slot); /* its pages are free again once outstanding steps are done */
   void (*memory)(DmsBackend *backend, DmsMemory *memory);

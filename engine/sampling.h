@@ -48,16 +48,16 @@ DMS_INLINE uint64_t dms_philox(uint64_t key, uint32_t thread, uint32_t step) {
 /* round(2^40 * 2^x) for x <= 0, by fused multiply-adds only, so that every IEEE machine gets the same integer. */
 DMS_INLINE uint64_t dms_weight(float x) {
   if (!(x > -41.0f)) return 0;
-  float n = floorf(x), f = x - n; /* 2^x = 2^n * 2^f, f in [0, 1) */
-  float p = 1.535336188319500e-4f; /* minimax polynomial of 2^f, relative error below 1e-7 */
+  float n = rintf(x), f = x - n;   /* 2^x = 2^n * 2^f, f in [-1/2, 1/2], both exact */
+  float p = 1.535336188319500e-4f; /* minimax polynomial of 2^f there, relative error below 1e-7 */
   p = fmaf(p, f, 1.339887440266574e-3f);
   p = fmaf(p, f, 9.618437357674640e-3f);
   p = fmaf(p, f, 5.550332471162809e-2f);
   p = fmaf(p, f, 2.402264791363012e-1f);
   p = fmaf(p, f, 6.931472028550421e-1f);
   p = fmaf(p, f, 1.0f);
-  uint64_t fixed = (uint64_t)(p * 8388608.0f); /* p in [1, 2] with 23 fraction bits, exact */
-  int shift = 17 + (int)n;                     /* 2^23 -> 2^40, then the power */
+  uint64_t fixed = (uint64_t)(p * 16777216.0f); /* p in [0.7, 1.42]: 24 fraction bits are exact */
+  int shift = 16 + (int)n;                      /* 2^24 -> 2^40, then the power */
   return shift >= 0 ? fixed << shift : (fixed + ((uint64_t)1 << (-shift - 1))) >> -shift;
 }
 
