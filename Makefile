@@ -20,10 +20,10 @@ PACKAGES := gcc g++ binutils make pkg-config perl libglib2.0-dev libjansson-dev 
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=address,undefined -fno-omit-frame-pointer) \
+ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-omit-frame-pointer) \
   -I. -D_GNU_SOURCE -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_74 $(shell pkg-config --cflags $(LIBRARIES)) -MMD -MP
 LDLIBS = $(shell pkg-config --libs $(LIBRARIES)) -lm -ldl -lpthread
-LDFLAGS += $(if $(SANITIZE),-fsanitize=address,undefined)
+LDFLAGS += $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined)
 
 ENGINE := $(wildcard engine/*.c engine/model/*.c engine/text/*.c engine/cpu/*.c) $(wildcard engine/cuda/*.c)
 PARTS := $(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*.c)
