@@ -44,11 +44,17 @@ typedef struct {
   gboolean qkv_bias, o_bias, mlp_bias, qk_norm;
   DmsRope rope;
   DmsRule dms;        /* source DMS_SOURCE_NONE when the checkpoint has no DMS */
+  char *dms_file;     /* path of the side file that stated the rule; NULL: config.json */
   GArray *stop_tokens; /* int32_t: eos_token_id of generation_config.json and config.json */
   DmsSampling sampling; /* of generation_config.json */
 } DmsConfig;
 
-typedef enum { DMS_DTYPE_F32, DMS_DTYPE_F16, DMS_DTYPE_BF16 } DmsDtype;
+typedef enum {
+  DMS_DTYPE_F32,
+  DMS_DTYPE_F16,
+  DMS_DTYPE_BF16,
+  DMS_DTYPE_OTHER, /* this and above: legal in a file, but not in a weight of the model */
+} DmsDtype;
 
 /* A weight on disk, or (in a model of random weights) a recipe for one. */
 typedef struct {
@@ -57,8 +63,8 @@ typedef struct {
   int rank;
   int64_t shape[2]; /* rows, columns; a vector has rank 1 */
   int file;         /* index into the model's files; -1: random */
-  guint64 offset;   /* bytes from the start of the file */
-  gsize bytes;
+  guint64 offset;   /* bytes from the start of the file; random: the tensor's key */
+  guint64 bytes;
 } DmsTensor;
 
 typedef struct {
@@ -98,8 +104,13 @@ gboolean dms_model_read_bf16(const DmsModel *model, const DmsTensor *tensor, int
  * in float (pairs are i and i + head_dim / 2). */
 void dms_rope_frequencies(const DmsConfig *config, float *out);
 
-/* config.json alone; files and stop tokens untouched on failure. */
+/* The small files of `dir` alone: config.json, generation_config.json (may be missing) and where a checkpoint has them the side files that
+ * state its DMS rule (rule.h says which and in what order). `*config` is untouched on failure; clear it with dms_config_clear(). */
 gboolean dms_config_read(const char *dir, DmsConfig *config, GError **error);
+/* The same for a config.json of any name; the other files lie beside it. */
+gboolean dms_config_read_file(const char *path, DmsConfig *config, GError **error);
 void dms_config_clear(DmsConfig *config);
+/* "qwen2", "qwen3", "llama" */
+const char *dms_model_type_name(DmsModelType type);
 
 #endif
