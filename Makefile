@@ -20,10 +20,11 @@ PACKAGES := gcc g++ binutils make pkg-config perl libglib2.0-dev libjansson-dev 
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-omit-frame-pointer) \
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),$(SANITIZERS)) \
   -I. -D_GNU_SOURCE -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_74 $(shell pkg-config --cflags $(LIBRARIES)) -MMD -MP
 LDLIBS = $(shell pkg-config --libs $(LIBRARIES)) -lm -ldl -lpthread
-LDFLAGS += $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined)
+LDFLAGS += $(if $(SANITIZE),$(SANITIZERS))
 
 ENGINE := $(wildcard engine/*.c engine/model/*.c engine/text/*.c engine/cpu/*.c) $(wildcard engine/cuda/*.c)
 PARTS := $(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*.c)
@@ -32,9 +33,10 @@ HARNESS := $(wildcard harness/*.c harness/*/*.c)
 EMBEDDED := $(wildcard reports/*.css reports/*.js grading/*.py grading/*/*.py)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E_TESTS := $(wildcard tests/e2e/*.sh)
 
-.PHONY: all deps test unit check-sanitize clean help
+.PHONY: all deps test unit check-sanitize fuzz fuzz-run clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -76,7 +78,20 @@ test: all unit ## all tests
 check-sanitize: ## all tests under ASan and UBSan
 	$(MAKE) SANITIZE=1 CUDA=0 test
 
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libhyperscale.a
+	@mkdir -p $(@D)
+	$(CC) -fsanitize=fuzzer $(SANITIZERS) $^ -o $@ $(LDLIBS)
+
+fuzz: ## build the fuzz targets with clang and libFuzzer
+	$(MAKE) BUILD=build-fuzz CUDA=0 CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZERS)' $(FUZZERS)
+
+SECONDS := 60
+fuzz-run: fuzz ## run each fuzz target for SECONDS=60
+	@for target in $(FUZZERS); do echo "$$target"; corpus=build-fuzz/corpus/$$(basename $$target); mkdir -p $$corpus; \
+	  $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=build-fuzz/ $$corpus || exit 1; done
+
 clean: ## remove what was built
-	rm -rf build build-sanitize
+	rm -rf build build-sanitize build-fuzz
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

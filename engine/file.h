@@ -8,6 +8,7 @@
  * a file that is not there. */
 int dms_file_open(const char *path, DmsError code, guint64 *size, GError **error);
 /* Reads exactly `length` bytes from `offset`. A file that ends before them is an error that names `path`. Thread-safe. */
-gboolean dms_file_read(int fd, const char *path, DmsError code, guint64 offset, void *out, gsize length, GError **error);
+gboolean dms_file_read(int fd, const char *path, DmsError code, guint64 offset, void *out, gsize length,
+                       GError **error);
 
 #endif

@@ -28,8 +28,8 @@ json_t *dms_json_read(const char *path, gsize limit, DmsError code, GError **err
   if (fd < 0) return NULL;
   json_t *object = NULL;
   if (size > limit) {
-    g_set_error(error, DMS_ERROR, code, "%s has %" G_GUINT64_FORMAT " bytes; at most %" G_GSIZE_FORMAT " are read", path,
-                size, limit);
+    g_set_error(error, DMS_ERROR, code, "%s has %" G_GUINT64_FORMAT " bytes; at most %" G_GSIZE_FORMAT " are read",
+                path, size, limit);
   } else {
     g_autofree char *text = g_malloc(size + 1);
     if (dms_file_read(fd, path, code, 0, text, size, error)) object = dms_json_parse(text, size, path, code, error);
@@ -75,14 +75,14 @@ gboolean dms_json_integer(const DmsJson *json, const char *key, gboolean require
   json_t *member = json_object_get(json->object, key);
   json_int_t found = json_integer_value(member);
   if (!json_is_integer(member) || found < low || found > high)
-    return dms_json_refuse(json, key, error, "it must be an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, low,
-                           high);
+    return dms_json_refuse(json, key, error, "it must be an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                           low, high);
   *value = (int)found;
   return TRUE;
 }
 
-gboolean dms_json_number(const DmsJson *json, const char *key, gboolean required, double low, double high, double *value,
-                         GError **error) {
+gboolean dms_json_number(const DmsJson *json, const char *key, gboolean required, double low, double high,
+                         double *value, GError **error) {
   if (!required && !dms_json_has(json, key)) return TRUE;
   json_t *member = json_object_get(json->object, key);
   double found = json_number_value(member);

@@ -25,8 +25,8 @@ gboolean dms_json_has(const DmsJson *json, const char *key);
 /* The member `key` as a value of its type. Absent or null: an error when `required`, otherwise *value stays as it was. */
 gboolean dms_json_integer(const DmsJson *json, const char *key, gboolean required, gint64 low, gint64 high, int *value,
                           GError **error);
-gboolean dms_json_number(const DmsJson *json, const char *key, gboolean required, double low, double high, double *value,
-                         GError **error);
+gboolean dms_json_number(const DmsJson *json, const char *key, gboolean required, double low, double high,
+                         double *value, GError **error);
 gboolean dms_json_boolean(const DmsJson *json, const char *key, gboolean required, gboolean *value, GError **error);
 /* *value is borrowed from the object. */
 gboolean dms_json_string(const DmsJson *json, const char *key, gboolean required, const char **value, GError **error);

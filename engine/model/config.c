@@ -15,7 +15,9 @@ static const struct {
     [DMS_MODEL_LLAMA] = {"llama", {"LlamaForCausalLM"}},
 };
 
-const char *dms_model_type_name(DmsModelType type) { return model_types[type].name; }
+const char *dms_model_type_name(DmsModelType type) {
+  return model_types[type].name;
+}
 
 static gboolean read_type(const DmsJson *json, DmsConfig *config, GError **error) {
   const char *name;
@@ -58,8 +60,8 @@ static gboolean read_shape(const DmsJson *json, DmsConfig *config, GError **erro
     config->head_dim = config->hidden / config->heads;
   }
   if (config->head_dim % 2 || config->head_dim < 2 || config->head_dim > DMS_MAX_HEAD_DIM)
-    return dms_json_refuse(json, "head_dim", error, "it comes to %d; it must be even and from 2 to %d", config->head_dim,
-                           DMS_MAX_HEAD_DIM);
+    return dms_json_refuse(json, "head_dim", error, "it comes to %d; it must be even and from 2 to %d",
+                           config->head_dim, DMS_MAX_HEAD_DIM);
   return TRUE;
 }
 
@@ -111,7 +113,8 @@ static gboolean read_biases(const DmsJson *json, DmsConfig *config, GError **err
       !dms_json_boolean(json, "mlp_bias", FALSE, &mlp, error) ||
       !dms_json_boolean(json, "tie_word_embeddings", FALSE, &config->tied, error))
     return FALSE;
-  gboolean qwen2 = config->type == DMS_MODEL_QWEN2; /* Q, K and V have a bias, O has none, whatever attention_bias says */
+  gboolean qwen2 =
+      config->type == DMS_MODEL_QWEN2; /* Q, K and V have a bias, O has none, whatever attention_bias says */
   config->qkv_bias = qwen2 || attention;
   config->o_bias = !qwen2 && attention;
   if (mlp && config->type != DMS_MODEL_LLAMA)
@@ -142,11 +145,12 @@ static gboolean read_rope_object(const DmsJson *config, const char *key, double 
   if (!dms_json_number(&json, "factor", TRUE, 1, 1e6, &rope->factor, error) ||
       !dms_json_number(&json, "low_freq_factor", TRUE, 1e-6, 1e6, &rope->low_freq_factor, error) ||
       !dms_json_number(&json, "high_freq_factor", TRUE, 1e-6, 1e6, &rope->high_freq_factor, error) ||
-      !dms_json_integer(&json, "original_max_position_embeddings", TRUE, 1, DMS_MAX_POSITIONS, &rope->original_positions,
-                        error))
+      !dms_json_integer(&json, "original_max_position_embeddings", TRUE, 1, DMS_MAX_POSITIONS,
+                        &rope->original_positions, error))
     return FALSE;
   if (rope->high_freq_factor <= rope->low_freq_factor)
-    return dms_json_refuse(&json, "high_freq_factor", error, "it must exceed low_freq_factor, %g", rope->low_freq_factor);
+    return dms_json_refuse(&json, "high_freq_factor", error, "it must exceed low_freq_factor, %g",
+                           rope->low_freq_factor);
   return TRUE;
 }
 
@@ -180,7 +184,8 @@ static gboolean read_stop_tokens(const DmsJson *json, const DmsConfig *config, G
     json_t *entry = json_is_array(value) ? json_array_get(value, i) : value;
     json_int_t id = json_integer_value(entry);
     if (!json_is_integer(entry) || id < 0 || id >= config->vocab)
-      return dms_json_refuse(json, "eos_token_id", error, "every id must be an integer from 0 to %d", config->vocab - 1);
+      return dms_json_refuse(json, "eos_token_id", error, "every id must be an integer from 0 to %d",
+                             config->vocab - 1);
     int32_t token = (int32_t)id;
     gboolean known = FALSE;
     for (guint j = 0; j < stop->len; j++) known |= g_array_index(stop, int32_t, j) == token;
@@ -223,8 +228,10 @@ gboolean dms_config_read_file(const char *path, DmsConfig *config, GError **erro
   DmsConfig found = {0};
   gboolean ok = read_all(dir, &json, &found, error);
   json_decref(root);
-  if (ok) *config = found;
-  else dms_config_clear(&found);
+  if (ok)
+    *config = found;
+  else
+    dms_config_clear(&found);
   return ok;
 }
 

@@ -17,7 +17,9 @@ static inline uint32_t dms_bits_from_f32(float value) {
   return bits;
 }
 
-static inline float dms_f32_from_bf16(uint16_t value) { return dms_f32_from_bits((uint32_t)value << 16); }
+static inline float dms_f32_from_bf16(uint16_t value) {
+  return dms_f32_from_bits((uint32_t)value << 16);
+}
 
 /* To nearest, ties to even; a NaN stays a NaN. */
 static inline uint16_t dms_bf16_from_f32(float value) {

@@ -16,6 +16,10 @@ static gboolean is_plain_name(const char *name) {
   return g_str_has_suffix(name, ".safetensors") && name[0] != '.' && !strpbrk(name, "/\\");
 }
 
+static gint by_name(gconstpointer a, gconstpointer b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 /* The shards that `map`, tensor -> shard, names, sorted. */
 static GPtrArray *list_shards(json_t *map, const char *path, GError **error) {
   g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
@@ -42,7 +46,7 @@ static GPtrArray *list_shards(json_t *map, const char *path, GError **error) {
   gpointer name;
   g_hash_table_iter_init(&iter, seen);
   while (g_hash_table_iter_next(&iter, &name, NULL)) g_ptr_array_add(shards, g_strdup(name));
-  g_ptr_array_sort_values(shards, (GCompareFunc)strcmp);
+  g_ptr_array_sort(shards, by_name);
   return shards;
 }
 
@@ -161,8 +165,7 @@ DmsModelFiles *dms_files_open(const char *dir, GError **error) {
   gboolean sharded;
   if (!is_sharded(dir, &sharded, error)) return NULL;
   DmsModelFiles *files = dms_files_new();
-  if (sharded ? open_sharded(files, dir, error)
-              : open_all(files, dir, (char *[]){(char *)single_name, NULL}, error))
+  if (sharded ? open_sharded(files, dir, error) : open_all(files, dir, (char *[]){(char *)single_name, NULL}, error))
     return files;
   dms_files_free(files);
   return NULL;

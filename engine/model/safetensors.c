@@ -14,12 +14,14 @@ static const struct {
   const char *name;
   int bits;
 } dtypes[] = {
-    {"F32", 32}, {"F16", 16},    {"BF16", 16},   {"BOOL", 8},       {"U8", 8},         {"I8", 8},      {"I16", 16},
-    {"U16", 16}, {"I32", 32},    {"U32", 32},    {"I64", 64},       {"U64", 64},       {"F64", 64},    {"C64", 64},
-    {"F4", 4},   {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F8_E4M3", 8},    {"F8_E5M2", 8},    {"F8_E8M0", 8},
+    {"F32", 32}, {"F16", 16},    {"BF16", 16},   {"BOOL", 8},    {"U8", 8},      {"I8", 8},      {"I16", 16},
+    {"U16", 16}, {"I32", 32},    {"U32", 32},    {"I64", 64},    {"U64", 64},    {"F64", 64},    {"C64", 64},
+    {"F4", 4},   {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8},
 };
 
-const char *dms_dtype_name(DmsDtype dtype) { return dtypes[dtype].name; }
+const char *dms_dtype_name(DmsDtype dtype) {
+  return dtypes[dtype].name;
+}
 
 static void tensor_free(gpointer data) {
   DmsTensor *tensor = data;
@@ -27,7 +29,9 @@ static void tensor_free(gpointer data) {
   g_free(tensor);
 }
 
-GHashTable *dms_tensor_table_new(void) { return g_hash_table_new_full(g_str_hash, g_str_equal, NULL, tensor_free); }
+GHashTable *dms_tensor_table_new(void) {
+  return g_hash_table_new_full(g_str_hash, g_str_equal, NULL, tensor_free);
+}
 
 /* The product of the dimensions in `bits` each, in whole bytes. FALSE when it is not representable. */
 static gboolean shape_bytes(json_t *shape, int bits, guint64 *bytes) {
@@ -172,8 +176,9 @@ gboolean dms_safetensors_read(int fd, guint64 size, const char *path, int file, 
   if (!dms_file_read(fd, path, DMS_ERROR_MODEL, 0, &length, LENGTH_BYTES, error)) return FALSE;
   if (length > DMS_MAX_SAFETENSORS_HEADER || length > size - LENGTH_BYTES) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL,
-                "%s: the header says that it has %" G_GUINT64_FORMAT " bytes; at most %d are allowed and the file has %"
-                G_GUINT64_FORMAT ": it is cut or not a safetensors file",
+                "%s: the header says that it has %" G_GUINT64_FORMAT
+                " bytes; at most %d are allowed and the file has %" G_GUINT64_FORMAT
+                ": it is cut or not a safetensors file",
                 path, length, DMS_MAX_SAFETENSORS_HEADER, size);
     return FALSE;
   }

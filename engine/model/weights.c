@@ -7,7 +7,9 @@
 
 enum { BLOCK = 8192 }; /* values converted at a time: 32 KiB of the widest format stay in the first-level cache */
 
-static int dtype_bytes(DmsDtype dtype) { return dtype == DMS_DTYPE_F32 ? 4 : 2; }
+static int dtype_bytes(DmsDtype dtype) {
+  return dtype == DMS_DTYPE_F32 ? 4 : 2;
+}
 
 /* Values first .. first + n of a tensor, as they are stored. */
 static gboolean read_raw(const DmsModel *model, const DmsTensor *tensor, guint64 first, gsize n, void *out,
@@ -70,8 +72,10 @@ gboolean dms_model_read_bf16(const DmsModel *model, const DmsTensor *tensor, int
     } block;
     gsize part = MIN(n - done, (gsize)BLOCK);
     if (!read_raw(model, tensor, start + done, part, &block, error)) return FALSE;
-    if (tensor->dtype == DMS_DTYPE_F32) bf16_from_f32(block.f32, part, out + done);
-    else bf16_from_f16(block.f16, part, out + done);
+    if (tensor->dtype == DMS_DTYPE_F32)
+      bf16_from_f32(block.f32, part, out + done);
+    else
+      bf16_from_f16(block.f16, part, out + done);
   }
   return TRUE;
 }
