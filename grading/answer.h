@@ -1,0 +1,27 @@
+/* What the graders of answers in text share: finding a boxed answer, reading integers, and verdicts whose strings are safe to store. */
+#ifndef HYPERSCALE_GRADING_ANSWER_H
+#define HYPERSCALE_GRADING_ANSWER_H
+
+#include "grading/grade.h"
+
+G_BEGIN_DECLS
+
+/* What the last closed \boxed{} (or \fbox{}) of `text` [length bytes] holds: points into `text`, sets `*box_length`, NULL when no box
+ * closes. An escaped brace (\{) is none. `*start` (may be NULL) is the offset of the box's backslash. Reads backwards and stops at the
+ * box: a long text costs no more than its tail. */
+const char *answer_last_boxed(const char *text, gsize length, gsize *box_length, gsize *start);
+
+/* The integer in `text` [length bytes] as models write one: blanks, LaTeX spaces, $, \text{} and its like, thousands separators, a sign,
+ * a final point and leading zeros are dropped. Canonical digits, or NULL when it is anything else. g_free(). */
+char *answer_integer(const char *text, gsize length);
+
+/* `text` [length bytes] for people and for the store: valid UTF-8 without control characters, shortened to about 200 bytes. g_free(). */
+char *answer_excerpt(const char *text, gsize length);
+
+/* Begins a verdict on `*text` [*length bytes] and moves both to the part after the thinking. FALSE, and GRADE_TRUNCATED in the verdict,
+ * when the thinking never closed. */
+gboolean answer_begin(GradeVerdict *verdict, const char **text, gsize *length);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,141 @@
+/* GPQA answers: a letter, found by a chain of rules from the most explicit to the least.
+ *
+ * Every rule is a PCRE2 pattern whose gaps are bounded, applied to the whole text as bytes; its last match wins, as the last thing said
+ * does. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <string.h>
+
+#include "grading/answer.h"
+
+enum { MAX_OPTIONS = 26, MATCH_LIMIT = 1000000 };
+
+/* In patterns a # stands for the letters of the options. OPEN: what may stand between a phrase and its letter; LETTER: the letter itself,
+ * neither part of a word or a formula nor the first of several; ALSO: words that may come between "the answer is" and it. */
+/* clang-format off */
+#define OPEN "(?:[\\s*_(\\[{\"'`$:]|\\xe2\\x80\\x9c|\\xef\\xbc\\x9a|\\\\[(\\[]|\\\\(?:text|textbf|mathrm|mathbf)\\b)"
+#define BREAK "(?![A-Za-z0-9^_'-]|\\xe2\\x80\\x99)"
+#define LETTER "([#])" BREAK "(?!\\)?,? (?:and|or|&) \\(?[#]" BREAK "|\\)?(?:, ?|/)\\(?[#]" BREAK ")"
+#define ALONE "(?<![A-Za-z0-9^_'\\\\-])([#])" BREAK
+#define BE "(?:is|are|be|was)"
+#define ALSO "(?:(?:(?:the|an?|most|more|very) ){0,2}(?:options?|choices?|answers?|letter|statement|one|to|indeed|therefore|thus|then|" \
+             "likely|probably|definitely|clearly|closest|correct|best)\\b)"
+
+static const struct {
+  const char *name, *pattern;
+} rules[] = {
+    {"answer-line", "(?m)^[^\\w\\n\"'`]{0,16}(?i:(?:the |my |so |thus,? |therefore,? ){0,2}(?:final |correct |best ){0,2}answer)"
+                    "[^\\w\\n:]{0,8}(?::|\\xef\\xbc\\x9a)(?:" OPEN "|(?i:option|choice)\\b){0,16}" LETTER},
+    {"boxed", "(?i)^" OPEN "{0,8}(?:(?:option|choice|answer)\\b)?" OPEN "{0,8}([#])" BREAK "(?![\\s}]{0,4}[^\\s.):}*,\\\\$-])"},
+    {"answer-field", "(?i)[\"'`]answer[\"'`]\\s{0,8}[:=]\\s{0,8}[\"'`]?\\s{0,2}\\(?([#])\\b"},
+    {"answer-is", "(?i:\\b(?:answers?|option|choice) (?:[^.?!:;,\\n]{0,80}?\\b)?" BE "\\b|\\banswers?[\\s*]{0,4}:)"
+                  "(?:" OPEN "|(?i:" ALSO ")){0,16}" LETTER},
+    {"conclusion", "(?i:\\b(?:is|are|be|with|matches|to))\\b(?|[\\s*:]{1,8}(?:(?i:option|choice)\\s)?" OPEN "{0,8}([#])[.:)][ *]"
+                   "|[\\s*:(]{1,8}(?i:option|choice) " OPEN "{0,4}([#])" BREAK ")"},
+    {"letter-is", ALONE "[)*_\"\\s]{0,6}(?:[^.?!\\n]{0,60}?\\s)?(?i:is|as) (?i:(?:the|an?) )?(?i:" ALSO " ?){0,3}(?i:correct|right|best|answer)"},
+    {"option", "(?i:\\b(?:option|choice|answer))\\b" OPEN "{1,8}([#])" BREAK "(?! (?:is |would be )?(?:not|in|wrong|also))"},
+    {"line-start", "(?m)^[\\s*_>(\\[-]{0,8}([#])[*_]{0,4}[.):]"},
+    {"last-letter", ALONE "(?! [a-z])"},
+    {"simple-evals", "(?i)Answer[ \\t]*:[ \\t]*\\$?([A-D])\\$?"}, /* a mode of its own */
+};
+/* clang-format on */
+enum { BOXED = 1, N_CHAIN = G_N_ELEMENTS(rules) - 1, SIMPLE_EVALS = N_CHAIN };
+
+const char *grade_version_choice(void) {
+  return "choice-1";
+}
+
+/* The patterns for a number of options, compiled at first use and kept: a pcre2_code may be shared between threads. */
+static pcre2_code *const *patterns_for(int n_options) {
+  static pcre2_code *compiled[MAX_OPTIONS + 1][G_N_ELEMENTS(rules)];
+  static gboolean ready[MAX_OPTIONS + 1];
+  static GMutex mutex;
+  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&mutex);
+  if (ready[n_options]) return compiled[n_options];
+  g_autofree char *letters = g_strdup_printf("A-%c", 'A' + n_options - 1);
+  for (guint i = 0; i < G_N_ELEMENTS(rules); i++) {
+    g_autoptr(GString) pattern = g_string_new(rules[i].pattern);
+    g_string_replace(pattern, "#", letters, 0);
+    int error;
+    PCRE2_SIZE at;
+    compiled[n_options][i] = pcre2_compile((PCRE2_SPTR)pattern->str, pattern->len, 0, &error, &at, NULL);
+    if (!compiled[n_options][i]) g_error("rule %s is wrong at %zu: %s", rules[i].name, at, pattern->str);
+    pcre2_jit_compile(compiled[n_options][i], PCRE2_JIT_COMPLETE);
+  }
+  ready[n_options] = TRUE;
+  return compiled[n_options];
+}
+
+/* The letter (group 1) of the first or the last match; '\0' when there is none. Sets `*at` to its offset. A match that exceeds the limits
+ * ends the search. */
+static char find_letter(const pcre2_code *code, const char *text, gsize length, gboolean last, gsize *at) {
+  pcre2_match_data *match = pcre2_match_data_create_from_pattern(code, NULL);
+  pcre2_match_context *limits = pcre2_match_context_create(NULL);
+  pcre2_set_match_limit(limits, MATCH_LIMIT);
+  PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(match);
+  char letter = '\0';
+  for (gsize from = 0; pcre2_match(code, (PCRE2_SPTR)text, length, from, 0, match, limits) > 0; from = ovector[3]) {
+    letter = text[ovector[2]];
+    *at = ovector[2];
+    if (!last) break;
+  }
+  pcre2_match_context_free(limits);
+  pcre2_match_data_free(match);
+  return letter;
+}
+
+/* The letter that a box stands for: the letter itself, or the one option whose text it repeats. */
+static char boxed_letter(pcre2_code *const *patterns, const char *box, gsize length, const char *const *options,
+                         int n_options) {
+  gsize at;
+  char letter = find_letter(patterns[BOXED], box, length, FALSE, &at);
+  if (letter) return g_ascii_toupper(letter);
+  for (int i = 0; options && i < n_options; i++) {
+    g_autofree char *option = g_strstrip(g_strdup(options[i]));
+    g_autofree char *content = g_strstrip(g_strndup(box, length));
+    if (!g_str_equal(option, content)) continue;
+    if (letter) return '\0';
+    letter = (char)('A' + i);
+  }
+  return letter;
+}
+
+void grade_choice(const char *text, gsize length, char gold, const char *const *options, int n_options,
+                  const char *mode, GradeVerdict *verdict) {
+  if (!answer_begin(verdict, &text, &length)) return;
+  gboolean simple_evals = g_strcmp0(mode, "simple-evals") == 0;
+  if (n_options < 1 || n_options > MAX_OPTIONS || gold < 'A' || gold >= 'A' + n_options ||
+      (!simple_evals && g_strcmp0(mode, "chain") != 0)) {
+    verdict->outcome = GRADE_UNGRADED;
+    verdict->detail =
+        g_strdup_printf("cannot grade: %d options, expected letter '%c', mode \"%s\" (chain or simple-evals)",
+                        n_options, gold, mode ? mode : "");
+    return;
+  }
+  pcre2_code *const *patterns = patterns_for(n_options);
+  char letter = '\0';
+  gsize at = 0, box_length;
+  const char *rule = NULL;
+  if (simple_evals) {
+    rule = rules[SIMPLE_EVALS].name;
+    letter = find_letter(patterns[SIMPLE_EVALS], text, length, FALSE, &at);
+  }
+  for (int i = 0; i < N_CHAIN && !simple_evals && !letter; i++) {
+    rule = rules[i].name;
+    if (i == BOXED) {
+      const char *box = answer_last_boxed(text, length, &box_length, &at);
+      if (box) letter = boxed_letter(patterns, box, box_length, options, n_options);
+    } else
+      letter = g_ascii_toupper(find_letter(patterns[i], text, length, TRUE, &at));
+  }
+  if (!letter) {
+    verdict->detail = g_strdup_printf("no letter A to %c", 'A' + n_options - 1);
+    return;
+  }
+  gsize from = at > 60 ? at - 60 : 0;
+  g_autofree char *shown = answer_excerpt(text + from, MIN(length - from, at - from + 20));
+  verdict->outcome = letter == gold ? GRADE_CORRECT : GRADE_WRONG;
+  verdict->answer = g_strndup(&letter, 1);
+  verdict->rule = rule;
+  verdict->detail = g_strdup_printf("\"%s\", expected %c", shown, gold);
+}

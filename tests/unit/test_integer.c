@@ -1,0 +1,98 @@
+/* AIME answers. */
+#include "grading/answer.h"
+
+#include "tests/unit/shared_rows.h"
+
+static void check(const char *text, const char *gold, GradeOutcome outcome, const char *answer) {
+  GradeVerdict verdict;
+  grade_integer(text, strlen(text), gold, &verdict);
+  g_test_message("%s: %s", text, verdict.detail);
+  g_assert_cmpint(verdict.outcome, ==, outcome);
+  g_assert_cmpstr(verdict.answer, ==, answer);
+  g_assert_cmpint(verdict.official, ==, GRADE_UNGRADED);
+  grade_verdict_clear(&verdict);
+}
+
+static void test_integers(void) {
+  check("so \\boxed{204}.", "204", GRADE_CORRECT, "204");
+  check("\\boxed{025}", "25", GRADE_CORRECT, "25");
+  check("\\boxed{25}", "025", GRADE_CORRECT, "25");
+  check("\\boxed{000}", "0", GRADE_CORRECT, "0");
+  check("\\boxed{-0}", "0", GRADE_CORRECT, "0");
+  check("\\boxed{\\text{ 73 }}", "73", GRADE_CORRECT, "73");
+  check("\\boxed{$73$}", "73", GRADE_CORRECT, "73");
+  check("\\boxed{\\mathbf{1,024}}", "1024", GRADE_CORRECT, "1024");
+  check("\\boxed{1{,}024}", "1024", GRADE_CORRECT, "1024");
+  check("\\boxed{10,\\!080}", "10080", GRADE_CORRECT, "10080");
+  check("\\boxed{1\\,024}", "1024", GRADE_CORRECT, "1024");
+  check("\\boxed{73.}", "73", GRADE_CORRECT, "73");
+  check("\\boxed{73.00}", "73", GRADE_CORRECT, "73");
+  check("\\boxed{+73}", "73", GRADE_CORRECT, "73");
+  check("\\boxed{- 73}", "73", GRADE_WRONG, "-73");
+  check("\\boxed{\xe2\x88\x92"
+        "73}",
+        "73", GRADE_WRONG, "-73");
+  check("\\boxed{72} no, \\boxed{73}", "73", GRADE_CORRECT, "73");
+  check("<think>\\boxed{73}</think> \\boxed{72}", "73", GRADE_WRONG, "72");
+  check("<think>\\boxed{73}</think> done", "73", GRADE_NO_ANSWER, NULL);
+  check("The answer is 73.", "73", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{}", "73", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{73", "73", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{7, 3}", "73", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{7 3}", "73", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{none}", "73", GRADE_NO_ANSWER, NULL);
+  check("", "73", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{73}", "many", GRADE_UNGRADED, NULL);
+}
+
+static void test_hostile(void) {
+  GradeVerdict verdict;
+  const char nul[] = "\0\\boxed{7\0 3} \\boxed{5}\0";
+  grade_integer(nul, sizeof nul - 1, "5", &verdict);
+  g_assert_cmpint(verdict.outcome, ==, GRADE_CORRECT);
+  grade_verdict_clear(&verdict);
+
+  g_autoptr(GString) huge = g_string_new("\\boxed{");
+  for (int i = 0; i < 1000000; i++) g_string_append_c(huge, '9');
+  g_string_append_c(huge, '}');
+  grade_integer(huge->str, huge->len, "5", &verdict);
+  g_assert_cmpint(verdict.outcome, ==, GRADE_NO_ANSWER);
+  g_assert_cmpuint(strlen(verdict.detail), <, 400);
+  grade_verdict_clear(&verdict);
+}
+
+/* Real outputs, most of them long, many of them truncated. A row on which we agree with neither reference grader must be listed, with a
+ * reason, in goldens/aime-disagreements.tsv (problem, model, source, reason), and a listed row must still disagree. */
+static void test_aime_rows(void) {
+  json_t *rows = shared_rows("aime24_outputs.jsonl"), *row;
+  if (!rows) return;
+  g_autofree char *listed = NULL;
+  g_assert_true(g_file_get_contents("tests/goldens/aime-disagreements.tsv", &listed, NULL, NULL));
+  size_t i;
+  int agreed = 0, total = (int)json_array_size(rows);
+  json_array_foreach(rows, i, row) {
+    GradeVerdict verdict;
+    const char *text = row_text(row, "response");
+    grade_integer(text, strlen(text), row_text(row, "gold"), &verdict);
+    gboolean ours = verdict.outcome == GRADE_CORRECT;
+    gboolean agrees = ours == row_true(row, "ok_qwen") || ours == row_true(row, "ok_mathverify");
+    g_autofree char *key =
+        g_strdup_printf("\n%s\t%s\t%s\t", row_text(row, "id"), row_text(row, "model"), row_text(row, "blob"));
+    if (agrees == (strstr(listed, key) != NULL))
+      g_test_message("%s%s", agrees ? "listed but agrees:" : "not listed:", key);
+    g_assert_cmpint(agrees, ==, strstr(listed, key) == NULL);
+    agreed += agrees;
+    grade_verdict_clear(&verdict);
+  }
+  g_test_message("verdicts: %d of %d agree (%.2f %%)", agreed, total, 100.0 * agreed / total);
+  g_assert_cmpfloat(agreed, >=, 0.995 * total);
+  json_decref(rows);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/integer/integers", test_integers);
+  g_test_add_func("/integer/hostile", test_hostile);
+  g_test_add_func("/integer/aime-rows", test_aime_rows);
+  return g_test_run();
+}
