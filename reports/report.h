@@ -22,7 +22,8 @@ typedef struct {
 } ReportOptions;
 
 /* Appends the report to `out`. `store` is read for texts only (NULL without them). */
-gboolean report_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out, GError **error);
+gboolean report_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
+                      GError **error);
 /* What a terminal of `width` columns shows: frontiers as a table and a small plot, margins, outcomes. `colour`: ANSI colours. */
 void report_terminal(const ResultsSummary *summary, int width, gboolean colour, GString *out);
 

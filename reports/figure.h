@@ -1,0 +1,60 @@
+/* What a plot of accuracy against a cost shows, before anyone draws it: SVG, the page, the terminal and Vega-Lite draw the same Figure.
+ *
+ * One series a method name, in the order in which the run lists them, so that a method has the same colour in every plot; one marker shape
+ * a compression ratio. */
+#ifndef HYPERSCALE_REPORTS_FIGURE_H
+#define HYPERSCALE_REPORTS_FIGURE_H
+
+#include "results/results.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  const char *name;  /* as in the store */
+  const char *title; /* "KV reads" */
+  const char *axis;  /* the axis' title, with its unit */
+} FigureCost;
+#define FIGURE_COSTS 5
+extern const FigureCost figure_costs[FIGURE_COSTS];
+
+typedef struct {
+  const ResultsPoint *point;
+  double x;          /* its cost, within 1e-30 .. 1e30, so that no axis overflows */
+  guint series;      /* of its method */
+  guint shape;       /* of its compression ratio */
+  gboolean frontier; /* on its method's frontier */
+} FigurePoint;
+
+typedef struct {
+  const char *method;
+  GArray *frontier; /* guint: indices into Figure.point, by rising x */
+} FigureSeries;
+
+typedef struct {
+  const char *task;
+  const FigureCost *cost;
+  GArray *point;        /* FigurePoint */
+  GArray *series;       /* FigureSeries: every method of the run */
+  GArray *ratio;        /* double: every compression ratio of the run, ascending; the index is the shape */
+  double x_low, x_high; /* of the points, with some air; both 1 .. 2 when there are none */
+  double y_low, y_high; /* accuracy, in [0, 1] */
+} Figure;
+
+/* The figure of one task and cost; summary must outlive it. Points whose cost is unknown are left out. */
+Figure *figure_new(const ResultsSummary *summary, const char *task, const FigureCost *cost);
+void figure_free(Figure *figure);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Figure, figure_free)
+
+const FigureCost *figure_cost(const char *name); /* NULL when there is no such cost */
+double figure_cost_of(const ResultsPoint *point, const char *cost);
+/* The distinct method names of a run, in its order: const char *. */
+GPtrArray *figure_methods(const ResultsSummary *summary);
+/* "8-256", "1-32K": threads and length as the literature labels points. */
+void figure_label(const ResultsPoint *point, char label[32]);
+
+/* Tick values of an axis, ascending: for log2 a series of doublings (or quadruplings ...) that starts at a power of ten, at most `most`. */
+GArray *figure_ticks(double low, double high, gboolean log2_scale, guint most);
+
+G_END_DECLS
+
+#endif

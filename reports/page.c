@@ -1,0 +1,82 @@
+/* The document: head with its security policy, header, warnings, sections, style and script. */
+#include "reports/page.h"
+
+#include <string.h>
+
+#include "reports/text.h"
+
+extern const char _binary_reports_page_css_start[], _binary_reports_page_css_end[];
+extern const char _binary_reports_page_js_start[], _binary_reports_page_js_end[];
+
+/* The source expression that allows exactly this inline style or script. */
+static char *policy_hash(const char *start, const char *end) {
+  g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+  guint8 digest[32];
+  gsize size = sizeof digest;
+  g_checksum_update(checksum, (const guchar *)start, end - start);
+  g_checksum_get_digest(checksum, digest, &size);
+  g_autofree char *base64 = g_base64_encode(digest, size);
+  return g_strdup_printf("'sha256-%s'", base64);
+}
+
+static void write_head(GString *out, const ResultsSummary *summary) {
+  g_autofree char *style = policy_hash(_binary_reports_page_css_start, _binary_reports_page_css_end);
+  g_autofree char *script = policy_hash(_binary_reports_page_js_start, _binary_reports_page_js_end);
+  g_string_append(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
+  g_string_append_printf(
+      out,
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src %s; script-src %s; "
+      "base-uri 'none'; form-action 'none'\">",
+      style, script);
+  g_string_append(
+      out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+           "<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">");
+  text_print(out, TEXT_HTML, "<title>%s \u00b7 hyperscale</title><style>", summary->info.name);
+  g_string_append_len(out, _binary_reports_page_css_start,
+                      _binary_reports_page_css_end - _binary_reports_page_css_start);
+  g_string_append(out, "</style></head>\n");
+}
+
+GPtrArray *page_warnings(const ResultsSummary *summary) {
+  GPtrArray *warnings = g_ptr_array_new_with_free_func(g_free);
+  if (summary->info.partial)
+    g_ptr_array_add(warnings, g_strdup("This is a partial run: it was limited to some of the problems. Its numbers are "
+                                       "not those of the benchmark."));
+  for (guint i = 0; i < summary->n_tasks; i++) {
+    const ResultsTaskInfo *task = &summary->task[i];
+    if (task->threads_done < task->threads_wanted)
+      g_ptr_array_add(warnings,
+                      g_strdup_printf("%s: %d of %d threads have run. Numbers will move until the run is complete.",
+                                      task->name, task->threads_done, task->threads_wanted));
+    if (task->threads_graded < task->threads_done)
+      g_ptr_array_add(warnings,
+                      g_strdup_printf("%s: %d of %d threads have no grade yet; they count as missing, not as wrong.",
+                                      task->name, task->threads_done - task->threads_graded, task->threads_done));
+  }
+  return warnings;
+}
+
+static void write_header(GString *out, const ResultsSummary *summary) {
+  text_print(out, TEXT_HTML, "<header><p class=\"kicker\">hyperscale report</p><h1>%s</h1><p class=\"lead\">",
+             summary->info.name);
+  for (guint i = 0; i < summary->n_tasks; i++)
+    text_print(out, TEXT_HTML, "%s%s (%d problems)", i ? ", " : "", summary->task[i].name, summary->task[i].problems);
+  text_print(out, TEXT_HTML, " \u00b7 %u models \u00b7 %s</p></header>", summary->n_methods, summary->info.created);
+  g_autoptr(GPtrArray) warnings = page_warnings(summary);
+  for (guint i = 0; i < warnings->len; i++)
+    text_print(out, TEXT_HTML, "<p class=\"warning\" role=\"note\">%s</p>", (const char *)warnings->pdata[i]);
+}
+
+gboolean page_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
+                    GError **error) {
+  write_head(out, summary);
+  g_string_append(out, "<body><main>\n");
+  write_header(out, summary);
+  page_margins(out, summary);
+  for (guint i = 0; i < summary->n_tasks; i++) page_task(out, summary, &summary->task[i]);
+  page_provenance(out, summary);
+  g_string_append(out, "</main>\n<script>");
+  g_string_append_len(out, _binary_reports_page_js_start, _binary_reports_page_js_end - _binary_reports_page_js_start);
+  g_string_append(out, "</script></body></html>\n");
+  return TRUE;
+}

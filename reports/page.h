@@ -1,0 +1,23 @@
+/* The parts of report.html. Each appends complete elements; every text is escaped on the way. The page works without its script: plots,
+ * tables and texts are there, the script adds details of points, switches, axes and zoom. */
+#ifndef HYPERSCALE_REPORTS_PAGE_H
+#define HYPERSCALE_REPORTS_PAGE_H
+
+#include "reports/figure.h"
+#include "reports/report.h"
+
+G_BEGIN_DECLS
+
+/* The whole document. */
+gboolean page_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
+                    GError **error);
+
+/* What is not whole about a run, as sentences to be set above everything else: partial runs, missing or ungraded threads. */
+GPtrArray *page_warnings(const ResultsSummary *summary);
+void page_margins(GString *out, const ResultsSummary *summary);
+void page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task);
+void page_provenance(GString *out, const ResultsSummary *summary);
+
+G_END_DECLS
+
+#endif

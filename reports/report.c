@@ -1,0 +1,49 @@
+/* The formats of a report by name. */
+#include "reports/report.h"
+
+#include <string.h>
+
+#include "reports/page.h"
+#include "reports/svg.h"
+
+G_DEFINE_QUARK(report - error - quark, report_error)
+
+static gboolean write_svg(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                          GString *out, GError **error) {
+  const FigureCost *cost = figure_cost(options->cost ? options->cost : "reads");
+  if (!cost) {
+    g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT,
+                "no cost \"%s\": there are reads, peak, tokens, bytes, seconds", options->cost);
+    return FALSE;
+  }
+  g_autoptr(GPtrArray) figures = g_ptr_array_new_with_free_func((GDestroyNotify)figure_free);
+  for (guint i = 0; i < summary->n_tasks; i++)
+    if (!options->task || strcmp(options->task, summary->task[i].name) == 0)
+      g_ptr_array_add(figures, figure_new(summary, summary->task[i].name, cost));
+  if (!figures->len) {
+    g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT, "the run \"%s\" has no task \"%s\"", summary->info.name,
+                options->task ? options->task : "");
+    return FALSE;
+  }
+  g_autofree char *title = g_strdup_printf("%s: accuracy against %s", summary->info.name, cost->title);
+  svg_file(out, (Figure *const *)figures->pdata, figures->len, title, NULL);
+  return TRUE;
+}
+
+typedef gboolean (*Writer)(const ResultsSummary *, ResultsStore *, const ReportOptions *, GString *, GError **);
+static const struct {
+  const char *format;
+  Writer write;
+} writers[] = {{"html", page_write}, {"svg", write_svg}};
+
+gboolean report_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
+                      GError **error) {
+  g_autoptr(GString) known = g_string_new(NULL);
+  for (guint i = 0; i < G_N_ELEMENTS(writers); i++) {
+    if (strcmp(writers[i].format, options->format) == 0) return writers[i].write(summary, store, options, out, error);
+    g_string_append_printf(known, "%s%s", i ? ", " : "", writers[i].format);
+  }
+  g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT, "no report format \"%s\": there are %s", options->format,
+              known->str);
+  return FALSE;
+}

@@ -1,0 +1,21 @@
+/* Draws figures as SVG: inside the page, where page.css styles the classes, and as a file of its own that brings its style along. */
+#ifndef HYPERSCALE_REPORTS_SVG_H
+#define HYPERSCALE_REPORTS_SVG_H
+
+#include "reports/figure.h"
+
+G_BEGIN_DECLS
+
+#define SVG_COLOURS 7 /* distinct method colours, classes m0 .. m6 */
+#define SVG_SHAPES 6  /* distinct marker shapes */
+
+/* The plot of one figure for the page, an <svg> element: bands, frontiers, markers with labels, axes; the script moves its parts. */
+void svg_plot(GString *out, const Figure *figure);
+/* A file: one panel a figure, side by side, under one legend. `title` may be NULL. */
+void svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title, const char *note);
+/* The outline of marker `shape` about the origin as path data. */
+const char *svg_marker(guint shape);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,253 @@
+/* The report for a terminal: for each task a plot in braille dots, the frontier as a table, margins and outcomes. */
+#include <math.h>
+#include <string.h>
+
+#include "reports/figure.h"
+#include "reports/page.h"
+#include "reports/report.h"
+#include "reports/text.h"
+
+#define PLOT_ROWS 14
+#define PLOT_COLUMNS 100
+#define GUTTER 7 /* columns left of the plot: "100 % ┤" */
+
+static const char *const glyphs[] = {"●", "▲", "■", "◆", "▼", "✚", "★"};
+static const char *const colours[] = {"\x1b[34m", "\x1b[33m", "\x1b[32m", "\x1b[35m",
+                                      "\x1b[36m", "\x1b[31m", "\x1b[37m"};
+
+typedef struct {
+  GString *out;
+  gboolean colour;
+  int width;
+} Terminal;
+
+static void style(Terminal *t, const char *code) {
+  if (t->colour) g_string_append(t->out, code);
+}
+
+/* Cells of 2 x 4 braille dots; a glyph wins over dots. */
+typedef struct {
+  int columns;
+  guint8 dots[PLOT_ROWS][PLOT_COLUMNS];
+  gint8 series[PLOT_ROWS][PLOT_COLUMNS]; /* whose dots these are, -1: nobody's */
+  gint8 glyph[PLOT_ROWS][PLOT_COLUMNS];  /* whose marker stands here, -1: nobody's */
+} Canvas;
+
+static void set_dot(Canvas *canvas, int x, int y, gint8 series) {
+  static const guint8 bits[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
+  if (x < 0 || y < 0 || x >= canvas->columns * 2 || y >= PLOT_ROWS * 4) return;
+  canvas->dots[y / 4][x / 2] |= bits[y % 4][x % 2];
+  canvas->series[y / 4][x / 2] = series;
+}
+
+static void dot_of(const Figure *figure, const Canvas *canvas, const FigurePoint *p, int *x, int *y) {
+  double right = log(p->x / figure->x_low) / log(figure->x_high / figure->x_low);
+  double up =
+      (CLAMP(p->point->accuracy, figure->y_low, figure->y_high) - figure->y_low) / (figure->y_high - figure->y_low);
+  *x = (int)lround(right * (canvas->columns * 2 - 1));
+  *y = (int)lround((1 - up) * (PLOT_ROWS * 4 - 1));
+}
+
+static void draw_series(Canvas *canvas, const Figure *figure, guint index) {
+  const GArray *frontier = g_array_index(figure->series, FigureSeries, index).frontier;
+  int x0 = 0, y0 = 0;
+  for (guint k = 0; k < frontier->len; k++) {
+    const FigurePoint *p = &g_array_index(figure->point, FigurePoint, g_array_index(frontier, guint, k));
+    int x1, y1;
+    dot_of(figure, canvas, p, &x1, &y1);
+    int steps = k ? MAX(ABS(x1 - x0), ABS(y1 - y0)) : 0;
+    for (int i = 0; i < steps; i++)
+      set_dot(canvas, x0 + (x1 - x0) * i / steps, y0 + (y1 - y0) * i / steps, (gint8)index);
+    canvas->glyph[y1 / 4][x1 / 2] = (gint8)index;
+    x0 = x1, y0 = y1;
+  }
+}
+
+/* The accuracy to write beside `row`, -1 for none. */
+static double row_tick(const Figure *figure, const GArray *ticks, int row) {
+  for (guint i = 0; i < ticks->len; i++) {
+    double tick = g_array_index(ticks, double, i), up = (tick - figure->y_low) / (figure->y_high - figure->y_low);
+    if ((int)lround((1 - up) * (PLOT_ROWS * 4 - 1)) / 4 == row) return tick;
+  }
+  return -1;
+}
+
+static void draw_row(Terminal *t, const Canvas *canvas, int row) {
+  for (int column = 0; column < canvas->columns; column++) {
+    gboolean marker = canvas->glyph[row][column] >= 0;
+    int owner = marker ? canvas->glyph[row][column] : canvas->series[row][column];
+    if (owner < 0) {
+      g_string_append_c(t->out, ' ');
+      continue;
+    }
+    style(t, colours[owner % (int)G_N_ELEMENTS(colours)]);
+    if (marker)
+      g_string_append(t->out, glyphs[owner % (int)G_N_ELEMENTS(glyphs)]);
+    else
+      g_string_append_unichar(t->out, 0x2800 + canvas->dots[row][column]);
+    style(t, "\x1b[0m");
+  }
+  while (t->out->str[t->out->len - 1] == ' ') g_string_truncate(t->out, t->out->len - 1);
+  g_string_append_c(t->out, '\n');
+}
+
+static void draw_x_axis(Terminal *t, const Figure *figure, int columns) {
+  g_autoptr(GString) axis = g_string_new("      └"), labels = g_string_new("       ");
+  g_autoptr(GArray) ticks = figure_ticks(figure->x_low, figure->x_high, TRUE, (guint)columns / 9);
+  int drawn = 0;
+  for (guint i = 0; i < ticks->len; i++) {
+    char number[NUMBER_SIZE];
+    double tick = g_array_index(ticks, double, i);
+    int column = (int)lround(log(tick / figure->x_low) / log(figure->x_high / figure->x_low) * (columns - 1));
+    for (; drawn < column; drawn++) g_string_append(axis, "─");
+    g_string_append(axis, "┬");
+    drawn = column + 1;
+    number_tick(figure->cost->name, tick, number);
+    int start = GUTTER + column - (int)strlen(number) / 2;
+    if (start + (int)strlen(number) > t->width || start <= (int)labels->len) continue;
+    g_string_append_printf(labels, "%*s%s", start - (int)labels->len, "", number);
+  }
+  for (; drawn < columns; drawn++) g_string_append(axis, "─");
+  g_string_append_printf(t->out, "%s\n%s\n", axis->str, labels->str);
+}
+
+static void draw_plot(Terminal *t, const Figure *figure) {
+  Canvas canvas = {.columns = CLAMP(t->width - GUTTER - 1, 16, PLOT_COLUMNS)};
+  memset(canvas.series, -1, sizeof canvas.series);
+  memset(canvas.glyph, -1, sizeof canvas.glyph);
+  for (guint s = 0; s < figure->series->len; s++) draw_series(&canvas, figure, s);
+  g_autoptr(GArray) ticks = figure_ticks(figure->y_low, figure->y_high, FALSE, 5);
+  for (int row = 0; row < PLOT_ROWS; row++) {
+    double tick = row_tick(figure, ticks, row);
+    g_autofree char *gutter = tick < 0 ? g_strdup("      │") : g_strdup_printf("%5d ┤", (int)lround(tick * 100));
+    g_string_append(t->out, gutter);
+    draw_row(t, &canvas, row);
+  }
+  draw_x_axis(t, figure, canvas.columns);
+  text_print(t->out, TEXT_TERMINAL, "       accuracy %% against %s, log2 ", figure->cost->title);
+  for (guint s = 0; s < figure->series->len; s++) {
+    g_string_append(t->out, "  ");
+    style(t, colours[s % G_N_ELEMENTS(colours)]);
+    g_string_append(t->out, glyphs[s % G_N_ELEMENTS(glyphs)]);
+    style(t, "\x1b[0m");
+    text_print(t->out, TEXT_TERMINAL, " %s", g_array_index(figure->series, FigureSeries, s).method);
+  }
+  g_string_append(t->out, "\n\n");
+}
+
+static int method_column(const ResultsSummary *summary) {
+  g_autoptr(GPtrArray) methods = figure_methods(summary);
+  int width = 6;
+  for (guint i = 0; i < methods->len; i++) {
+    g_autoptr(GString) escaped = g_string_new(NULL);
+    text_append(escaped, TEXT_TERMINAL, methods->pdata[i], -1);
+    width = MAX(width, text_width(escaped->str));
+  }
+  return MIN(width, 24);
+}
+
+static void number_column(Terminal *t, const char *text, int width) {
+  g_string_append(t->out, "  ");
+  text_pad(t->out, text, width, TRUE);
+}
+
+static void write_frontier(Terminal *t, const ResultsSummary *summary, const Figure *figure) {
+  int method_width = method_column(summary);
+  style(t, "\x1b[1m");
+  text_pad(t->out, "  method", method_width + 2, FALSE);
+  g_string_append(t->out, "    CR    W        L    accuracy %       reads      peak\n");
+  style(t, "\x1b[0m");
+  for (guint s = 0; s < figure->series->len; s++) {
+    const FigureSeries *series = &g_array_index(figure->series, FigureSeries, s);
+    for (guint k = 0; k < series->frontier->len; k++) {
+      const ResultsPoint *p =
+          g_array_index(figure->point, FigurePoint, g_array_index(series->frontier, guint, k)).point;
+      char n[NUMBER_SIZE], se[NUMBER_SIZE];
+      g_string_append(t->out, "  ");
+      style(t, colours[s % G_N_ELEMENTS(colours)]);
+      text_pad(t->out, series->method, method_width, FALSE);
+      style(t, "\x1b[0m");
+      number_column(t, number_plain(p->cr, n), 4);
+      g_string_append_printf(t->out, "  %3d  %7d  ", p->threads, p->length);
+      g_autofree char *accuracy =
+          g_strdup_printf("%s ± %4s", number_percent(p->accuracy, n), number_percent(p->accuracy_se, se));
+      text_pad(t->out, accuracy, 12, TRUE);
+      number_column(t, number_count(p->reads, n), 10);
+      number_column(t, number_count(p->peak, n), 8);
+      g_string_append_c(t->out, '\n');
+    }
+  }
+  g_string_append_c(t->out, '\n');
+}
+
+static void write_margins(Terminal *t, const ResultsSummary *summary, const char *task) {
+  for (guint i = 0; i < summary->n_margins; i++) {
+    const ResultsMargin *m = &summary->margin[i];
+    gboolean main_cost = strcmp(m->cost, "reads") == 0 || strcmp(m->cost, "peak") == 0;
+    if (strcmp(m->task, task) != 0 || strcmp(m->scale, "log2") != 0 || !main_cost) continue;
+    char n[3][NUMBER_SIZE];
+    text_print(t->out, TEXT_TERMINAL, "  %s − %s at equal %s: ", m->method_a, m->method_b, m->cost);
+    if (!isfinite(m->margin)) {
+      g_string_append(t->out, "NA (the frontiers share no budget)\n");
+      continue;
+    }
+    style(t, m->low > 0 ? "\x1b[32m" : m->high < 0 ? "\x1b[31m" : "");
+    text_print(t->out, TEXT_TERMINAL, "%s points", number_points(m->margin, n[0]));
+    style(t, "\x1b[0m");
+    text_print(t->out, TEXT_TERMINAL, " (95 %% interval %s to %s)%s\n", number_points(m->low, n[1]),
+               number_points(m->high, n[2]), m->low <= 0 && m->high >= 0 ? ", indistinguishable" : "");
+  }
+}
+
+static void write_outcomes(Terminal *t, const ResultsSummary *summary, const ResultsTaskInfo *task) {
+  int method_width = method_column(summary);
+  g_string_append_c(t->out, '\n');
+  style(t, "\x1b[1m");
+  text_pad(t->out, "  threads", method_width + 2, FALSE);
+  g_string_append(t->out, "    CR   correct    wrong  no answer  truncated    error  ungraded\n");
+  style(t, "\x1b[0m");
+  for (guint i = 0; i < summary->n_points; i++) {
+    const ResultsPoint *p = &summary->point[i];
+    if (strcmp(p->task, task->name) != 0 || p->length != task->max_length || p->threads != 1) continue;
+    const double shares[] = {p->correct, p->wrong, p->no_answer, p->truncated, p->errors, p->ungraded};
+    static const int widths[] = {8, 7, 9, 9, 7, 8};
+    char n[NUMBER_SIZE];
+    g_string_append(t->out, "  ");
+    text_pad(t->out, p->method, method_width, FALSE);
+    number_column(t, number_plain(p->cr, n), 4);
+    for (guint k = 0; k < G_N_ELEMENTS(shares); k++) number_column(t, number_percent(shares[k], n), widths[k]);
+    g_string_append_c(t->out, '\n');
+  }
+  g_string_append_c(t->out, '\n');
+}
+
+void report_terminal(const ResultsSummary *summary, int width, gboolean colour, GString *out) {
+  Terminal t = {out, colour, MAX(width, 40)};
+  style(&t, "\x1b[1m");
+  text_append(out, TEXT_TERMINAL, summary->info.name, -1);
+  style(&t, "\x1b[0m");
+  g_string_append_c(out, '\n');
+  g_autoptr(GPtrArray) warnings = page_warnings(summary);
+  for (guint i = 0; i < warnings->len; i++) {
+    style(&t, "\x1b[33m");
+    text_print(out, TEXT_TERMINAL, "! %s\n", (const char *)warnings->pdata[i]);
+    style(&t, "\x1b[0m");
+  }
+  for (guint i = 0; i < summary->n_tasks; i++) {
+    const ResultsTaskInfo *task = &summary->task[i];
+    g_autoptr(Figure) figure = figure_new(summary, task->name, &figure_costs[0]);
+    g_string_append_c(out, '\n');
+    style(&t, "\x1b[1m");
+    text_append(out, TEXT_TERMINAL, task->name, -1);
+    style(&t, "\x1b[0m");
+    text_print(out, TEXT_TERMINAL, "  %d problems, %s@W\n\n", task->problems, task->aggregate);
+    if (!figure->point->len) {
+      g_string_append(out, "  no graded points yet\n");
+      continue;
+    }
+    draw_plot(&t, figure);
+    write_frontier(&t, summary, figure);
+    write_margins(&t, summary, task->name);
+    write_outcomes(&t, summary, task);
+  }
+}

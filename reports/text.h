@@ -1,0 +1,56 @@
+/* Texts and numbers on their way into a document.
+ *
+ * Every string of a report may come from a model, a data set or a plan, and is hostile until it has passed through here. In every format
+ * a character that would not be seen (controls, ANSI escapes, bidirectional marks, bytes that are not UTF-8) is written out visibly, as
+ * \x1b, \u202e or \U000e0001, so that what a reader sees is what there is. Line feeds and tabs stay where the format has room for them.
+ * Numbers are written as in the C locale whatever the program's is. */
+#ifndef HYPERSCALE_REPORTS_TEXT_H
+#define HYPERSCALE_REPORTS_TEXT_H
+
+#include <glib.h>
+#include <jansson.h>
+
+G_BEGIN_DECLS
+
+typedef enum {
+  TEXT_PLAIN,    /* only made visible */
+  TEXT_HTML,     /* HTML and XML, element content and quoted attributes alike */
+  TEXT_MARKDOWN, /* one line, inside a table cell too */
+  TEXT_TEX,      /* LaTeX text */
+  TEXT_CSV, /* the inside of a quoted field; a leading = + - @ is disarmed, for spreadsheets take it for a formula */
+  TEXT_TERMINAL, /* one line of a terminal */
+} TextFormat;
+
+/* Appends `length` bytes of `text` (-1: up to its NUL; a NULL text is empty) escaped for `format`. */
+void text_append(GString *out, TextFormat format, const char *text, gssize length);
+/* g_string_append_printf, but every %s is escaped for `format`. Conversions: %s %d %u %% and %f %g with a precision. */
+void text_print(GString *out, TextFormat format, const char *pattern, ...) G_GNUC_PRINTF(3, 4);
+/* Appends `text`, escaped for a terminal, and blanks up to `columns` columns, before the text if `right`. */
+void text_pad(GString *out, const char *text, int columns, gboolean right);
+/* Columns that an escaped text takes in a terminal: wide characters two, combining marks none. */
+int text_width(const char *text);
+/* How many of the `length` bytes of `text` to keep if no more than `limit` may stay and no UTF-8 sequence is to be split. */
+gsize text_cut(const char *text, gsize length, gsize limit);
+
+/* A JSON string of a hostile text, made visible. */
+json_t *text_json(const char *text, gssize length);
+/* A JSON number, null where it is not finite. */
+json_t *text_json_number(double value);
+/* Appends `root` with reals at `digits` significant digits and takes the reference. `script`: on one line and safe inside <script>, else
+ * indented for people. */
+void text_append_json(GString *out, json_t *root, int digits, gboolean script);
+
+#define NUMBER_SIZE                                                                                                    \
+  32 /* enough for every number below; each fills and returns `buffer`, and writes "NA" for what is not finite */
+char *number_count(double value, char buffer[NUMBER_SIZE]);   /* three digits and K, M, G, T: "86.8 K" */
+char *number_percent(double share, char buffer[NUMBER_SIZE]); /* 0.9333: "93.3" */
+char *number_points(double share, char buffer[NUMBER_SIZE]);  /* a difference, 0.1234: "+12.3", -0.05: "−5.0" */
+char *number_plain(double value, char buffer[NUMBER_SIZE]); /* as few digits as say it: a compression ratio, 4 or 2.5 */
+/* The value of a cost by its unit: items, tokens, "1.25 GB", "850 ms". */
+char *number_cost(const char *cost, double value, char buffer[NUMBER_SIZE]);
+/* The same without zeros that say nothing, for axes: "1.6 K". */
+char *number_tick(const char *cost, double value, char buffer[NUMBER_SIZE]);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,214 @@
+/* Reports on hand-made summaries: escaping, every format, runs that are empty, partial, hostile or absurd. */
+#include <locale.h>
+
+#include "reports/report.h"
+#include "reports/text.h"
+#include "tests/unit/report_sample.h"
+
+static char *write_report(const ResultsSummary *summary, ReportOptions options) {
+  g_autoptr(GError) error = NULL;
+  GString *out = g_string_new(NULL);
+  gboolean ok = report_write(summary, NULL, &options, out, &error);
+  g_assert_no_error(error);
+  g_assert_true(ok);
+  return g_string_free(out, FALSE);
+}
+
+static void assert_escaped(TextFormat format, const char *text, gssize length, const char *expected) {
+  g_autoptr(GString) out = g_string_new(NULL);
+  text_append(out, format, text, length);
+  g_assert_cmpstr(out->str, ==, expected);
+}
+
+static void test_escapes(void) {
+  assert_escaped(TEXT_HTML, "<a href=\"x\">'&'</a>", -1, "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+  assert_escaped(TEXT_HTML, "a\0b\x1b[31m\r", 9, "a\\x00b\\x1b[31m\\x0d");
+  assert_escaped(TEXT_HTML, "\u202e\u2066\u200b\u2028\ufeff\U000e0041", -1,
+                 "\\u202e\\u2066\\u200b\\u2028\\ufeff\\U000e0041");
+  assert_escaped(TEXT_HTML, "é\n\t漢😀", -1, "é\n\t漢😀");
+  assert_escaped(TEXT_PLAIN, "\xff\xc3(\xed\xa0\x80\xf4\x90\x80\x80", -1,
+                 "\\xff\\xc3(\\xed\\xa0\\x80\\xf4\\x90\\x80\\x80");
+  assert_escaped(TEXT_PLAIN,
+                 "\xc2\x9b"
+                 "31m\x7f\uffff",
+                 -1, "\\u009b31m\\x7f\\uffff");
+  assert_escaped(TEXT_MARKDOWN, "a|b_c*<i>\n`x`", -1, "a\\|b\\_c\\*&lt;i&gt; \\`x\\`");
+  assert_escaped(
+      TEXT_TEX, "50% of $x_1^2$ \\n {}#&~\x01", -1,
+      "50\\% of \\$x\\_1\\textasciicircum{}2\\$ \\textbackslash{}n \\{\\}\\#\\&\\textasciitilde{}\\textbackslash{}x01");
+  assert_escaped(TEXT_CSV, "=1+\"2\"", -1, "'=1+\"\"2\"\"");
+  assert_escaped(TEXT_TERMINAL, "a\nb\x1b]0;x\x07", -1, "a b\\x1b]0;x\\x07");
+  assert_escaped(TEXT_HTML, NULL, -1, "");
+}
+
+static void test_cut(void) {
+  g_assert_cmpuint(text_cut("abc", 3, 5), ==, 3);
+  g_assert_cmpuint(text_cut("abc", 3, 2), ==, 2);
+  g_assert_cmpuint(text_cut("a漢b", 5, 3), ==, 1);
+  g_assert_cmpuint(text_cut("\x80\x80\x80\x80\x80\x80", 6, 5), ==, 5);
+}
+
+static void test_numbers(void) {
+  char n[NUMBER_SIZE];
+  g_assert_cmpstr(number_count(86777, n), ==, "86.8 K");
+  g_assert_cmpstr(number_count(999.6, n), ==, "1.00 K");
+  g_assert_cmpstr(number_count(0, n), ==, "0");
+  g_assert_cmpstr(number_count(1.07e9, n), ==, "1.07 G");
+  g_assert_cmpstr(number_count(1e300, n), ==, "1e+288 T");
+  g_assert_cmpstr(number_count(NAN, n), ==, "NA");
+  g_assert_cmpstr(number_percent(0.93333, n), ==, "93.3");
+  g_assert_cmpstr(number_points(-0.05, n), ==, "−5.0");
+  g_assert_cmpstr(number_points(-0.0001, n), ==, "0.0");
+  g_assert_cmpstr(number_points(NAN, n), ==, "NA");
+  g_assert_cmpstr(number_cost("bytes", 1.25e9, n), ==, "1.25 GB");
+  g_assert_cmpstr(number_cost("seconds", 0.85, n), ==, "850 ms");
+  g_assert_cmpstr(number_tick("reads", 1600, n), ==, "1.6 K");
+  g_assert_cmpstr(number_tick("reads", 20, n), ==, "20");
+  g_assert_cmpstr(number_tick("bytes", 100e6, n), ==, "100 MB");
+  g_assert_cmpstr(number_cost("seconds", 4000, n), ==, "66.7 min");
+}
+
+static void test_ticks(void) {
+  g_autoptr(GArray) doubling = figure_ticks(1500, 130000, TRUE, 8);
+  g_assert_cmpuint(doubling->len, ==, 7);
+  g_assert_cmpfloat(g_array_index(doubling, double, 0), ==, 2000);
+  g_assert_cmpfloat(g_array_index(doubling, double, 6), ==, 128000);
+  g_autoptr(GArray) linear = figure_ticks(0, 1, FALSE, 6);
+  g_assert_cmpuint(linear->len, ==, 6);
+  g_autoptr(GArray) none = figure_ticks(3, 3, TRUE, 6);
+  g_assert_cmpuint(none->len, ==, 0);
+}
+
+static void test_figure(void) {
+  ResultsSummary *summary = sample_new(4);
+  g_autoptr(Figure) figure = figure_new(summary, "aime24", figure_cost("reads"));
+  g_assert_cmpuint(figure->point->len, ==, 112);
+  g_assert_cmpuint(figure->series->len, ==, 2);
+  g_assert_cmpuint(figure->ratio->len, ==, 4);
+  double before = 0;
+  const GArray *frontier = g_array_index(figure->series, FigureSeries, 1).frontier;
+  for (guint k = 0; k < frontier->len; k++) {
+    const FigurePoint *p = &g_array_index(figure->point, FigurePoint, g_array_index(frontier, guint, k));
+    g_assert_cmpfloat(p->x, >, before);
+    g_assert_cmpstr(p->point->method, ==, "dms");
+    before = p->x;
+  }
+  g_assert_cmpuint(frontier->len, >, 3);
+  sample_free(summary);
+}
+
+/* Everything between the angle brackets of tags, so that a test can see that data opened none. */
+static void assert_no_foreign_markup(const char *html) {
+  static const char *const forbidden[] = {"<script>alert", "<img",   "onerror=",   "<b>",
+                                          "\x1b",          "\u202e", "</textarea", "javascript:"};
+  for (guint i = 0; i < G_N_ELEMENTS(forbidden); i++)
+    if (strcmp(forbidden[i], "onerror=") != 0 && strcmp(forbidden[i], "javascript:") != 0)
+      g_assert_null(strstr(html, forbidden[i]));
+}
+
+static void test_hostile(void) {
+  ResultsSummary *summary = sample_new(4);
+  const char *hostile =
+      "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'><b>\x1b[31m\u202e\xff";
+  summary->info.name = summary->info.plan = summary->info.machine = summary->info.version = hostile;
+  summary->task[0].name = summary->task[0].source = hostile;
+  for (guint m = 0; m < 4; m++)
+    summary->method[m].name = summary->method[m].model = summary->method[m].policy = hostile;
+  for (guint i = 0; i < summary->n_points; i++) summary->point[i].method = hostile;
+  for (guint i = 0; i < summary->n_frontier; i++) summary->frontier[i].method = hostile;
+  g_autofree char *html = write_report(summary, (ReportOptions){.format = "html"});
+  assert_no_foreign_markup(html);
+  g_autofree char *svg = write_report(summary, (ReportOptions){.format = "svg"});
+  assert_no_foreign_markup(svg);
+  g_autoptr(GString) terminal = g_string_new(NULL);
+  report_terminal(summary, 100, FALSE, terminal);
+  g_assert_null(strchr(terminal->str, '\x1b'));
+  g_assert_true(g_utf8_validate(terminal->str, -1, NULL));
+  sample_free(summary);
+}
+
+static void test_empty_and_partial(void) {
+  ResultsSummary empty = {.info = {.name = "nothing", .partial = TRUE}};
+  g_autofree char *html = write_report(&empty, (ReportOptions){.format = "html"});
+  g_assert_nonnull(strstr(html, "partial run"));
+  g_autoptr(GString) terminal = g_string_new(NULL);
+  report_terminal(&empty, 80, FALSE, terminal);
+  g_assert_nonnull(strstr(terminal->str, "partial run"));
+
+  ResultsSummary *summary = sample_new(1);
+  summary->task[0].threads_done = 100;
+  g_autofree char *one = write_report(summary, (ReportOptions){.format = "html"});
+  g_assert_nonnull(strstr(one, "100 of 960 threads have run"));
+  summary->n_points = summary->n_frontier = 0;
+  g_autofree char *none = write_report(summary, (ReportOptions){.format = "html"});
+  g_assert_nonnull(strstr(none, "no graded points yet"));
+  sample_free(summary);
+}
+
+static void test_absurd_numbers(void) {
+  ResultsSummary *summary = sample_new(2);
+  for (guint i = 0; i < summary->n_points; i++) {
+    summary->point[i].reads = i % 3 == 0 ? INFINITY : i % 3 == 1 ? 1e300 : 1e-300;
+    summary->point[i].low = summary->point[i].high = NAN;
+  }
+  g_autofree char *html = write_report(summary, (ReportOptions){.format = "html"});
+  g_assert_false(g_regex_match_simple("\\b(nan|inf)\\b", html, 0, 0));
+  g_assert_nonnull(strstr(html, "NA"));
+  g_autoptr(GString) terminal = g_string_new(NULL);
+  report_terminal(summary, 10, TRUE, terminal);
+  sample_free(summary);
+}
+
+static void test_deterministic(void) {
+  ResultsSummary *summary = sample_new(4);
+  g_autofree char *first = write_report(summary, (ReportOptions){.format = "html"});
+  setlocale(LC_ALL, "de_DE.UTF-8");
+  g_autofree char *second = write_report(summary, (ReportOptions){.format = "html"});
+  setlocale(LC_ALL, "C");
+  g_assert_cmpstr(first, ==, second);
+  g_assert_null(strstr(first, "&lt;"));
+  const char *folder = g_getenv("REPORT_SAMPLE_OUT");
+  if (folder) {
+    g_autofree char *page = g_build_filename(folder, "report.html", NULL),
+                    *svg_path = g_build_filename(folder, "report.svg", NULL);
+    g_autofree char *svg = write_report(summary, (ReportOptions){.format = "svg"});
+    g_assert_true(g_file_set_contents(page, first, -1, NULL));
+    g_assert_true(g_file_set_contents(svg_path, svg, -1, NULL));
+    g_autoptr(GString) terminal = g_string_new(NULL);
+    report_terminal(summary, 100, FALSE, terminal);
+    g_autofree char *terminal_path = g_build_filename(folder, "report.txt", NULL);
+    g_assert_true(g_file_set_contents(terminal_path, terminal->str, -1, NULL));
+  }
+  sample_free(summary);
+}
+
+static void test_unknown_formats(void) {
+  ResultsSummary *summary = sample_new(2);
+  g_autoptr(GString) out = g_string_new(NULL);
+  g_autoptr(GError) error = NULL;
+  g_assert_false(report_write(summary, NULL, &(ReportOptions){.format = "docx"}, out, &error));
+  g_assert_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT);
+  g_clear_error(&error);
+  g_assert_false(report_write(summary, NULL, &(ReportOptions){.format = "svg", .cost = "money"}, out, &error));
+  g_assert_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT);
+  g_clear_error(&error);
+  g_assert_false(report_write(summary, NULL, &(ReportOptions){.format = "svg", .task = "chess"}, out, &error));
+  g_assert_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT);
+  g_assert_cmpuint(out->len, ==, 0);
+  sample_free(summary);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/report/escapes", test_escapes);
+  g_test_add_func("/report/cut", test_cut);
+  g_test_add_func("/report/numbers", test_numbers);
+  g_test_add_func("/report/ticks", test_ticks);
+  g_test_add_func("/report/figure", test_figure);
+  g_test_add_func("/report/hostile", test_hostile);
+  g_test_add_func("/report/empty-and-partial", test_empty_and_partial);
+  g_test_add_func("/report/absurd-numbers", test_absurd_numbers);
+  g_test_add_func("/report/deterministic", test_deterministic);
+  g_test_add_func("/report/unknown-formats", test_unknown_formats);
+  return g_test_run();
+}
