@@ -1,4 +1,5 @@
-/* One pass over the text, fields unquoted in place: a field never grows, so what is written stays behind what is read. */
+/* One pass over the text, fields unquoted in place: a field never grows, so what is written stays behind what is
+ * read. */
 #include "datasets/csv.h"
 
 #include "datasets/dataset.h"
@@ -21,15 +22,19 @@ G_GNUC_PRINTF(3, 4) static void fail(GError **error, const Cursor *at, const cha
 
 /* Steps over a line end, if one is here. A CR alone is none. */
 static gboolean skip_line_end(Cursor *at) {
-  if (at->read < at->end && *at->read == '\n') at->read++;
-  else if (at->end - at->read >= 2 && at->read[0] == '\r' && at->read[1] == '\n') at->read += 2;
-  else return FALSE;
+  if (at->read < at->end && *at->read == '\n')
+    at->read++;
+  else if (at->end - at->read >= 2 && at->read[0] == '\r' && at->read[1] == '\n')
+    at->read += 2;
+  else
+    return FALSE;
   at->line++;
   return TRUE;
 }
 
 static gboolean at_field_end(const Cursor *at) {
-  return at->read == at->end || *at->read == ',' || *at->read == '\n' || (*at->read == '\r' && at->end - at->read >= 2 && at->read[1] == '\n');
+  return at->read == at->end || *at->read == ',' || *at->read == '\n' ||
+         (*at->read == '\r' && at->end - at->read >= 2 && at->read[1] == '\n');
 }
 
 /* Reads a quoted field from behind its opening quote; returns where its text ends, NULL on an error. */
@@ -72,8 +77,10 @@ static gboolean read_row(Cursor *at, GPtrArray *fields, GError **error) {
     if (!text_end) return FALSE;
     g_ptr_array_add(fields, text);
     gboolean more = at->read < at->end && *at->read == ',';
-    if (more) at->read++;
-    else skip_line_end(at);
+    if (more)
+      at->read++;
+    else
+      skip_line_end(at);
     *text_end = '\0'; /* only now: it may stand where the separator stood */
     if (!more) return TRUE;
   }

@@ -5,10 +5,10 @@
 #include "datasets/packed_tests.h"
 #include "datasets/rows.h"
 
-#include <stdio.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
-G_DEFINE_QUARK(hyperscale-dataset-error, dataset_error)
+G_DEFINE_QUARK(hyperscale - dataset - error, dataset_error)
 
 typedef struct {
   const char *name;
@@ -47,7 +47,8 @@ static char *locate(const Task *task, const char *name, const char *path, GError
   char *shipped = dataset_shipped(task->shipped);
   if (!shipped)
     g_set_error(error, DATASET_ERROR, DATASET_ERROR_MISSING,
-                "%s ships with hyperscale and was not found beside the program; set HYPERSCALE_DATA to the folder that holds it",
+                "%s ships with hyperscale and was not found beside the program; set HYPERSCALE_DATA to the folder that "
+                "holds it",
                 task->shipped);
   return shipped;
 }
@@ -57,7 +58,7 @@ static void describe_source(GString *source, const char *path) {
   g_string_append(source, path);
   g_autofree char *text = NULL;
   gsize length;
-  if (!g_file_test(path, G_FILE_TEST_IS_REGULAR) || !g_file_get_contents(path, &text, &length, NULL)) return;
+  if (!read_small_file(path, &text, &length, NULL)) return;
   g_autofree char *sum = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (guchar *)text, length);
   g_string_append_printf(source, " sha256:%s", sum);
 }
@@ -80,9 +81,15 @@ Dataset *dataset_open(const char *task_name, const DatasetOptions *options, GErr
   gboolean ok = FALSE;
   switch (task->kind) {
   case DATASET_INTEGER:
-  case DATASET_MATH: ok = dataset_read_math(dataset, path, error); break;
-  case DATASET_CHOICE: ok = dataset_read_gpqa(dataset, path, options, error); break;
-  case DATASET_CODE: ok = dataset_read_livecodebench(dataset, path, error); break;
+  case DATASET_MATH:
+    ok = dataset_read_math(dataset, path, error);
+    break;
+  case DATASET_CHOICE:
+    ok = dataset_read_gpqa(dataset, path, options, error);
+    break;
+  case DATASET_CODE:
+    ok = dataset_read_livecodebench(dataset, path, error);
+    break;
   }
   if (ok && dataset->rows->len == 0) {
     g_set_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT, "%s: no rows%s", path,
@@ -108,11 +115,21 @@ void dataset_close(Dataset *dataset) {
   g_free(dataset);
 }
 
-const char *dataset_task(const Dataset *dataset) { return dataset->task; }
-DatasetKind dataset_kind(const Dataset *dataset) { return dataset->kind; }
-guint dataset_size(const Dataset *dataset) { return dataset->rows->len; }
-const char *dataset_source(const Dataset *dataset) { return dataset->source->str; }
-gboolean dataset_is_private(const Dataset *dataset) { return dataset->is_private; }
+const char *dataset_task(const Dataset *dataset) {
+  return dataset->task;
+}
+DatasetKind dataset_kind(const Dataset *dataset) {
+  return dataset->kind;
+}
+guint dataset_size(const Dataset *dataset) {
+  return dataset->rows->len;
+}
+const char *dataset_source(const Dataset *dataset) {
+  return dataset->source->str;
+}
+gboolean dataset_is_private(const Dataset *dataset) {
+  return dataset->is_private;
+}
 
 const DatasetProblem *dataset_problem(const Dataset *dataset, guint index) {
   g_return_val_if_fail(index < dataset->rows->len, NULL);
@@ -129,7 +146,7 @@ GPtrArray *dataset_tests(Dataset *dataset, guint index, GError **error) {
   return livecodebench_tests(dataset, &g_array_index(dataset->rows, DatasetRow, index), error);
 }
 
-/* ---- What the readers use ------------------------------------------------------------------------------------------------------ */
+/* ---- What the readers use ---------------------------------------------------------------------------------------- */
 
 const char *dataset_keep(Dataset *dataset, const char *text) {
   return text ? g_string_chunk_insert(dataset->strings, text) : NULL;
@@ -155,6 +172,19 @@ void row_error(GError **error, RowPlace place, const char *format, ...) {
   g_set_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT, "%s:%u: %s", place.file, place.line, message);
 }
 
+gboolean read_small_file(const char *path, char **text, gsize *length, GError **error) {
+  GStatBuf status;
+  g_autoptr(GError) failure = NULL;
+  if (g_stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > SMALL_FILE_MAX)
+    g_set_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT, "%s: %" G_GINT64_FORMAT " bytes; at most %d are read", path,
+                (gint64)status.st_size, SMALL_FILE_MAX);
+  else if (!g_file_get_contents(path, text, length, &failure))
+    g_set_error_literal(error, DATASET_ERROR, DATASET_ERROR_IO, failure->message);
+  else
+    return TRUE;
+  return FALSE;
+}
+
 json_t *row_parse(const char *text, gsize length, RowPlace place, GError **error) {
   json_error_t at;
   json_t *row = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
@@ -170,7 +200,8 @@ json_t *row_parse(const char *text, gsize length, RowPlace place, GError **error
 
 const char *row_string(json_t *row, const char *key, RowPlace place, GError **error) {
   json_t *value = json_object_get(row, key);
-  if (!json_is_string(value)) row_error(error, place, "field \"%s\" is %s; expected a string", key, value ? "no string" : "missing");
+  if (!json_is_string(value))
+    row_error(error, place, "field \"%s\" is %s; expected a string", key, value ? "no string" : "missing");
   return json_string_value(value);
 }
 

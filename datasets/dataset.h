@@ -1,13 +1,15 @@
-/* Where problems come from: the readers of the benchmarks' own formats, their prompts, the hub client, the pocket suites.
+/* Where problems come from: readers of the benchmarks' own formats, their prompts, the hub client, the pocket suites.
+ * suites.
  *
  * A task is named as a plan names it:
  *
- *   aime24  aime25  math500  gpqa-diamond                 fetched from the hub (dataset_fetch) or read from a file that the user has
- *   livecodebench[@release_vN|@vN|@vA_vB][:FROM..TO]      FROM and TO are contest dates, 2024-08-01..2025-01-31, both included
- *   pocket-aime  pocket-gpqa  pocket-livecodebench        ship with the project
+ *   aime24  aime25  math500  gpqa-diamond             fetched (dataset_fetch), or read from a file that the user has
+ *   livecodebench[@release_vN|@vN|@vA_vB][:FROM..TO]  contest dates, 2024-08-01..2025-01-31, both included
+ *   pocket-aime  pocket-gpqa  pocket-livecodebench    ship with the project
  *
- * Rows are hostile until checked: a malformed one is an error that names file and line, never a guess. Problems are opened in the order
- * of the file. Functions that can fail take a GError ** last. Not thread-safe, but two data sets are independent. */
+ * Rows are hostile until checked: a malformed one is an error that names file and line, never a guess. Problems are
+ * opened in the order of the file. Functions that can fail take a GError ** last. Not thread-safe, but two data sets
+ * are independent. */
 #ifndef HYPERSCALE_DATASET_H
 #define HYPERSCALE_DATASET_H
 
@@ -48,10 +50,11 @@ typedef struct {
   const char *answer;     /* gold: digits, LaTeX, the letter shown; NULL for programs */
   const char *options[4]; /* GPQA: A to D as shown, stripped of blanks at both ends */
   int n_options;          /* 0 or 4 */
-  const char *order;      /* GPQA: the order shown, e.g. "2013": options[i] is the row's (0 = correct, 1..3 = incorrect 1..3); else NULL */
+  /* GPQA: the order shown, "2013" say: options[i] is the row's order[i]-th, 0 the correct one, 1..3 the incorrect ones */
+  const char *order;
   const char *starter_code, *function_name; /* LiveCodeBench functional problems; NULL for stdin programs */
   const char *date, *difficulty, *platform; /* LiveCodeBench; may be NULL */
-  const char *fingerprint; /* SHA-256 in hex of what the row asks and of its gold (tests included), order shown included */
+  const char *fingerprint; /* SHA-256 in hex of what the row asks and its gold, with tests and the order shown */
 } DatasetProblem;
 
 typedef struct Dataset Dataset;
@@ -59,6 +62,7 @@ typedef struct Dataset Dataset;
 /* Reads and checks a task. `options` may be NULL. Close with dataset_close(). */
 Dataset *dataset_open(const char *task, const DatasetOptions *options, GError **error);
 void dataset_close(Dataset *dataset);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dataset, dataset_close)
 const char *dataset_task(const Dataset *dataset); /* the name that it was opened by */
 DatasetKind dataset_kind(const Dataset *dataset);
 guint dataset_size(const Dataset *dataset);
@@ -69,21 +73,23 @@ const char *dataset_source(const Dataset *dataset);
 /* The questions must not be shown in plain text (GPQA's authors ask for it). */
 gboolean dataset_is_private(const Dataset *dataset);
 
-/* ---- Tests of a program -------------------------------------------------------------------------------------------------------- */
+/* ---- Tests of a program ------------------------------------------------------------------------------------------ */
 
+/* Functional: the input is one JSON value a line, one line an argument, the output one JSON value. Else raw stdin and
+ * stdout. Both are terminated; the lengths, in bytes, exclude the terminator. */
 typedef struct {
   char *input;
-  gsize input_length; /* bytes */
+  gsize input_length;
   char *output;
   gsize output_length;
-  gboolean functional; /* input: one JSON value a line, one line an argument; output: one JSON value. Else raw stdin and stdout */
+  gboolean functional;
 } DatasetTest;
 
-/* The tests of problem `index` in the official order, public then private, unpacked now (a set can be over 100 MB; rows stay packed until
- * asked for). Elements are DatasetTest *; free with g_ptr_array_unref(). */
+/* The tests of problem `index` in the official order, public then private, unpacked now (a set can be over 100 MB;
+ * rows stay packed until asked for). Elements are DatasetTest *; free with g_ptr_array_unref(). */
 GPtrArray *dataset_tests(Dataset *dataset, guint index, GError **error);
 
-/* ---- Prompts ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Prompts ----------------------------------------------------------------------------------------------------- */
 
 /* The styles are the benchmarks' own wordings (reference/benchmarks.md, section 4), exact to the byte:
  *   open-r1        the paper's AIME, MATH and GPQA templates
@@ -96,12 +102,14 @@ typedef struct {
   char *system; /* NULL: no system turn */
   char *user;
 } DatasetPrompt;
-/* `style` NULL: the task's default. DATASET_ERROR_NAME when the style is unknown or does not fit the task; names those that do. */
+/* `style` NULL: the task's default. DATASET_ERROR_NAME when the style is unknown or does not fit the task; names
+ * those that do. */
 gboolean dataset_prompt(const Dataset *dataset, guint index, const char *style, DatasetPrompt *prompt, GError **error);
 void dataset_prompt_clear(DatasetPrompt *prompt);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DatasetPrompt, dataset_prompt_clear)
 const char *dataset_default_style(const Dataset *dataset);
 
-/* ---- The hub and what ships ---------------------------------------------------------------------------------------------------- */
+/* ---- The hub and what ships -------------------------------------------------------------------------------------- */
 
 typedef struct {
   const char *file;                /* the one in progress */
@@ -111,16 +119,19 @@ typedef struct {
 } DatasetProgress;
 typedef void (*DatasetProgressFunc)(const DatasetProgress *progress, gpointer user_data);
 
-/* Fetches a task (aime24, gpqa-diamond, math500, livecodebench[@release_vN]) or a model (ORG/NAME[@revision]) into the Hugging Face cache,
- * verified; resumes what an earlier call left. Environment: HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE. `*where`, unless
- * NULL, is the folder or file, to be freed. */
-gboolean dataset_fetch(const char *what, DatasetProgressFunc progress, gpointer user_data, char **where, GError **error);
+/* Fetches a task (aime24, gpqa-diamond, math500, livecodebench[@release_vN]) or a model (ORG/NAME[@revision]) into
+ * the Hugging Face cache, verified; resumes what an earlier call left. Environment: HF_HOME, HF_HUB_CACHE, HF_TOKEN,
+ * HF_ENDPOINT, HF_HUB_OFFLINE. `*where`, unless NULL, is the folder or file, to be freed. */
+gboolean dataset_fetch(const char *what, DatasetProgressFunc progress, gpointer user_data, char **where,
+                       GError **error);
 
-/* The folder of a model named in a plan or on the command line: a path; a pocket model (pocket-reasoner, -dms-2x, -4x, -8x); or ORG/NAME
- * [@revision] in the Hugging Face cache. DATASET_ERROR_MISSING says what to fetch. Free with g_free(). */
+/* The folder of a model named in a plan or on the command line: a path; a pocket model (pocket-reasoner, -dms-2x,
+ * -4x, -8x); or ORG/NAME [@revision] in the Hugging Face cache. DATASET_ERROR_MISSING says what to fetch. Free with
+ * g_free(). */
 char *dataset_model_dir(const char *name, GError **error);
-/* A file or folder that ships with the program ("pocket/aime.jsonl", "plans/pocket.yaml"), looked for in $HYPERSCALE_DATA, beside the
- * binary (../share/hyperscale) and in the source tree. NULL when it is nowhere. Free with g_free(). */
+/* A file or folder that ships with the program ("pocket/aime.jsonl", "plans/pocket.yaml"), looked for in
+ * $HYPERSCALE_DATA, beside the binary (../share/hyperscale) and in the source tree. NULL when it is nowhere. Free
+ * with g_free(). */
 char *dataset_shipped(const char *relative);
 
 G_END_DECLS

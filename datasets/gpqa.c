@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum { QUESTION, OPTION, ID = OPTION + OPTIONS, COLUMNS };
-static const char *const column_names[COLUMNS] = {
-    "Question", "Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3", "Record ID"};
+static const char *const column_names[COLUMNS] = {"Question",           "Correct Answer",     "Incorrect Answer 1",
+                                                  "Incorrect Answer 2", "Incorrect Answer 3", "Record ID"};
 
 static gboolean read_row(Dataset *dataset, const CsvRow *csv, const int *columns, OptionOrder order, RowPlace place,
                          GError **error) {
@@ -51,7 +51,8 @@ static OptionOrder *choose_orders(const CsvTable *table, int id_column, const Da
     option_order_simple_evals(orders, table->rows->len);
   } else if (strcmp(rule, "seeded") == 0) {
     for (guint i = 0; i < table->rows->len; i++)
-      orders[i] = option_order_seeded(options->seed, g_strstrip(g_array_index(table->rows, CsvRow, i).fields[id_column]));
+      orders[i] =
+          option_order_seeded(options->seed, g_strstrip(g_array_index(table->rows, CsvRow, i).fields[id_column]));
   } else {
     g_set_error(error, DATASET_ERROR, DATASET_ERROR_NAME,
                 "no option order \"%s\"; there are \"seeded\" (the default) and \"simple-evals\"", rule);
@@ -60,8 +61,8 @@ static OptionOrder *choose_orders(const CsvTable *table, int id_column, const Da
   return g_steal_pointer(&orders);
 }
 
-gboolean gpqa_read_text(Dataset *dataset, char *text, gsize length, const char *name, const DatasetOptions *options,
-                        GError **error) {
+static gboolean read_text(Dataset *dataset, char *text, gsize length, const char *name, const DatasetOptions *options,
+                          GError **error) {
   g_autoptr(CsvTable) table = csv_parse(text, length, name, error);
   if (!table) return FALSE;
   int columns[COLUMNS];
@@ -79,10 +80,6 @@ gboolean gpqa_read_text(Dataset *dataset, char *text, gsize length, const char *
 gboolean dataset_read_gpqa(Dataset *dataset, const char *path, const DatasetOptions *options, GError **error) {
   char *text;
   gsize length;
-  g_autoptr(GError) failure = NULL;
-  if (!g_file_get_contents(path, &text, &length, &failure)) {
-    g_set_error_literal(error, DATASET_ERROR, DATASET_ERROR_IO, failure->message);
-    return FALSE;
-  }
-  return gpqa_read_text(dataset, text, length, path, options, error);
+  if (!read_small_file(path, &text, &length, error)) return FALSE;
+  return read_text(dataset, text, length, path, options, error);
 }

@@ -4,7 +4,8 @@
 
 #include <glib.h>
 
-/* The file, or for LiveCodeBench the folder, of a task that was fetched earlier. DATASET_ERROR_MISSING says how to fetch it. */
+/* The file, or for LiveCodeBench the folder, of a task that was fetched earlier. DATASET_ERROR_MISSING says how to
+ * fetch it. */
 char *hub_find_task(const char *task, GError **error);
 
 #endif

@@ -18,6 +18,7 @@ char *dataset_model_dir(const char *name, GError **error) {
   char *found = g_str_has_prefix(name, "pocket-") && !strchr(name, '/') ? dataset_shipped(shipped) : NULL;
   if (!found)
     g_set_error(error, DATASET_ERROR, DATASET_ERROR_MISSING,
-                "model %s is not on this machine; run `hyperscale fetch %s`, or name the folder that holds it", name, name);
+                "model %s is not on this machine; run `hyperscale fetch %s`, or name the folder that holds it", name,
+                name);
   return found;
 }

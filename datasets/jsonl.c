@@ -1,4 +1,5 @@
-/* Lines of a JSONL file by read(2) into one growing buffer: a LiveCodeBench file has rows of over 100 MB and must never be held whole. */
+/* Lines of a JSONL file by read(2) into one growing buffer: a LiveCodeBench file has rows of over 100 MB and must
+ * never be held whole. */
 #include "datasets/jsonl.h"
 
 #include "datasets/dataset.h"
@@ -105,14 +106,15 @@ gboolean jsonl_next(JsonlReader *reader, JsonlLine *line, GError **error) {
   return TRUE;
 }
 
-/* ---- Spans --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Spans ------------------------------------------------------------------------------------------------------- */
 
 static const char *skip_blanks(const char *p, const char *end) {
   while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) p++;
   return p;
 }
 
-/* Behind the string whose opening quote is at `p`; NULL when it never closes. memchr goes over a packed test set at memory speed. */
+/* Behind the string whose opening quote is at `p`; NULL when it never closes. memchr goes over a packed test set at
+ * memory speed. */
 static const char *skip_string(const char *p, const char *end) {
   const char *first = p + 1;
   for (const char *q = first; (q = memchr(q, '"', (gsize)(end - q))); q++) {

@@ -3,6 +3,7 @@
 
 #include "datasets/dataset.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -11,8 +12,12 @@ static const struct {
 } files[LIVECODEBENCH_FILES] = {{"test.jsonl", 400},  {"test2.jsonl", 111}, {"test3.jsonl", 101},
                                 {"test4.jsonl", 101}, {"test5.jsonl", 167}, {"test6.jsonl", 175}};
 
-const char *lcb_file_name(guint version) { return files[version - 1].name; }
-guint lcb_file_rows(guint version) { return files[version - 1].rows; }
+const char *lcb_file_name(guint version) {
+  return files[version - 1].name;
+}
+guint lcb_file_rows(guint version) {
+  return files[version - 1].rows;
+}
 
 /* One version digit behind `prefix`; 0 when `text` does not begin so. */
 static guint parse_version(const char **text, const char *prefix) {
@@ -41,8 +46,8 @@ static gboolean parse_date(const char *text, gsize length, char date[11]) {
   int year, month, day, end = 0;
   if (length != 10) return FALSE;
   memcpy(date, text, 10);
-  return sscanf(date, "%4d-%2d-%2d%n", &year, &month, &day, &end) == 3 && end == 10 && strspn(date, "0123456789-") == 10 &&
-         g_date_valid_dmy((GDateDay)day, (GDateMonth)month, (GDateYear)year);
+  return sscanf(date, "%4d-%2d-%2d%n", &year, &month, &day, &end) == 3 && end == 10 &&
+         strspn(date, "0123456789-") == 10 && g_date_valid_dmy((GDateDay)day, (GDateMonth)month, (GDateYear)year);
 }
 
 gboolean lcb_selection_parse(const char *suffix, LcbSelection *selection, GError **error) {

@@ -1,7 +1,8 @@
-/* LiveCodeBench: JSONL whose rows are mostly packed tests. A row is indexed by where it stands in its file and read again when its tests
- * are asked for, so an open data set holds questions and no tests.
+/* LiveCodeBench: JSONL whose rows are mostly packed tests. A row is indexed by where it stands in its file and read
+ * again when its tests are asked for, so an open data set holds questions and no tests.
  *
- * The private tests of a row are found as a span of its text and never handed to the JSON parser; what remains of the row is small. */
+ * The private tests of a row are found as a span of its text and never handed to the JSON parser; what remains of
+ * the row is small. */
 #include "datasets/livecodebench.h"
 
 #include "datasets/jsonl.h"
@@ -28,7 +29,7 @@ static void lcb_file_close(gpointer data) {
   g_free(file);
 }
 
-/* ---- One row ------------------------------------------------------------------------------------------------------------------- */
+/* ---- One row ----------------------------------------------------------------------------------------------------- */
 
 /* A row without its private tests, and where in the text these are, quotes excluded. */
 typedef struct {
@@ -66,7 +67,8 @@ static gboolean parse_function_name(json_t *object, RowPlace place, char **name,
   if (!value) return TRUE;
   const char *found = json_string_value(value);
   if (!found || !g_regex_match_simple("^[A-Za-z_][A-Za-z_0-9]*\\z", found, 0, 0)) {
-    row_error(error, place, "metadata names the function \"%.80s\"; expected a Python name", found ? found : "(no string)");
+    row_error(error, place, "metadata names the function \"%.80s\"; expected a Python name",
+              found ? found : "(no string)");
     return FALSE;
   }
   *name = g_strdup(found);
@@ -78,8 +80,8 @@ static const char *keep_optional(Dataset *dataset, json_t *object, const char *k
 }
 
 /* Fills the row from its object; FALSE with an error, or without one when its date is outside the window. */
-static gboolean fill_row(Dataset *dataset, json_t *object, const LcbSelection *selection, RowPlace place, DatasetRow *row,
-                         GError **error) {
+static gboolean fill_row(Dataset *dataset, json_t *object, const LcbSelection *selection, RowPlace place,
+                         DatasetRow *row, GError **error) {
   DatasetProblem *problem = &row->problem;
   const char *id = row_string(object, "question_id", place, error);
   const char *question = id ? row_string(object, "question_content", place, error) : NULL;
@@ -98,7 +100,8 @@ static gboolean fill_row(Dataset *dataset, json_t *object, const LcbSelection *s
   }
   if ((*starter != '\0') != (function != NULL)) {
     row_error(error, place, "%s; a functional problem has starter_code and metadata.func_name, a stdin problem neither",
-              function ? "a function is named, but there is no starter_code" : "there is starter_code, but no function is named");
+              function ? "a function is named, but there is no starter_code"
+                       : "there is starter_code, but no function is named");
     return FALSE;
   }
   if (!lcb_selection_has_date(selection, date)) return FALSE;
@@ -112,7 +115,7 @@ static gboolean fill_row(Dataset *dataset, json_t *object, const LcbSelection *s
   return TRUE;
 }
 
-/* ---- Fingerprints -------------------------------------------------------------------------------------------------------------- */
+/* ---- Fingerprints ------------------------------------------------------------------------------------------------ */
 
 /* Hashing 4.5 GB of packed tests is what opening the full set costs: it runs on all cores. */
 typedef struct {
@@ -122,7 +125,9 @@ typedef struct {
   GChecksum *sum; /* has the rest of the row */
 } LcbHash;
 
-static void lcb_hash_clear(gpointer data) { g_checksum_free(((LcbHash *)data)->sum); }
+static void lcb_hash_clear(gpointer data) {
+  g_checksum_free(((LcbHash *)data)->sum);
+}
 
 static gboolean read_fully(const LcbFile *file, char *buffer, gsize length, guint64 offset, GError **error) {
   while (length > 0) {
@@ -149,7 +154,8 @@ static void hash_private_tests(gpointer data, gpointer user_data) {
   fingerprint_add_length(hash->sum, hash->length);
   for (gsize done = 0; done < hash->length && !error;) {
     gsize n = MIN(hash->length - done, HASH_CHUNK);
-    if (read_fully(hash->file, chunk, n, hash->offset + done, &error)) g_checksum_update(hash->sum, (guchar *)chunk, (gssize)n);
+    if (read_fully(hash->file, chunk, n, hash->offset + done, &error))
+      g_checksum_update(hash->sum, (guchar *)chunk, (gssize)n);
     done += n;
   }
   if (!error) return;
@@ -173,7 +179,7 @@ static gboolean finish_fingerprints(Dataset *dataset, GArray *hashes, GError **e
   return TRUE;
 }
 
-/* ---- Files --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ------------------------------------------------------------------------------------------------------- */
 
 static gboolean read_line(Dataset *dataset, const LcbSelection *selection, const JsonlLine *line, GArray *hashes,
                           GError **error) {
@@ -204,7 +210,8 @@ static gboolean read_line(Dataset *dataset, const LcbSelection *selection, const
 }
 
 /* `*n_rows`: all rows of the file, inside the window or not. */
-static gboolean read_file(Dataset *dataset, const LcbSelection *selection, const char *path, GArray *hashes, GError **error) {
+static gboolean read_file(Dataset *dataset, const LcbSelection *selection, const char *path, GArray *hashes,
+                          GError **error) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     g_set_error(error, DATASET_ERROR, errno == ENOENT ? DATASET_ERROR_MISSING : DATASET_ERROR_IO, "%s: %s", path,
@@ -229,10 +236,11 @@ gboolean dataset_read_livecodebench(Dataset *dataset, const char *path, GError *
   if (!lcb_selection_parse(suffix, &selection, error)) return FALSE;
   gboolean is_folder = g_file_test(path, G_FILE_TEST_IS_DIR);
   if (!is_folder && selection.named) {
-    g_set_error(error, DATASET_ERROR, DATASET_ERROR_NAME,
-                "\"%s\" names a release, and %s is one file; give the folder that holds test.jsonl to test%d.jsonl, or leave "
-                "out the release",
-                dataset->task, path, LIVECODEBENCH_FILES);
+    g_set_error(
+        error, DATASET_ERROR, DATASET_ERROR_NAME,
+        "\"%s\" names a release, and %s is one file; give the folder that holds test.jsonl to test%d.jsonl, or leave "
+        "out the release",
+        dataset->task, path, LIVECODEBENCH_FILES);
     return FALSE;
   }
   dataset->files = g_ptr_array_new_with_free_func(lcb_file_close);
@@ -246,10 +254,11 @@ gboolean dataset_read_livecodebench(Dataset *dataset, const char *path, GError *
   return finish_fingerprints(dataset, hashes, error);
 }
 
-/* ---- Tests --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
 /* The private tests as written in the row, escapes undone; in place where there are none. */
-static gboolean add_private_tests(char *row_text, const JsonSpan *span, gboolean functional, GPtrArray *tests, GError **error) {
+static gboolean add_private_tests(char *row_text, const JsonSpan *span, gboolean functional, GPtrArray *tests,
+                                  GError **error) {
   gsize length = (gsize)(span->end - span->begin);
   if (!memchr(span->begin, '\\', length))
     return tests_from_packed(row_text + (span->begin - row_text), length, functional, tests, error);
@@ -272,12 +281,12 @@ GPtrArray *livecodebench_tests(const Dataset *dataset, const DatasetRow *row, GE
     return NULL;
   }
   LcbRow parsed;
-  if (!read_fully(file, text, row->length, row->offset, error) ||
-      !parse_row(text, row->length, place, &parsed, error))
+  if (!read_fully(file, text, row->length, row->offset, error) || !parse_row(text, row->length, place, &parsed, error))
     return NULL;
   g_autoptr(json_t) object = parsed.object;
   if (g_strcmp0(json_string_value(json_object_get(object, "question_id")), row->problem.id) != 0) {
-    row_error(error, place, "the row is not \"%s\" any more: the file was changed after it was opened", row->problem.id);
+    row_error(error, place, "the row is not \"%s\" any more: the file was changed after it was opened",
+              row->problem.id);
     return NULL;
   }
   const char *public_tests = row_string(object, "public_test_cases", place, error);

@@ -1,7 +1,8 @@
 /* AIME and MATH-500: JSONL with a problem and a short answer.
  *
- * The field names of the copies in use are accepted: problem | Problem | question, answer | Answer (a string or an integer), id | ID |
- * unique_id | question_id (a string or an integer). A file that names its rows nowhere gets ids by row, "1" the first. */
+ * The field names of the copies in use are accepted: problem | Problem | question, answer | Answer (a string or an
+ * integer), id | ID | unique_id | question_id (a string or an integer). A file that names its rows nowhere gets ids
+ * by row, "1" the first. */
 #include "datasets/rows.h"
 
 #include "datasets/jsonl.h"
@@ -52,7 +53,8 @@ static gboolean read_row(Dataset *dataset, json_t *object, RowPlace place, GErro
   static const char *const answer[] = {"answer", "Answer", NULL};
   DatasetRow row = {.line = place.line};
   g_autofree char *number = g_strdup_printf("%u", dataset->rows->len + 1);
-  row.problem.id = first_member(object, id) ? keep_text(dataset, object, id, place, error) : dataset_keep(dataset, number);
+  row.problem.id =
+      first_member(object, id) ? keep_text(dataset, object, id, place, error) : dataset_keep(dataset, number);
   if (!row.problem.id) return FALSE;
   row.problem.question = keep_text(dataset, object, problem, place, error);
   if (!row.problem.question) return FALSE;

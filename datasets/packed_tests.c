@@ -104,11 +104,16 @@ guchar *inflate_capped(const guchar *packed, gsize length, gsize max, gsize *out
     return out;
   }
   g_free(out);
-  if (status == Z_STREAM_END) fail(error, "zlib: %zu bytes behind the end of the stream", unread);
-  else if (status == Z_MEM_ERROR) fail(error, "zlib: no memory for the unpacked tests");
-  else if (status == Z_BUF_ERROR && done >= max) fail(error, "zlib: unpacks to more than the %zu bytes allowed", max);
-  else if (status == Z_BUF_ERROR) fail(error, "zlib: the stream ends early");
-  else fail(error, "zlib: %s", stream.msg ? stream.msg : "the stream is damaged");
+  if (status == Z_STREAM_END)
+    fail(error, "zlib: %zu bytes behind the end of the stream", unread);
+  else if (status == Z_MEM_ERROR)
+    fail(error, "zlib: no memory for the unpacked tests");
+  else if (status == Z_BUF_ERROR && done >= max)
+    fail(error, "zlib: unpacks to more than the %zu bytes allowed", max);
+  else if (status == Z_BUF_ERROR)
+    fail(error, "zlib: the stream ends early");
+  else
+    fail(error, "zlib: %s", stream.msg ? stream.msg : "the stream is damaged");
   return NULL;
 }
 

@@ -22,7 +22,8 @@ static char *probe(const char *folder, const char *under, const char *relative) 
 
 char *dataset_shipped(const char *relative) {
   /* From build/ and from build/tests/, the source tree is one and two folders up. */
-  static const char *const places[] = {"../share/hyperscale", "../datasets", "../harness", "../../datasets", "../../harness"};
+  static const char *const places[] = {"../share/hyperscale", "../datasets", "../harness", "../../datasets",
+                                       "../../harness"};
   if (g_path_is_absolute(relative) || strstr(relative, "..")) return NULL;
   const char *data = g_getenv("HYPERSCALE_DATA");
   if (data && *data) {

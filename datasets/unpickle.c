@@ -1,4 +1,5 @@
-/* The pickle opcodes that LiveCodeBench's private tests consist of, and no other: pickles of data sets can run code, this reader cannot. */
+/* The pickle opcodes that LiveCodeBench's private tests consist of, and no other: pickles of data sets can run code,
+ * this reader cannot. */
 #include "datasets/unpickle.h"
 
 #include "datasets/dataset.h"
@@ -22,11 +23,20 @@ static gboolean fail(GError **error, gsize offset, const char *what) {
 /* How many bytes of argument follow an opcode; -1 for one that is not read. */
 static int argument_size(guchar opcode) {
   switch (opcode) {
-  case PROTO: case SHORT_BINUNICODE: case BINPUT: return 1;
-  case BINUNICODE: return 4;
-  case FRAME: case BINUNICODE8: return 8;
-  case MEMOIZE: case STOP: return 0;
-  default: return -1;
+  case PROTO:
+  case SHORT_BINUNICODE:
+  case BINPUT:
+    return 1;
+  case BINUNICODE:
+    return 4;
+  case FRAME:
+  case BINUNICODE8:
+    return 8;
+  case MEMOIZE:
+  case STOP:
+    return 0;
+  default:
+    return -1;
   }
 }
 
