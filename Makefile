@@ -30,7 +30,7 @@ ENGINE := $(wildcard engine/*.c engine/model/*.c engine/text/*.c engine/cpu/*.c)
 PARTS := $(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*.c)
 HARNESS := $(wildcard harness/*.c harness/*/*.c)
 # Files that travel inside the binary, as the bytes between the symbols _binary_FOLDER_NAME_EXT_start and ..._end.
-EMBEDDED := $(wildcard reports/*.css reports/*.js grading/*.py grading/*/*.py)
+EMBEDDED := $(wildcard reports/*.css reports/*.js grading/*.py grading/*/*.py results/*.sql)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

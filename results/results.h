@@ -27,8 +27,12 @@ typedef enum {
 typedef struct ResultsStore ResultsStore;
 typedef enum { RESULTS_READ, RESULTS_WRITE } ResultsMode; /* WRITE creates the file and takes the single-writer lease */
 
+/* RESULTS_ERROR_OPEN when it is not a store that this program can use or another process writes to it; RESULTS_ERROR_CORRUPT. Readers may
+ * read while one writer writes. Not thread-safe: one store, one caller. */
 ResultsStore *results_open(const char *path, ResultsMode mode, GError **error);
 void results_close(ResultsStore *store);
+/* One sentence for the user about where the store lies (a network file system), or NULL. Belongs to the store. */
+const char *results_warning(const ResultsStore *store);
 
 /* ---- Writing a run ------------------------------------------------------------------------------------------------------------- */
 
@@ -38,7 +42,7 @@ typedef struct {
   const char *version; /* of this program */
   const char *machine; /* JSON object: cpu, gpu, kernel, host-independent */
   uint64_t seed;
-  gboolean partial;    /* --limit: never shown as a whole result */
+  gboolean partial; /* --limit: never shown as a whole result */
 } ResultsRun;
 /* Begins or continues a run: the same name and plan is the same run. A second plan of the same name becomes NAME-2. 0 on failure. */
 gint64 results_run_begin(ResultsStore *store, const ResultsRun *run, GError **error);
@@ -47,11 +51,11 @@ typedef struct {
   const char *fingerprint; /* SHA-256 of its files */
   const char *name;        /* as the plan names it */
   int layers, kv_heads;
-  gsize item_bytes;        /* bytes of one KV item (K and V of one token, layer and head) */
+  gsize item_bytes; /* bytes of one KV item (K and V of one token, layer and head) */
 } ResultsModel;
 
 typedef struct {
-  const char *name;   /* methods of one name share a frontier: all CRs of DMS, say */
+  const char *name; /* methods of one name share a frontier: all CRs of DMS, say */
   ResultsModel model;
   const char *policy; /* "vanilla", "dms", "window:96+4", ...: part of the generation's key */
   double cr;          /* nominal */
@@ -62,26 +66,29 @@ typedef struct {
 gint64 results_method_add(ResultsStore *store, gint64 run, const ResultsMethod *method, GError **error);
 
 typedef struct {
-  const char *name;      /* "aime24" */
-  const char *aggregate; /* "maj" or "pass": how W threads become one outcome */
-  const char *style;     /* prompt style */
-  const char *source;    /* where the rows came from */
-  const char *grader;    /* grader version */
-  int problems;          /* that the run asks for */
+  const char *name;            /* "aime24" */
+  const char *aggregate;       /* "maj" or "pass": how W threads become one outcome */
+  const char *style;           /* prompt style */
+  const char *source;          /* where the rows came from */
+  const char *grader;          /* grader version */
+  int problems;                /* that the run asks for */
   int max_threads, max_length; /* W and L that the run asks for */
 } ResultsTask;
+/* The same task again keeps the larger of what was and is asked for. Another grader version becomes the one whose grades count: threads
+ * that it has not judged are ungraded until it has. RESULTS_ERROR_CONFLICT when style or aggregate differ. 0 on failure. */
 gint64 results_task_add(ResultsStore *store, gint64 run, const ResultsTask *task, GError **error);
 
 typedef struct {
   const char *id, *fingerprint;
-  const char *order;        /* options shown, or NULL */
-  const char *gold;         /* or NULL */
-  const char *question;     /* NULL when it must not be shown */
-  const int32_t *prompt;    /* [prompt_length] exact token ids */
+  const char *order;     /* options shown, or NULL */
+  const char *gold;      /* or NULL */
+  const char *question;  /* NULL when it must not be shown */
+  const int32_t *prompt; /* [prompt_length] exact token ids */
   int prompt_length;
-  const char *prompt_text;  /* NULL when it must not be shown */
+  const char *prompt_text; /* NULL when it must not be shown */
 } ResultsProblem;
-/* One row for each (task, problem, tokenizer's ids): problems of one task may have other ids under another model. */
+/* One row for each (task, problem, tokenizer's ids): problems of one task may have other ids under another model. RESULTS_ERROR_CONFLICT
+ * when the run has this problem with another fingerprint, gold or order. 0 on failure. */
 gint64 results_problem_add(ResultsStore *store, gint64 task, const ResultsProblem *problem, GError **error);
 
 typedef enum { RESULTS_FINISH_STOP, RESULTS_FINISH_LENGTH, RESULTS_FINISH_ERROR } ResultsFinish;
@@ -90,36 +97,41 @@ typedef struct {
   const int32_t *tokens; /* [n_tokens] */
   const uint64_t *live;  /* [n_tokens] exact sums over layers and KV heads; kept compressed */
   int n_tokens;
-  int max_new_tokens;    /* L that it was run with */
+  int max_new_tokens; /* L that it was run with */
   ResultsFinish finish;
   const char *text;
   gsize text_length;
-  const char *message;   /* RESULTS_FINISH_ERROR */
+  const char *message; /* RESULTS_FINISH_ERROR */
   uint64_t prefill_reads;
-  double seconds_prefill, seconds_decode;
-  const char *device;    /* "cpu f32", "cuda bf16" */
+  double seconds_prefill, seconds_decode; /* wall clock, beside whatever else was in the batch */
+  double
+      seconds_device; /* its share of the device's time: each step's duration divided by the sequences in it, summed; 0: not measured */
+  const char *device; /* "cpu f32", "cuda bf16" */
 } ResultsGeneration;
 
 /* The key of thread `thread`: SHA-256 in hex. g_free(). */
-char *results_generation_key(const ResultsMethod *method, const int32_t *prompt, int prompt_length, uint64_t seed, const char *task,
-                             const char *problem, int thread);
+char *results_generation_key(const ResultsMethod *method, const int32_t *prompt, int prompt_length, uint64_t seed,
+                             const char *task, const char *problem, int thread);
 /* Whether the store has a generation of `key` that answers a run of `max_new_tokens`: it stopped by itself, or it ran as long. If so it is
  * linked to (method, problem, thread) of this run. */
-gboolean results_generation_reuse(ResultsStore *store, gint64 method, gint64 problem, int thread, const char *key, int max_new_tokens,
-                                  gboolean *reused, GError **error);
+gboolean results_generation_reuse(ResultsStore *store, gint64 method, gint64 problem, int thread, const char *key,
+                                  int max_new_tokens, gboolean *reused, GError **error);
 /* Stores and links. A longer run of the same key replaces the shorter after checking that it extends it; otherwise RESULTS_ERROR_CONFLICT. */
 gboolean results_generation_add(ResultsStore *store, gint64 method, gint64 problem, int thread, const char *key,
                                 const ResultsGeneration *generation, GError **error);
 
 typedef struct {
-  const char *outcome; /* "correct", "wrong", "no_answer", "error", "ungraded"; truncation is derived from the length */
-  const char *answer, *rule, *detail;  /* may be NULL */
-  const char *official, *real;         /* programs; else NULL */
-  const char *grader;                  /* version */
-  const char *sandbox;                 /* level, or NULL */
+  const char *
+      outcome; /* "correct", "wrong", "no_answer", "truncated" (a thinking that never closes), "error", "ungraded"; that a thread
+                          was cut at L is derived from its length */
+  const char *answer, *rule, *detail; /* may be NULL */
+  const char *official, *real;        /* programs; else NULL */
+  const char *grader;                 /* version */
+  const char *sandbox;                /* level, or NULL */
 } ResultsGrade;
 /* One for each (generation, problem fingerprint, grader version); `ungraded` may be replaced later, anything else is kept. */
-gboolean results_grade_add(ResultsStore *store, gint64 generation, gint64 problem, const ResultsGrade *grade, GError **error);
+gboolean results_grade_add(ResultsStore *store, gint64 generation, gint64 problem, const ResultsGrade *grade,
+                           GError **error);
 
 typedef struct {
   gint64 generation, problem, method;
@@ -128,13 +140,13 @@ typedef struct {
   ResultsFinish finish;
   const char *text;
   gsize text_length;
-  const char *outcome; /* of the newest grade, NULL when there is none */
+  const char *outcome; /* by the task's grader, NULL when it has not judged */
 } ResultsThread;
 typedef gboolean (*ResultsThreadFunc)(const ResultsThread *thread, gpointer user_data); /* FALSE ends the walk */
 /* Walks the generations of a run (of one task, unless NULL); with `grader`, only those that no grade of this version (or only an
  * `ungraded` one) covers. The callback must not write; collect first. */
-gboolean results_threads(ResultsStore *store, gint64 run, const char *task, const char *grader, ResultsThreadFunc func, gpointer user_data,
-                         GError **error);
+gboolean results_threads(ResultsStore *store, gint64 run, const char *task, const char *grader, ResultsThreadFunc func,
+                         gpointer user_data, GError **error);
 
 /* Groups writes: what is between is committed together and durably. A crash loses at most what has not been committed. */
 gboolean results_begin(ResultsStore *store, GError **error);
@@ -147,9 +159,9 @@ typedef struct {
   int n_lengths;
   const int *threads; /* [n_threads] W, ascending */
   int n_threads;
-  const char *ties;   /* a vote's: "mean" over the tied answers (NULL too) or "first" */
-  int bootstrap;      /* resamples; 0: 2000 */
-  uint64_t seed;      /* of the bootstrap and of subset sampling */
+  const char *ties; /* a vote's: "mean" over the tied answers (NULL too) or "first" */
+  int bootstrap;    /* resamples; 0: 2000 */
+  uint64_t seed;    /* of the bootstrap and of subset sampling */
 } ResultsGrid;
 /* Computes points, frontiers and margins of a run into the tables behind the views, in one transaction; replaces what was there. */
 gboolean results_derive(ResultsStore *store, gint64 run, const ResultsGrid *grid, GError **error);
@@ -158,18 +170,18 @@ gboolean results_derive(ResultsStore *store, gint64 run, const ResultsGrid *grid
 
 typedef struct {
   const char *method, *model, *policy, *task;
-  double cr;                            /* nominal */
-  int length, threads;                  /* L, W */
-  double accuracy;                      /* in [0, 1] */
-  double accuracy_se;                   /* over problems */
-  double accuracy_se_threads;           /* over threads, problems held fixed */
-  double low, high;                     /* 95 % interval, bootstrap clustered by problem */
-  double reads, peak, tokens, seconds;  /* a problem */
-  double bytes;                         /* reads x layers x KV heads x bytes an item */
-  double realised_cr;                   /* sum of positions / sum of live */
+  double cr;                           /* nominal */
+  int length, threads;                 /* L, W */
+  double accuracy;                     /* in [0, 1] */
+  double accuracy_se;                  /* over problems */
+  double accuracy_se_threads;          /* over threads, problems held fixed */
+  double low, high;                    /* 95 % interval, bootstrap clustered by problem */
+  double reads, peak, tokens, seconds; /* a problem */
+  double bytes;                        /* reads x layers x KV heads x bytes an item */
+  double realised_cr;                  /* sum of positions / sum of live */
   int problems;
   double correct, wrong, no_answer, truncated, errors, ungraded; /* threads at this L, shares that add up to 1 */
-  gboolean derived;                     /* not the (L, W) that was run */
+  gboolean derived;                                              /* not the (L, W) that was run */
 } ResultsPoint;
 
 typedef struct {
@@ -181,8 +193,8 @@ typedef struct {
 typedef struct {
   const char *task, *cost, *scale; /* scale: "linear", "log2" */
   const char *method_a, *method_b;
-  double margin, se, low, high;    /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
-  double x_low, x_high;            /* the interval that both cover */
+  double margin, se, low, high; /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
+  double x_low, x_high;         /* the interval that both cover */
 } ResultsMargin;
 
 typedef struct {
@@ -211,7 +223,7 @@ typedef struct {
     float temperature, top_p;
     int top_k, layers, kv_heads;
     gsize item_bytes;
-  } *method;
+  } * method;
   guint n_methods;
   ResultsPoint *point;
   guint n_points;
@@ -228,15 +240,16 @@ void results_summary_free(ResultsSummary *summary);
 /* One thread whole, for the thread browser. */
 typedef struct {
   char *method, *task, *problem_id, *prompt_text, *text, *outcome, *answer, *rule, *detail, *gold, *official, *real;
+  gsize text_length; /* bytes of `text`, which may hold NUL */
   double cr;
   int thread, n_tokens;
   ResultsFinish finish;
-  int32_t *prompt, *tokens; /* [prompt_length], [n_tokens] */
+  int32_t *prompt, *tokens; /* [prompt_length], [n_tokens]; NULL, as are the texts, in an export without texts */
   int prompt_length;
-  uint64_t *live;           /* [n_tokens] */
+  uint64_t *live; /* [n_tokens] */
 } ResultsText;
-gboolean results_text(ResultsStore *store, gint64 method, const char *task, const char *problem_id, int thread, ResultsText *text,
-                      GError **error);
+gboolean results_text(ResultsStore *store, gint64 method, const char *task, const char *problem_id, int thread,
+                      ResultsText *text, GError **error);
 void results_text_clear(ResultsText *text);
 
 G_END_DECLS
