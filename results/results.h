@@ -170,31 +170,36 @@ gboolean results_derive(ResultsStore *store, gint64 run, const ResultsGrid *grid
 
 typedef struct {
   const char *method, *model, *policy, *task;
-  double cr;                           /* nominal */
-  int length, threads;                 /* L, W */
-  double accuracy;                     /* in [0, 1] */
-  double accuracy_se;                  /* over problems */
-  double accuracy_se_threads;          /* over threads, problems held fixed */
-  double low, high;                    /* 95 % interval, bootstrap clustered by problem */
-  double reads, peak, tokens, seconds; /* a problem */
-  double bytes;                        /* reads x layers x KV heads x bytes an item */
-  double realised_cr;                  /* sum of positions / sum of live */
-  int problems;
+  double cr;                  /* nominal */
+  int length, threads;        /* L, W */
+  double accuracy;            /* in [0, 1] */
+  double accuracy_se;         /* over problems; NAN for a single problem */
+  double accuracy_se_threads; /* over threads, problems held fixed */
+  double low, high;           /* 95 % interval, bootstrap clustered by problem */
+  double subset_error; /* standard error of `accuracy` from sampling subsets of threads; 0: every subset counts */
+  double reads, peak, tokens; /* a problem */
+  double bytes;               /* a problem: reads x layers x KV heads x bytes an item */
+  double seconds;    /* a problem: prefill and the slowest of the W threads, as they ran beside the rest of the batch */
+  double throughput; /* problems a minute of device time; NAN where seconds_device was not measured */
+  double realised_cr; /* sum of positions / sum of live */
+  int problems;       /* that have an outcome here: those with fewer than W threads known are missing */
   double correct, wrong, no_answer, truncated, errors, ungraded; /* threads at this L, shares that add up to 1 */
   gboolean derived;                                              /* not the (L, W) that was run */
 } ResultsPoint;
 
 typedef struct {
-  const char *method, *task, *cost; /* cost: "reads", "peak", "tokens", "bytes", "seconds" */
+  const char *method, *task,
+      *cost; /* cost: "reads", "peak", "tokens", "bytes", "seconds", "throughput" (there more is better) */
   double x, accuracy, cr;
+  double low, high; /* 95 % interval of the frontier's height at x, bootstrap clustered by problem */
   int length, threads;
 } ResultsFrontierPoint;
 
 typedef struct {
   const char *task, *cost, *scale; /* scale: "linear", "log2" */
-  const char *method_a, *method_b;
-  double margin, se, low, high; /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
-  double x_low, x_high;         /* the interval that both cover */
+  const char *method_a, *method_b; /* every ordered pair of names */
+  double margin, se, low, high;    /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
+  double x_low, x_high;            /* the interval that both cover */
 } ResultsMargin;
 
 typedef struct {
@@ -210,20 +215,22 @@ typedef struct {
   int threads_wanted, threads_done, threads_graded; /* over all methods */
 } ResultsTaskInfo;
 
+typedef struct ResultsMethodInfo {
+  gint64 id;
+  const char *name, *model, *fingerprint, *policy;
+  double cr;
+  float temperature, top_p;
+  int top_k, layers, kv_heads;
+  gsize item_bytes;
+} ResultsMethodInfo;
+
 /* All that a report of one run needs but the texts. Owned by the caller; strings belong to it. */
 typedef struct {
   gint64 run;
   ResultsRunInfo info;
   ResultsTaskInfo *task;
   guint n_tasks;
-  struct ResultsMethodInfo {
-    gint64 id;
-    const char *name, *model, *fingerprint, *policy;
-    double cr;
-    float temperature, top_p;
-    int top_k, layers, kv_heads;
-    gsize item_bytes;
-  } * method;
+  ResultsMethodInfo *method;
   guint n_methods;
   ResultsPoint *point;
   guint n_points;

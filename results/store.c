@@ -236,7 +236,7 @@ static gboolean connect_database(ResultsStore *store, const char *name, int flag
   sqlite3_busy_timeout(store->db, 10000);
   sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config(store->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-  return results_db_script(store, "PRAGMA cache_size = -32768; PRAGMA cell_size_check = ON", error);
+  return TRUE;
 }
 
 /* A store in a folder that cannot be written to, left by a writer that closed it well, has no log to read: it cannot change. */
@@ -271,7 +271,7 @@ static gboolean check_owner(ResultsStore *store, GError **error) {
   if (!results_db_integer(store, &pages, &failure, "PRAGMA page_count", "") ||
       !results_db_integer(store, &application, &failure, "PRAGMA application_id", "") ||
       !results_db_integer(store, &version, &failure, "PRAGMA user_version", "")) {
-    if (sqlite3_errcode(store->db) == SQLITE_NOTADB)
+    if ((sqlite3_errcode(store->db) & 0xff) == SQLITE_NOTADB)
       return open_error(error, store->path,
                         "is not a store of hyperscale (it is no SQLite file at all); name another --db");
     g_propagate_error(error, g_steal_pointer(&failure));
@@ -313,7 +313,7 @@ static gboolean open_reader(ResultsStore *store, GError **error) {
     return open_error(error, store->path, "there is no such store; `hyperscale run PLAN` makes one");
   if (!connect_database(store, store->path, SQLITE_OPEN_READONLY, error)) return FALSE;
   if (sqlite3_exec(store->db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK) {
-    int why = sqlite3_errcode(store->db);
+    int why = sqlite3_errcode(store->db) & 0xff;
     if ((why == SQLITE_CANTOPEN || why == SQLITE_READONLY) && !reopen_immutable(store, error)) return FALSE;
   }
   return check_owner(store, error);
@@ -348,7 +348,7 @@ ResultsStore *results_open(const char *path, ResultsMode mode, GError **error) {
                     ? open_error(error, path, "is a folder; a store is a file in one")
                 : mode == RESULTS_WRITE ? open_writer(store, error)
                                         : open_reader(store, error);
-  if (ok) return store;
+  if (ok && results_db_script(store, "PRAGMA cache_size = -32768; PRAGMA cell_size_check = ON", error)) return store;
   results_close(store);
   return NULL;
 }
