@@ -16,7 +16,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 LIBRARIES := glib-2.0 jansson libpcre2-8 sqlite3 libcurl libcyaml libzip zlib libseccomp
 PACKAGES := gcc g++ binutils make pkg-config perl libglib2.0-dev libjansson-dev libpcre2-dev libsqlite3-dev libcurl4-openssl-dev libcyaml-dev \
-  libzip-dev zlib1g-dev libseccomp-dev python3-minimal sqlite3
+  libzip-dev zlib1g-dev libseccomp-dev python3-minimal sqlite3 librsvg2-bin
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
 CFLAGS ?= -O2 -g

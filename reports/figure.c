@@ -12,9 +12,11 @@ const FigureCost figure_costs[FIGURE_COSTS] = {
     {"seconds", "decoding time", "decoding time per problem"},
 };
 
-const FigureCost *figure_cost(const char *name) {
+const FigureCost *figure_cost(const char *name, GError **error) {
   for (guint i = 0; i < FIGURE_COSTS; i++)
-    if (strcmp(figure_costs[i].name, name) == 0) return &figure_costs[i];
+    if (!name || strcmp(figure_costs[i].name, name) == 0) return &figure_costs[i];
+  g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT, "no cost \"%s\": there are reads, peak, tokens, bytes, seconds",
+              name);
   return NULL;
 }
 

@@ -5,7 +5,7 @@
 #ifndef HYPERSCALE_REPORTS_FIGURE_H
 #define HYPERSCALE_REPORTS_FIGURE_H
 
-#include "results/results.h"
+#include "reports/report.h"
 
 G_BEGIN_DECLS
 
@@ -45,7 +45,8 @@ Figure *figure_new(const ResultsSummary *summary, const char *task, const Figure
 void figure_free(Figure *figure);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Figure, figure_free)
 
-const FigureCost *figure_cost(const char *name); /* NULL when there is no such cost */
+/* NULL and REPORT_ERROR_FORMAT when there is no such cost; the name may be NULL: reads. */
+const FigureCost *figure_cost(const char *name, GError **error);
 double figure_cost_of(const ResultsPoint *point, const char *cost);
 /* The distinct method names of a run, in its order: const char *. */
 GPtrArray *figure_methods(const ResultsSummary *summary);

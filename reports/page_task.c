@@ -4,7 +4,7 @@
 
 #include "reports/page.h"
 #include "reports/svg.h"
-#include "reports/text.h"
+#include "reports/tables.h"
 
 static gboolean has_cost(const ResultsSummary *summary, const char *task, const char *cost) {
   for (guint i = 0; i < summary->n_points; i++)
@@ -62,32 +62,6 @@ static void write_outcomes(GString *out, const ResultsSummary *summary, const Re
   g_string_append(out, "</tbody></table>");
 }
 
-static void write_points(GString *out, const ResultsSummary *summary, const char *task) {
-  g_string_append(out, "<details class=\"points\"><summary>All points</summary><div "
-                       "class=\"scroll\"><table><thead><tr><th>method<th class=\"num\">CR"
-                       "<th class=\"num\">W<th class=\"num\">L<th class=\"num\">accuracy %<th class=\"num\">\u00b1 "
-                       "problems<th class=\"num\">\u00b1 threads"
-                       "<th class=\"num\">95 % interval<th class=\"num\">reads<th class=\"num\">peak<th "
-                       "class=\"num\">tokens<th class=\"num\">measured CR"
-                       "<th></thead><tbody>");
-  for (guint i = 0; i < summary->n_points; i++) {
-    const ResultsPoint *p = &summary->point[i];
-    if (strcmp(p->task, task) != 0) continue;
-    char n[9][NUMBER_SIZE];
-    text_print(out, TEXT_HTML,
-               "<tr><td>%s<td class=\"num\">%s<td class=\"num\">%d<td class=\"num\">%d<td class=\"num\">%s<td "
-               "class=\"num\">%s<td class=\"num\">%s"
-               "<td class=\"num\">%s to %s<td class=\"num\">%s<td class=\"num\">%s<td class=\"num\">%s<td "
-               "class=\"num\">%s<td>%s",
-               p->method, number_plain(p->cr, n[0]), p->threads, p->length, number_percent(p->accuracy, n[1]),
-               number_percent(p->accuracy_se, n[2]), number_percent(p->accuracy_se_threads, n[3]),
-               number_percent(p->low, n[4]), number_percent(p->high, n[5]), number_count(p->reads, n[6]),
-               number_count(p->peak, n[7]), number_count(p->tokens, n[8]),
-               number_plain(p->realised_cr, (char[NUMBER_SIZE]){0}), p->derived ? "derived" : "run");
-  }
-  g_string_append(out, "</tbody></table></div></details>");
-}
-
 void page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task) {
   text_print(
       out, TEXT_HTML,
@@ -102,6 +76,9 @@ void page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInf
     if (has_cost(summary, task->name, figure_costs[c].name)) write_plot(out, summary, task->name, &figure_costs[c]);
   g_string_append(out, "</div></details>");
   write_outcomes(out, summary, task);
-  write_points(out, summary, task->name);
+  g_autoptr(Table) points = tables_points(summary, task->name);
+  g_string_append(out, "<details class=\"points\"><summary>All points</summary>");
+  table_write(out, points, TEXT_HTML);
+  g_string_append(out, "</details>");
   g_string_append(out, "</section>\n");
 }

@@ -3,19 +3,18 @@
 
 #include <string.h>
 
+#include "reports/data.h"
 #include "reports/page.h"
+#include "reports/pdf.h"
 #include "reports/svg.h"
+#include "reports/tables.h"
 
 G_DEFINE_QUARK(report - error - quark, report_error)
 
 static gboolean write_svg(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                           GString *out, GError **error) {
-  const FigureCost *cost = figure_cost(options->cost ? options->cost : "reads");
-  if (!cost) {
-    g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT,
-                "no cost \"%s\": there are reads, peak, tokens, bytes, seconds", options->cost);
-    return FALSE;
-  }
+  const FigureCost *cost = figure_cost(options->cost, error);
+  if (!cost) return FALSE;
   g_autoptr(GPtrArray) figures = g_ptr_array_new_with_free_func((GDestroyNotify)figure_free);
   for (guint i = 0; i < summary->n_tasks; i++)
     if (!options->task || strcmp(options->task, summary->task[i].name) == 0)
@@ -30,11 +29,22 @@ static gboolean write_svg(const ResultsSummary *summary, ResultsStore *store, co
   return TRUE;
 }
 
+static gboolean write_pdf(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                          GString *out, GError **error) {
+  g_autoptr(GString) svg = g_string_new(NULL);
+  return write_svg(summary, store, options, svg, error) && pdf_from_svg(svg->str, out, error);
+}
+
 typedef gboolean (*Writer)(const ResultsSummary *, ResultsStore *, const ReportOptions *, GString *, GError **);
 static const struct {
   const char *format;
   Writer write;
-} writers[] = {{"html", page_write}, {"svg", write_svg}};
+} writers[] = {
+    {"html", page_write},          {"svg", write_svg},        {"pdf", write_pdf},
+    {"md", tables_markdown},       {"tex", tables_tex},       {"csv", tables_csv},
+    {"vega-lite", data_vega_lite}, {"lm-eval", data_lm_eval}, {"every-eval-ever", data_every_eval_ever},
+    {"json", data_json},
+};
 
 gboolean report_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
                       GError **error) {

@@ -14,9 +14,9 @@ GQuark report_error_quark(void);
 typedef enum { REPORT_ERROR_FORMAT, REPORT_ERROR_WRITE } ReportError;
 
 typedef struct {
-  const char *format; /* "html", "svg", "md", "tex", "csv", "vega-lite", "lm-eval", "every-eval-ever" */
-  const char *task;   /* svg: which plot; NULL: the first task, or all where the format can */
-  const char *cost;   /* svg: "reads" (NULL too), "peak", ... */
+  const char *format; /* "html", "svg", "pdf", "md", "tex", "csv", "vega-lite", "lm-eval", "every-eval-ever", "json" */
+  const char *task;   /* svg, pdf: which plot; NULL: the first task, or all where the format can */
+  const char *cost;   /* svg, pdf, vega-lite: "reads" (NULL too), "peak", ... */
   gboolean paper;     /* the published numbers beside ours */
   gboolean texts;     /* html: the thread browser, with what the models wrote */
 } ReportOptions;

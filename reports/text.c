@@ -5,7 +5,7 @@
 #include <string.h>
 
 typedef struct {
-  char character;
+  gunichar character;
   const char *text;
 } Replacement;
 
@@ -27,6 +27,12 @@ static const Replacement tex[] = {{'\n', " "},
                                   {'_', "\\_"},
                                   {'{', "\\{"},
                                   {'}', "\\}"},
+                                  {0xb1, "$\\pm$"},
+                                  {0xb7, "$\\cdot$"},
+                                  {0xd7, "$\\times$"},
+                                  {0x2082, "$_2$"},
+                                  {0x2212, "$-$"},
+                                  {0x2013, "--"},
                                   {0}};
 static const Replacement csv[] = {{'"', "\"\""}, {0}};
 static const Replacement terminal[] = {{'\n', " "}, {'\t', " "}, {0}};
@@ -37,7 +43,7 @@ static const Replacement *const replacements[] = {
 
 static const char *replacement(TextFormat format, gunichar c) {
   for (const Replacement *r = replacements[format]; r && r->character; r++)
-    if ((guchar)r->character == c) return r->text;
+    if (r->character == c) return r->text;
   return NULL;
 }
 
@@ -210,6 +216,11 @@ char *number_points(double share, char buffer[NUMBER_SIZE]) {
 char *number_plain(double value, char buffer[NUMBER_SIZE]) {
   if (!isfinite(value)) return strcpy(buffer, "NA");
   return g_ascii_formatd(buffer, NUMBER_SIZE, "%.4g", value);
+}
+
+char *number_ratio(double value, char buffer[NUMBER_SIZE]) {
+  if (!isfinite(value)) return strcpy(buffer, "NA");
+  return g_ascii_formatd(buffer, NUMBER_SIZE, fabs(value) < 1e6 ? "%.2f" : "%.3g", value);
 }
 
 char *number_cost(const char *cost, double value, char buffer[NUMBER_SIZE]) {

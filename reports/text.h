@@ -46,6 +46,7 @@ char *number_count(double value, char buffer[NUMBER_SIZE]);   /* three digits an
 char *number_percent(double share, char buffer[NUMBER_SIZE]); /* 0.9333: "93.3" */
 char *number_points(double share, char buffer[NUMBER_SIZE]);  /* a difference, 0.1234: "+12.3", -0.05: "−5.0" */
 char *number_plain(double value, char buffer[NUMBER_SIZE]); /* as few digits as say it: a compression ratio, 4 or 2.5 */
+char *number_ratio(double value, char buffer[NUMBER_SIZE]); /* a measured ratio, two digits after the point: "3.87" */
 /* The value of a cost by its unit: items, tokens, "1.25 GB", "850 ms". */
 char *number_cost(const char *cost, double value, char buffer[NUMBER_SIZE]);
 /* The same without zeros that say nothing, for axes: "1.6 K". */

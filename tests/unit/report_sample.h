@@ -41,7 +41,7 @@ static ResultsPoint sample_point(const ResultsSummary *summary, guint task, guin
       .wrong = rest * 0.3,
       .no_answer = rest * 0.1,
       .truncated = rest * 0.6,
-      .derived = length != 800 || threads != 8,
+      .derived = length != summary->task[task].max_length || threads != 8,
   };
 }
 
@@ -70,8 +70,8 @@ static void sample_frontier(ResultsSummary *summary) {
   summary->frontier = (ResultsFrontierPoint *)(gpointer)g_array_free(g_steal_pointer(&all), FALSE);
 }
 
-/* `methods` of the four are taken. Free with sample_free. */
-static ResultsSummary *sample_new(guint methods) {
+/* The first so many of the four methods, two tasks and seven lengths. Free with sample_free. */
+static ResultsSummary *sample_new(guint methods, guint n_tasks, guint lengths) {
   static const double ratios[] = {1, 2, 4, 8};
   static const char *const models[] = {"pocket-reasoner", "pocket-reasoner-dms-2x", "pocket-reasoner-dms-4x",
                                        "pocket-reasoner-dms-8x"};
@@ -80,10 +80,11 @@ static ResultsSummary *sample_new(guint methods) {
   s->run = 1;
   s->info = (ResultsRunInfo){
       "pocket", "name: pocket\nseed: 1\n", "1.0", "{\"cpu\": \"test\"}", "2026-01-02T03:04:05Z", 1, FALSE, TRUE};
-  s->n_tasks = 2;
-  s->task = g_new0(ResultsTaskInfo, 2);
-  for (guint t = 0; t < 2; t++)
-    s->task[t] = (ResultsTaskInfo){tasks[t], "maj", "plain", "pocket", "aime 1", 30, 8, 800, 960, 960, 960};
+  s->n_tasks = n_tasks;
+  s->task = g_new0(ResultsTaskInfo, n_tasks);
+  for (guint t = 0; t < n_tasks; t++)
+    s->task[t] = (ResultsTaskInfo){tasks[t], "maj", "plain", "pocket", "aime 1", 30, 8, sample_lengths[lengths - 1],
+                                   960,      960,   960};
   s->n_methods = methods;
   s->method = g_new0(struct ResultsMethodInfo, methods);
   for (guint m = 0; m < methods; m++)
@@ -99,16 +100,16 @@ static ResultsSummary *sample_new(guint methods) {
                                               4,
                                               2,
                                               256};
-  s->point = g_new0(ResultsPoint, 2 * methods * 28);
-  for (guint t = 0; t < 2; t++)
+  s->point = g_new0(ResultsPoint, n_tasks * methods * 28);
+  for (guint t = 0; t < n_tasks; t++)
     for (guint m = 0; m < methods; m++)
-      for (guint l = 0; l < G_N_ELEMENTS(sample_lengths); l++)
+      for (guint l = 0; l < lengths; l++)
         for (guint w = 0; w < G_N_ELEMENTS(sample_threads); w++)
           s->point[s->n_points++] = sample_point(s, t, m, sample_lengths[l], sample_threads[w]);
   sample_frontier(s);
   if (methods > 1) {
     s->margin = g_new0(ResultsMargin, 8);
-    for (guint t = 0; t < 2; t++)
+    for (guint t = 0; t < n_tasks; t++)
       for (guint c = 0; c < 2; c++)
         for (guint k = 0; k < 2; k++)
           s->margin[s->n_margins++] = (ResultsMargin){tasks[t],

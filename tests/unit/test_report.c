@@ -80,8 +80,8 @@ static void test_ticks(void) {
 }
 
 static void test_figure(void) {
-  ResultsSummary *summary = sample_new(4);
-  g_autoptr(Figure) figure = figure_new(summary, "aime24", figure_cost("reads"));
+  ResultsSummary *summary = sample_new(4, 2, 7);
+  g_autoptr(Figure) figure = figure_new(summary, "aime24", figure_cost("reads", NULL));
   g_assert_cmpuint(figure->point->len, ==, 112);
   g_assert_cmpuint(figure->series->len, ==, 2);
   g_assert_cmpuint(figure->ratio->len, ==, 4);
@@ -99,7 +99,7 @@ static void test_figure(void) {
 
 /* Everything between the angle brackets of tags, so that a test can see that data opened none. */
 static void assert_no_foreign_markup(const char *html) {
-  static const char *const forbidden[] = {"<script>alert", "<img",   "onerror=",   "<b>",
+  static const char *const forbidden[] = {"<script>alert", "<img",   "onerror=",   "<i>",
                                           "\x1b",          "\u202e", "</textarea", "javascript:"};
   for (guint i = 0; i < G_N_ELEMENTS(forbidden); i++)
     if (strcmp(forbidden[i], "onerror=") != 0 && strcmp(forbidden[i], "javascript:") != 0)
@@ -107,9 +107,9 @@ static void assert_no_foreign_markup(const char *html) {
 }
 
 static void test_hostile(void) {
-  ResultsSummary *summary = sample_new(4);
+  ResultsSummary *summary = sample_new(4, 2, 7);
   const char *hostile =
-      "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'><b>\x1b[31m\u202e\xff";
+      "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'><i>\x1b[31m\u202e\xff";
   summary->info.name = summary->info.plan = summary->info.machine = summary->info.version = hostile;
   summary->task[0].name = summary->task[0].source = hostile;
   for (guint m = 0; m < 4; m++)
@@ -118,8 +118,14 @@ static void test_hostile(void) {
   for (guint i = 0; i < summary->n_frontier; i++) summary->frontier[i].method = hostile;
   g_autofree char *html = write_report(summary, (ReportOptions){.format = "html"});
   assert_no_foreign_markup(html);
-  g_autofree char *svg = write_report(summary, (ReportOptions){.format = "svg"});
-  assert_no_foreign_markup(svg);
+  static const char *const formats[] = {"svg", "md", "tex", "csv", "json", "vega-lite", "lm-eval", "every-eval-ever"};
+  for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
+    g_autofree char *text = write_report(summary, (ReportOptions){.format = formats[i]});
+    g_assert_true(g_utf8_validate(text, -1, NULL));
+    g_assert_null(strstr(text, "\x1b"));
+    g_assert_null(strstr(text, "\u202e"));
+    if (i < 2) assert_no_foreign_markup(text);
+  }
   g_autoptr(GString) terminal = g_string_new(NULL);
   report_terminal(summary, 100, FALSE, terminal);
   g_assert_null(strchr(terminal->str, '\x1b'));
@@ -135,7 +141,7 @@ static void test_empty_and_partial(void) {
   report_terminal(&empty, 80, FALSE, terminal);
   g_assert_nonnull(strstr(terminal->str, "partial run"));
 
-  ResultsSummary *summary = sample_new(1);
+  ResultsSummary *summary = sample_new(1, 2, 7);
   summary->task[0].threads_done = 100;
   g_autofree char *one = write_report(summary, (ReportOptions){.format = "html"});
   g_assert_nonnull(strstr(one, "100 of 960 threads have run"));
@@ -146,7 +152,7 @@ static void test_empty_and_partial(void) {
 }
 
 static void test_absurd_numbers(void) {
-  ResultsSummary *summary = sample_new(2);
+  ResultsSummary *summary = sample_new(2, 2, 7);
   for (guint i = 0; i < summary->n_points; i++) {
     summary->point[i].reads = i % 3 == 0 ? INFINITY : i % 3 == 1 ? 1e300 : 1e-300;
     summary->point[i].low = summary->point[i].high = NAN;
@@ -160,7 +166,7 @@ static void test_absurd_numbers(void) {
 }
 
 static void test_deterministic(void) {
-  ResultsSummary *summary = sample_new(4);
+  ResultsSummary *summary = sample_new(4, 2, 7);
   g_autofree char *first = write_report(summary, (ReportOptions){.format = "html"});
   setlocale(LC_ALL, "de_DE.UTF-8");
   g_autofree char *second = write_report(summary, (ReportOptions){.format = "html"});
@@ -182,8 +188,84 @@ static void test_deterministic(void) {
   sample_free(summary);
 }
 
+/* Compares with tests/goldens/reports/NAME; HYPERSCALE_UPDATE_GOLDENS=1 writes it anew. */
+static void assert_golden(const char *name, const char *text) {
+  g_autofree char *path = g_build_filename("tests", "goldens", "reports", name, NULL), *expected = NULL;
+  if (g_getenv("HYPERSCALE_UPDATE_GOLDENS")) g_assert_true(g_file_set_contents(path, text, -1, NULL));
+  g_autoptr(GError) error = NULL;
+  g_file_get_contents(path, &expected, NULL, &error);
+  g_assert_no_error(error);
+  g_assert_cmpstr(text, ==, expected);
+}
+
+static void test_goldens(void) {
+  static const char *const formats[] = {"md", "tex", "csv", "svg", "json", "lm-eval", "every-eval-ever", "vega-lite"};
+  ResultsSummary *summary = sample_new(2, 1, 2);
+  for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
+    g_autofree char *text = write_report(summary, (ReportOptions){.format = formats[i]}),
+                    *name = g_strdup_printf("small.%s", formats[i]);
+    assert_golden(name, text);
+  }
+  g_autoptr(GString) terminal = g_string_new(NULL);
+  report_terminal(summary, 80, FALSE, terminal);
+  assert_golden("small.txt", terminal->str);
+  sample_free(summary);
+}
+
+static json_t *parse_line(const char *lines, guint index) {
+  g_auto(GStrv) line = g_strsplit(lines, "\n", -1);
+  g_assert_cmpuint(index, <, g_strv_length(line));
+  json_t *root = json_loads(line[index], JSON_REJECT_DUPLICATES, NULL);
+  g_assert_nonnull(root);
+  return root;
+}
+
+/* What the readers of the two formats insist on. */
+static void test_foreign_formats(void) {
+  ResultsSummary *summary = sample_new(4, 2, 7);
+  g_autofree char *lm_eval = write_report(summary, (ReportOptions){.format = "lm-eval"});
+  json_t *root = parse_line(lm_eval, 2), *task = json_object_get(json_object_get(root, "results"), "aime24");
+  const ResultsPoint *p = &summary->point[2 * 28 + 27];
+  g_assert_cmpint(p->threads, ==, 8);
+  g_assert_cmpfloat_with_epsilon(json_real_value(json_object_get(task, "maj@8,L=800")), p->accuracy, 1e-8);
+  g_assert_cmpfloat_with_epsilon(json_real_value(json_object_get(task, "maj@8_stderr,L=800")), p->accuracy_se, 1e-8);
+  g_assert_cmpstr(json_string_value(json_object_get(root, "model_name")), ==, "pocket-reasoner-dms-4x");
+  json_decref(root);
+
+  g_autofree char *every = write_report(summary, (ReportOptions){.format = "every-eval-ever"});
+  root = parse_line(every, 3);
+  const char *source_type = NULL, *name = NULL, *metric_type = NULL;
+  double score = 0, low = 0, most = 0;
+  json_t *results = json_object_get(root, "evaluation_results");
+  g_assert_cmpuint(json_array_size(results), ==, 56);
+  g_assert_cmpint(json_unpack(root, "{s:s, s:{s:s}, s:{s:s, s:s}, s:{s:s, s:s}}", "schema_version", &name,
+                              "source_metadata", "source_type", &source_type, "model_info", "name", &name, "id", &name,
+                              "eval_library", "name", &name, "version", &name),
+                  ==, 0);
+  g_assert_cmpint(json_unpack(json_array_get(results, 27), "{s:s, s:{s:s, s:f}, s:{s:f, s:{s:{s:f}}}}",
+                              "evaluation_name", &name, "metric_config", "score_type", &metric_type, "max_score", &most,
+                              "score_details", "score", &score, "uncertainty", "confidence_interval", "lower", &low),
+                  ==, 0);
+  g_assert_cmpfloat_with_epsilon(score, summary->point[3 * 28 + 27].accuracy, 1e-8);
+  g_assert_cmpstr(source_type, ==, "evaluation_run");
+  json_decref(root);
+  sample_free(summary);
+}
+
+static void test_pdf(void) {
+  g_autofree char *program = g_find_program_in_path("rsvg-convert");
+  if (!program) {
+    g_test_skip("rsvg-convert is not installed");
+    return;
+  }
+  ResultsSummary *summary = sample_new(2, 1, 2);
+  g_autofree char *pdf = write_report(summary, (ReportOptions){.format = "pdf"});
+  g_assert_true(g_str_has_prefix(pdf, "%PDF-"));
+  sample_free(summary);
+}
+
 static void test_unknown_formats(void) {
-  ResultsSummary *summary = sample_new(2);
+  ResultsSummary *summary = sample_new(2, 2, 7);
   g_autoptr(GString) out = g_string_new(NULL);
   g_autoptr(GError) error = NULL;
   g_assert_false(report_write(summary, NULL, &(ReportOptions){.format = "docx"}, out, &error));
@@ -209,6 +291,9 @@ int main(int argc, char **argv) {
   g_test_add_func("/report/empty-and-partial", test_empty_and_partial);
   g_test_add_func("/report/absurd-numbers", test_absurd_numbers);
   g_test_add_func("/report/deterministic", test_deterministic);
+  g_test_add_func("/report/goldens", test_goldens);
+  g_test_add_func("/report/foreign-formats", test_foreign_formats);
+  g_test_add_func("/report/pdf", test_pdf);
   g_test_add_func("/report/unknown-formats", test_unknown_formats);
   return g_test_run();
 }

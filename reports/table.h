@@ -1,0 +1,30 @@
+/* A table of texts, written as HTML, Markdown or LaTeX. Cells are escaped when they are written, so that they may hold anything. */
+#ifndef HYPERSCALE_REPORTS_TABLE_H
+#define HYPERSCALE_REPORTS_TABLE_H
+
+#include "reports/text.h"
+
+G_BEGIN_DECLS
+
+typedef struct Table Table;
+
+/* `caption` says what the table shows; copied. */
+Table *table_new(const char *caption);
+void table_free(Table *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
+
+/* Columns come before rows. Numbers are aligned at the right. */
+void table_column(Table *table, const char *heading, gboolean number);
+/* Begins a row; table_cell() fills it from the left, cells left out are empty. */
+void table_row(Table *table);
+void table_cell(Table *table, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Sets the cell written last in bold. */
+void table_strong(Table *table);
+guint table_rows(const Table *table);
+
+/* TEXT_HTML: a <table> in a box that scrolls; TEXT_MARKDOWN: a pipe table under its caption; TEXT_TEX: a booktabs table float. */
+void table_write(GString *out, const Table *table, TextFormat format);
+
+G_END_DECLS
+
+#endif
