@@ -38,6 +38,8 @@ json_t *data_points(const ResultsSummary *summary) {
     set_number(point, "tokens", p->tokens);
     set_number(point, "bytes", p->bytes);
     set_number(point, "seconds", p->seconds);
+    set_number(point, "throughput", p->throughput);
+    set_number(point, "subset_error", p->subset_error);
     set_number(point, "realised_cr", p->realised_cr);
     set_integer(point, "problems", p->problems);
     set_number(point, "correct", p->correct);
@@ -98,7 +100,7 @@ static json_t *tasks_json(const ResultsSummary *summary) {
 static json_t *methods_json(const ResultsSummary *summary) {
   json_t *methods = json_array();
   for (guint i = 0; i < summary->n_methods; i++) {
-    const struct ResultsMethodInfo *m = &summary->method[i];
+    const ResultsMethodInfo *m = &summary->method[i];
     json_t *method = json_object();
     set_text(method, "name", m->name);
     set_text(method, "model", m->model);
@@ -126,6 +128,8 @@ static json_t *frontier_json(const ResultsSummary *summary) {
     set_text(point, "method", f->method);
     set_number(point, "x", f->x);
     set_number(point, "accuracy", f->accuracy);
+    set_number(point, "low", f->low);
+    set_number(point, "high", f->high);
     set_number(point, "cr", f->cr);
     set_integer(point, "length", f->length);
     set_integer(point, "threads", f->threads);

@@ -37,8 +37,7 @@ static json_t *score_details(const ResultsPoint *p) {
                    number_text(p->truncated), "derived", p->derived ? "true" : "false");
 }
 
-static json_t *evaluation_result(const ResultsTaskInfo *task, const struct ResultsMethodInfo *method,
-                                 const ResultsPoint *p) {
+static json_t *evaluation_result(const ResultsTaskInfo *task, const ResultsMethodInfo *method, const ResultsPoint *p) {
   json_t *result = json_pack("{s:o, s:{s:o, s:s, s:o}, s:o, s:o}", "evaluation_name", text_json(task->name, -1),
                              "source_data", "dataset_name", text_json(task->name, -1), "source_type", "other",
                              "source_id", text_json(task->source, -1), "metric_config", metric_config(task, p),
@@ -58,7 +57,7 @@ static json_t *epoch(const char *time) {
   return json_sprintf("%" G_GINT64_FORMAT, moment ? g_date_time_to_unix(moment) : 0);
 }
 
-static json_t *aggregate(const ResultsSummary *summary, const struct ResultsMethodInfo *method) {
+static json_t *aggregate(const ResultsSummary *summary, const ResultsMethodInfo *method) {
   const ResultsRunInfo *info = &summary->info;
   json_t *results = json_array();
   for (guint t = 0; t < summary->n_tasks; t++)

@@ -9,14 +9,15 @@ const FigureCost figure_costs[FIGURE_COSTS] = {
     {"peak", "peak KV memory", "peak KV memory per problem (items)"},
     {"tokens", "generated tokens", "generated tokens per problem"},
     {"bytes", "KV bytes read", "KV bytes read per problem"},
-    {"seconds", "decoding time", "decoding time per problem"},
+    {"seconds", "time", "time per problem"},
+    {"throughput", "throughput", "problems per minute"},
 };
 
 const FigureCost *figure_cost(const char *name, GError **error) {
   for (guint i = 0; i < FIGURE_COSTS; i++)
     if (!name || strcmp(figure_costs[i].name, name) == 0) return &figure_costs[i];
-  g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT, "no cost \"%s\": there are reads, peak, tokens, bytes, seconds",
-              name);
+  g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT,
+              "no cost \"%s\": there are reads, peak, tokens, bytes, seconds, throughput", name);
   return NULL;
 }
 
@@ -25,7 +26,7 @@ double figure_cost_of(const ResultsPoint *point, const char *cost) {
   if (strcmp(cost, "peak") == 0) return point->peak;
   if (strcmp(cost, "tokens") == 0) return point->tokens;
   if (strcmp(cost, "bytes") == 0) return point->bytes;
-  return point->seconds;
+  return strcmp(cost, "seconds") == 0 ? point->seconds : point->throughput;
 }
 
 void figure_label(const ResultsPoint *point, char label[32]) {
@@ -45,6 +46,15 @@ GPtrArray *figure_methods(const ResultsSummary *summary) {
   for (guint i = 0; i < summary->n_methods; i++) method_index(methods, summary->method[i].name);
   for (guint i = 0; i < summary->n_points; i++) method_index(methods, summary->point[i].method);
   return methods;
+}
+
+gboolean figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin) {
+  guint a = methods->len, b = methods->len;
+  for (guint i = 0; i < methods->len; i++) {
+    if (strcmp(methods->pdata[i], margin->method_a) == 0) a = i;
+    if (strcmp(methods->pdata[i], margin->method_b) == 0) b = i;
+  }
+  return a > b;
 }
 
 static int compare_doubles(gconstpointer a, gconstpointer b) {
@@ -69,7 +79,7 @@ static void collect_points(Figure *figure, const ResultsSummary *summary, GPtrAr
     const ResultsPoint *p = &summary->point[i];
     double x = figure_cost_of(p, figure->cost->name);
     if (strcmp(p->task, figure->task) != 0 || !(x > 1e-30 && x < 1e30) || !isfinite(p->accuracy)) continue;
-    FigurePoint point = {.point = p, .x = x, .series = method_index(methods, p->method)};
+    FigurePoint point = {.point = p, .x = x, .series = method_index(methods, p->method), .low = NAN, .high = NAN};
     while (g_array_index(figure->ratio, double, point.shape) < p->cr) point.shape++;
     g_array_append_val(figure->point, point);
   }
@@ -82,6 +92,8 @@ static void mark_frontier(Figure *figure, const ResultsFrontierPoint *f, GPtrArr
     if (p->threads != f->threads || p->length != f->length || p->cr != f->cr || strcmp(p->method, f->method) != 0)
       continue;
     point->frontier = TRUE;
+    point->low = f->low;
+    point->high = f->high;
     g_array_append_val(g_array_index(figure->series, FigureSeries, method_index(methods, f->method)).frontier, i);
     return;
   }
@@ -100,9 +112,8 @@ static void find_ranges(Figure *figure) {
     const FigurePoint *p = &g_array_index(figure->point, FigurePoint, i);
     x_low = MIN(x_low, p->x);
     x_high = MAX(x_high, p->x);
-    gboolean band = p->frontier && isfinite(p->point->low) && isfinite(p->point->high);
-    y_low = MIN(y_low, band ? p->point->low : p->point->accuracy);
-    y_high = MAX(y_high, band ? p->point->high : p->point->accuracy);
+    y_low = MIN(y_low, isfinite(p->low) ? p->low : p->point->accuracy);
+    y_high = MAX(y_high, isfinite(p->high) ? p->high : p->point->accuracy);
   }
   if (!figure->point->len) x_low = x_high = M_SQRT2, y_low = 0, y_high = 1;
   double air = x_high > x_low ? exp((log(x_high) - log(x_low)) * 0.04) : M_SQRT2;

@@ -14,7 +14,7 @@ typedef struct {
   const char *title; /* "KV reads" */
   const char *axis;  /* the axis' title, with its unit */
 } FigureCost;
-#define FIGURE_COSTS 5
+#define FIGURE_COSTS 6
 extern const FigureCost figure_costs[FIGURE_COSTS];
 
 typedef struct {
@@ -23,6 +23,7 @@ typedef struct {
   guint series;      /* of its method */
   guint shape;       /* of its compression ratio */
   gboolean frontier; /* on its method's frontier */
+  double low, high;  /* there: 95 % interval of the frontier's height; NAN elsewhere */
 } FigurePoint;
 
 typedef struct {
@@ -50,6 +51,8 @@ const FigureCost *figure_cost(const char *name, GError **error);
 double figure_cost_of(const ResultsPoint *point, const char *cost);
 /* The distinct method names of a run, in its order: const char *. */
 GPtrArray *figure_methods(const ResultsSummary *summary);
+/* Of the two margins of a pair of methods the one to show: the method that the run lists later minus the earlier, DMS minus vanilla. */
+gboolean figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin);
 /* "8-256", "1-32K": threads and length as the literature labels points. */
 void figure_label(const ResultsPoint *point, char label[32]);
 

@@ -5,7 +5,7 @@
 #include "reports/data.h"
 #include "reports/text.h"
 
-static gboolean is_of(const ResultsPoint *p, const struct ResultsMethodInfo *method, const char *task) {
+static gboolean is_of(const ResultsPoint *p, const ResultsMethodInfo *method, const char *task) {
   return p->cr == method->cr && strcmp(p->method, method->name) == 0 && strcmp(p->model, method->model) == 0 &&
          strcmp(p->task, task) == 0;
 }
@@ -15,7 +15,7 @@ static void set_metric(json_t *object, const char *metric, const char *suffix, i
   json_object_set_new(object, key, value);
 }
 
-static void add_task(json_t *root, const ResultsSummary *summary, const struct ResultsMethodInfo *method,
+static void add_task(json_t *root, const ResultsSummary *summary, const ResultsMethodInfo *method,
                      const ResultsTaskInfo *task) {
   json_t *results = json_pack("{s:o}", "alias", text_json(task->name, -1)), *higher = json_object();
   g_autoptr(GString) key = g_string_new(NULL);
@@ -51,7 +51,7 @@ static void add_task(json_t *root, const ResultsSummary *summary, const struct R
 gboolean data_lm_eval(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
                       GError **error) {
   for (guint m = 0; m < summary->n_methods; m++) {
-    const struct ResultsMethodInfo *method = &summary->method[m];
+    const ResultsMethodInfo *method = &summary->method[m];
     json_t *root = json_object();
     static const char *const sections[] = {"results", "configs", "versions", "n-shot", "higher_is_better", "n-samples"};
     for (guint i = 0; i < G_N_ELEMENTS(sections); i++) json_object_set_new(root, sections[i], json_object());

@@ -73,10 +73,10 @@ static void draw_band(GString *out, const Figure *figure, const Frame *frame, co
     for (guint k = 0; k < frontier->len; k++) {
       guint i = g_array_index(frontier, guint, side ? frontier->len - 1 - k : k);
       const FigurePoint *p = &g_array_index(figure->point, FigurePoint, i);
-      if (!isfinite(p->point->low) || !isfinite(p->point->high)) continue;
+      if (!isfinite(p->low) || !isfinite(p->high)) continue;
       g_string_append(out, drawn++ ? "L" : "<path class=\"band\" d=\"M");
       text_print(out, TEXT_HTML, "%.1f,%.1f", place_x(figure, frame, p->x),
-                 place_y(figure, frame, side ? p->point->low : p->point->high));
+                 place_y(figure, frame, side ? p->low : p->high));
     }
   }
   if (drawn) g_string_append(out, "z\"/>");

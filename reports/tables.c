@@ -34,11 +34,12 @@ Table *tables_margins(const ResultsSummary *summary) {
   table_column(table, "margin, linear", TRUE);
   table_column(table, "over", TRUE);
   table_column(table, "verdict", FALSE);
+  g_autoptr(GPtrArray) methods = figure_methods(summary);
   for (guint i = 0; i < summary->n_margins; i++) {
     const ResultsMargin *m = &summary->margin[i];
     const FigureCost *cost = figure_cost(m->cost, NULL);
     char n[5][NUMBER_SIZE];
-    if (strcmp(m->scale, "log2") != 0) continue;
+    if (strcmp(m->scale, "log2") != 0 || !figure_shows_margin(methods, m)) continue;
     table_row(table);
     table_cell(table, "%s", m->task);
     table_cell(table, "%s", cost ? cost->title : m->cost);
@@ -58,7 +59,7 @@ Table *tables_margins(const ResultsSummary *summary) {
 }
 
 static const ResultsPoint *longest_point(const ResultsSummary *summary, const char *task,
-                                         const struct ResultsMethodInfo *method, int threads) {
+                                         const ResultsMethodInfo *method, int threads) {
   const ResultsPoint *found = NULL;
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
@@ -163,7 +164,7 @@ Table *tables_methods(const ResultsSummary *summary) {
   table_column(table, "layers \u00d7 KV heads", TRUE);
   table_column(table, "bytes an item", TRUE);
   for (guint i = 0; i < summary->n_methods; i++) {
-    const struct ResultsMethodInfo *m = &summary->method[i];
+    const ResultsMethodInfo *m = &summary->method[i];
     char n[NUMBER_SIZE], top_p[NUMBER_SIZE];
     table_row(table);
     table_cell(table, "%s", m->name);
@@ -228,7 +229,7 @@ static void csv_number(GString *out, double value) {
 gboolean tables_csv(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
                     GError **error) {
   g_string_append(out, "run,method,model,policy,task,cr,length,threads,accuracy,accuracy_se,accuracy_se_threads,low,"
-                       "high,reads,peak,tokens,bytes,seconds,"
+                       "high,reads,peak,tokens,bytes,seconds,throughput,subset_error,"
                        "realised_cr,problems,correct,wrong,no_answer,truncated,errors,ungraded,derived,partial\n");
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
@@ -247,6 +248,8 @@ gboolean tables_csv(const ResultsSummary *summary, ResultsStore *store, const Re
                              p->tokens,
                              p->bytes,
                              p->seconds,
+                             p->throughput,
+                             p->subset_error,
                              p->realised_cr,
                              p->problems,
                              p->correct,

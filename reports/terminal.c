@@ -181,10 +181,12 @@ static void write_frontier(Terminal *t, const ResultsSummary *summary, const Fig
 }
 
 static void write_margins(Terminal *t, const ResultsSummary *summary, const char *task) {
+  g_autoptr(GPtrArray) methods = figure_methods(summary);
   for (guint i = 0; i < summary->n_margins; i++) {
     const ResultsMargin *m = &summary->margin[i];
     gboolean main_cost = strcmp(m->cost, "reads") == 0 || strcmp(m->cost, "peak") == 0;
-    if (strcmp(m->task, task) != 0 || strcmp(m->scale, "log2") != 0 || !main_cost) continue;
+    if (strcmp(m->task, task) != 0 || strcmp(m->scale, "log2") != 0 || !main_cost || !figure_shows_margin(methods, m))
+      continue;
     char n[3][NUMBER_SIZE];
     text_print(t->out, TEXT_TERMINAL, "  %s − %s at equal %s: ", m->method_a, m->method_b, m->cost);
     if (!isfinite(m->margin)) {

@@ -12,7 +12,7 @@ static const int sample_lengths[] = {64, 128, 192, 256, 384, 512, 800};
 static const int sample_threads[] = {1, 2, 4, 8};
 
 static ResultsPoint sample_point(const ResultsSummary *summary, guint task, guint method, int length, int threads) {
-  const struct ResultsMethodInfo *m = &summary->method[method];
+  const ResultsMethodInfo *m = &summary->method[method];
   double per_token = length / 2.0 / m->cr + 16 * (1 - 1 / m->cr), edge = m->cr > 4 ? 0.8 : 1;
   double one = edge / (1 + exp(-(length - 220.0 - 60 * task) / 60)), rest = 1 - one;
   double accuracy = MIN(one + rest * one * (1 - 1 / sqrt(threads)) * 0.8, 0.995),
@@ -33,7 +33,8 @@ static ResultsPoint sample_point(const ResultsSummary *summary, guint task, guin
       .reads = threads * (double)length * per_token,
       .peak = threads * (length / m->cr + 16),
       .tokens = threads * length * 0.8,
-      .seconds = threads * length / 3000.0,
+      .seconds = length / 300.0,
+      .throughput = 60 / (threads * length / 3000.0),
       .bytes = threads * (double)length * per_token * 8 * 256,
       .realised_cr = m->cr * 0.93,
       .problems = 30,
@@ -50,6 +51,7 @@ static gboolean sample_dominated(const ResultsSummary *summary, const ResultsPoi
     const ResultsPoint *q = &summary->point[i];
     if (q == p || strcmp(q->method, p->method) != 0 || strcmp(q->task, p->task) != 0) continue;
     double x = figure_cost_of(p, cost), y = figure_cost_of(q, cost);
+    if (strcmp(cost, "throughput") == 0) x = -x, y = -y;
     if (y <= x && q->accuracy >= p->accuracy && (y < x || q->accuracy > p->accuracy)) return TRUE;
   }
   return FALSE;
@@ -61,9 +63,16 @@ static void sample_frontier(ResultsSummary *summary) {
     for (guint i = 0; i < summary->n_points; i++) {
       const ResultsPoint *p = &summary->point[i];
       if (sample_dominated(summary, p, figure_costs[c].name)) continue;
-      ResultsFrontierPoint f = {
-          p->method, p->task,   figure_costs[c].name, figure_cost_of(p, figure_costs[c].name), p->accuracy, p->cr,
-          p->length, p->threads};
+      ResultsFrontierPoint f = {.method = p->method,
+                                .task = p->task,
+                                .cost = figure_costs[c].name,
+                                .x = figure_cost_of(p, figure_costs[c].name),
+                                .accuracy = p->accuracy,
+                                .cr = p->cr,
+                                .low = p->low,
+                                .high = p->high,
+                                .length = p->length,
+                                .threads = p->threads};
       g_array_append_val(all, f);
     }
   summary->n_frontier = all->len;
@@ -86,20 +95,20 @@ static ResultsSummary *sample_new(guint methods, guint n_tasks, guint lengths) {
     s->task[t] = (ResultsTaskInfo){tasks[t], "maj", "plain", "pocket", "aime 1", 30, 8, sample_lengths[lengths - 1],
                                    960,      960,   960};
   s->n_methods = methods;
-  s->method = g_new0(struct ResultsMethodInfo, methods);
+  s->method = g_new0(ResultsMethodInfo, methods);
   for (guint m = 0; m < methods; m++)
-    s->method[m] = (struct ResultsMethodInfo){m + 1,
-                                              m ? "dms" : "vanilla",
-                                              models[m],
-                                              "0123456789abcdef",
-                                              m ? "dms" : "vanilla",
-                                              ratios[m],
-                                              0.6f,
-                                              0.95f,
-                                              0,
-                                              4,
-                                              2,
-                                              256};
+    s->method[m] = (ResultsMethodInfo){m + 1,
+                                       m ? "dms" : "vanilla",
+                                       models[m],
+                                       "0123456789abcdef",
+                                       m ? "dms" : "vanilla",
+                                       ratios[m],
+                                       0.6f,
+                                       0.95f,
+                                       0,
+                                       4,
+                                       2,
+                                       256};
   s->point = g_new0(ResultsPoint, n_tasks * methods * 28);
   for (guint t = 0; t < n_tasks; t++)
     for (guint m = 0; m < methods; m++)
@@ -108,7 +117,7 @@ static ResultsSummary *sample_new(guint methods, guint n_tasks, guint lengths) {
           s->point[s->n_points++] = sample_point(s, t, m, sample_lengths[l], sample_threads[w]);
   sample_frontier(s);
   if (methods > 1) {
-    s->margin = g_new0(ResultsMargin, 8);
+    s->margin = g_new0(ResultsMargin, 16);
     for (guint t = 0; t < n_tasks; t++)
       for (guint c = 0; c < 2; c++)
         for (guint k = 0; k < 2; k++)
