@@ -107,7 +107,13 @@ typedef struct {
   gsize kv_bytes;    /* KV memory; 0: what the machine has free */
 } DmsEngineOptions;
 
-/* What a model folder is, read from its config.json alone. */
+typedef struct {
+  float temperature; /* 0: greedy, the lowest id among equals */
+  float top_p;       /* in (0, 1]; 1: off */
+  int top_k;         /* 0: off */
+} DmsSampling;
+
+/* What a model folder is, read from its config.json and generation_config.json alone. */
 typedef struct {
   char *model_type; /* "qwen2", "qwen3", "llama" */
   int layers, hidden, heads, kv_heads, head_dim, vocab;
@@ -116,6 +122,7 @@ typedef struct {
   int dms_cr;        /* nominal compression ratio that it was trained for, 0 when it does not say */
   int dms_window;    /* tokens */
   gsize item_bytes;  /* bytes of one KV item (K and V of one token, layer and head) in 16 bits */
+  DmsSampling sampling; /* of generation_config.json; 0.6 / 0.95 / 0 where it has none */
 } DmsModelInfo;
 gboolean dms_model_info_read(const char *model_dir, DmsModelInfo *info, GError **error);
 void dms_model_info_clear(DmsModelInfo *info);
@@ -127,12 +134,6 @@ char *dms_model_fingerprint(const char *model_dir, GError **error);
 /* ---- Generation ---------------------------------------------------------------------------------------------------------------- */
 
 typedef struct DmsEngine DmsEngine;
-
-typedef struct {
-  float temperature; /* 0: greedy, the lowest id among equals */
-  float top_p;       /* in (0, 1]; 1: off */
-  int top_k;         /* 0: off */
-} DmsSampling;
 
 /* Keys the counter-based generator (Philox 4x32-10) together with the thread and the step. Strings are copied. */
 typedef struct {
@@ -172,6 +173,7 @@ typedef struct {
   uint64_t prefill_reads; /* KV items attended by all prompt positions, summed over layers and KV heads; not part of the reads */
   double seconds_prefill; /* of the prompt, shared by its threads */
   double seconds_decode;  /* from the first sampled token to the last, wall clock */
+  double seconds_device;  /* its share of the device: the duration of each of its steps over the sequences in that step, summed */
 } DmsCompletion;
 
 typedef void (*DmsCompletionFunc)(const DmsCompletion *completion, gpointer user_data);
@@ -184,8 +186,6 @@ void dms_engine_close(DmsEngine *engine); /* NULL is fine; running sequences are
 
 const DmsModelInfo *dms_engine_model(const DmsEngine *engine);
 const DmsTokenizer *dms_engine_tokenizer(const DmsEngine *engine);
-/* generation_config.json's temperature, top_p and top_k; 0.6 / 0.95 / 0 where it has none. */
-DmsSampling dms_engine_default_sampling(const DmsEngine *engine);
 
 /* Queues a request; the prompt is copied. DMS_ERROR_REQUEST when it cannot be served: prompt and max_new_tokens exceed the model's
  * context, an id is outside the vocabulary, a sampling value is out of range, or one sequence cannot fit the KV memory. */
