@@ -33,10 +33,11 @@ HARNESS := $(wildcard harness/*.c harness/*/*.c)
 EMBEDDED := $(wildcard reports/*.css reports/*.js grading/*.py grading/*/*.py results/*.sql)
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E_TESTS := $(wildcard tests/e2e/*.sh)
 
-.PHONY: all deps test unit check-sanitize fuzz fuzz-run clean help
+.PHONY: all deps test unit check-sanitize bench fuzz fuzz-run clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -84,6 +85,13 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libhyperscale.a
 
 fuzz: ## build the fuzz targets with clang and libFuzzer
 	$(MAKE) BUILD=build-fuzz CUDA=0 CC=clang CFLAGS='-O1 -g -fsanitize=fuzzer-no-link $(SANITIZERS)' $(FUZZERS)
+
+$(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libhyperscale.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
+bench: $(BENCHES) ## measure each part's speed
+	@for bench in $(BENCHES); do $$bench || exit 1; done
 
 SECONDS := 60
 fuzz-run: fuzz ## run each fuzz target for SECONDS=60
