@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "reports/data.h"
+#include "reports/figure.h"
 #include "reports/text.h"
 
 static json_t *number_text(double value) {
@@ -63,8 +64,7 @@ static json_t *aggregate(const ResultsSummary *summary, const ResultsMethodInfo 
   for (guint t = 0; t < summary->n_tasks; t++)
     for (guint i = 0; i < summary->n_points; i++) {
       const ResultsPoint *p = &summary->point[i];
-      if (p->cr == method->cr && isfinite(p->accuracy) && strcmp(p->task, summary->task[t].name) == 0 &&
-          strcmp(p->method, method->name) == 0 && strcmp(p->model, method->model) == 0)
+      if (isfinite(p->accuracy) && figure_is_of(p, method, summary->task[t].name))
         json_array_append_new(results, evaluation_result(&summary->task[t], method, p));
     }
   g_autofree char *id = g_strdup_printf("%s/%s/%s", info->name, method->model, info->created ? info->created : "");

@@ -48,6 +48,16 @@ GPtrArray *figure_methods(const ResultsSummary *summary) {
   return methods;
 }
 
+guint figure_method_index(const ResultsSummary *summary, const char *name) {
+  g_autoptr(GPtrArray) methods = figure_methods(summary);
+  return method_index(methods, name);
+}
+
+gboolean figure_is_of(const ResultsPoint *p, const ResultsMethodInfo *method, const char *task) {
+  return p->cr == method->cr && strcmp(p->method, method->name) == 0 && strcmp(p->model, method->model) == 0 &&
+         strcmp(p->task, task) == 0;
+}
+
 gboolean figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin) {
   guint a = methods->len, b = methods->len;
   for (guint i = 0; i < methods->len; i++) {
@@ -79,7 +89,8 @@ static void collect_points(Figure *figure, const ResultsSummary *summary, GPtrAr
     const ResultsPoint *p = &summary->point[i];
     double x = figure_cost_of(p, figure->cost->name);
     if (strcmp(p->task, figure->task) != 0 || !(x > 1e-30 && x < 1e30) || !isfinite(p->accuracy)) continue;
-    FigurePoint point = {.point = p, .x = x, .series = method_index(methods, p->method), .low = NAN, .high = NAN};
+    FigurePoint point = {
+        .point = p, .x = x, .index = i, .series = method_index(methods, p->method), .low = NAN, .high = NAN};
     while (g_array_index(figure->ratio, double, point.shape) < p->cr) point.shape++;
     g_array_append_val(figure->point, point);
   }
@@ -153,6 +164,10 @@ void figure_free(Figure *figure) {
   g_array_unref(figure->point);
   g_array_unref(figure->ratio);
   g_free(figure);
+}
+
+double figure_share_log(double low, double high, double value) {
+  return log(value / low) / log(high / low);
 }
 
 GArray *figure_ticks(double low, double high, gboolean log2_scale, guint most) {

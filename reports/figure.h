@@ -20,6 +20,7 @@ extern const FigureCost figure_costs[FIGURE_COSTS];
 typedef struct {
   const ResultsPoint *point;
   double x;          /* its cost, within 1e-30 .. 1e30, so that no axis overflows */
+  guint index;       /* of the point in the summary */
   guint series;      /* of its method */
   guint shape;       /* of its compression ratio */
   gboolean frontier; /* on its method's frontier */
@@ -51,11 +52,16 @@ const FigureCost *figure_cost(const char *name, GError **error);
 double figure_cost_of(const ResultsPoint *point, const char *cost);
 /* The distinct method names of a run, in its order: const char *. */
 GPtrArray *figure_methods(const ResultsSummary *summary);
+guint figure_method_index(const ResultsSummary *summary, const char *name);
+/* Whether a point is of this method, model and compression ratio, on this task. */
+gboolean figure_is_of(const ResultsPoint *point, const ResultsMethodInfo *method, const char *task);
 /* Of the two margins of a pair of methods the one to show: the method that the run lists later minus the earlier, DMS minus vanilla. */
 gboolean figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin);
 /* "8-256", "1-32K": threads and length as the literature labels points. */
 void figure_label(const ResultsPoint *point, char label[32]);
 
+/* Where on an axis from low to high a value lies, 0 .. 1, by its logarithm. */
+double figure_share_log(double low, double high, double value);
 /* Tick values of an axis, ascending: for log2 a series of doublings (or quadruplings ...) that starts at a power of ten, at most `most`. */
 GArray *figure_ticks(double low, double high, gboolean log2_scale, guint most);
 

@@ -3,12 +3,8 @@
 #include <string.h>
 
 #include "reports/data.h"
+#include "reports/figure.h"
 #include "reports/text.h"
-
-static gboolean is_of(const ResultsPoint *p, const ResultsMethodInfo *method, const char *task) {
-  return p->cr == method->cr && strcmp(p->method, method->name) == 0 && strcmp(p->model, method->model) == 0 &&
-         strcmp(p->task, task) == 0;
-}
 
 static void set_metric(json_t *object, const char *metric, const char *suffix, int length, json_t *value) {
   g_autofree char *key = g_strdup_printf("%s%s,L=%d", metric, suffix, length);
@@ -23,7 +19,7 @@ static void add_task(json_t *root, const ResultsSummary *summary, const ResultsM
   gint64 problems = 0;
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
-    if (!is_of(p, method, task->name)) continue;
+    if (!figure_is_of(p, method, task->name)) continue;
     char metric[32];
     g_snprintf(metric, sizeof metric, "%s@%d", strcmp(task->aggregate, "pass") == 0 ? "pass" : "maj", p->threads);
     set_metric(results, metric, "", p->length, text_json_number(p->accuracy));

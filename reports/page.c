@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "reports/data.h"
 #include "reports/text.h"
 
 extern const char _binary_reports_page_css_start[], _binary_reports_page_css_end[];
@@ -75,7 +76,9 @@ gboolean page_write(const ResultsSummary *summary, ResultsStore *store, const Re
   page_margins(out, summary);
   for (guint i = 0; i < summary->n_tasks; i++) page_task(out, summary, &summary->task[i]);
   page_provenance(out, summary);
-  g_string_append(out, "</main>\n<script>");
+  g_string_append(out, "</main>\n<script type=\"application/json\" id=\"data\">");
+  text_append_json(out, data_summary(summary), 6, TRUE);
+  g_string_append(out, "</script>\n<script>");
   g_string_append_len(out, _binary_reports_page_js_start, _binary_reports_page_js_end - _binary_reports_page_js_start);
   g_string_append(out, "</script></body></html>\n");
   return TRUE;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "reports/page.h"
+#include "reports/surface.h"
 #include "reports/svg.h"
 #include "reports/tables.h"
 
@@ -24,10 +25,11 @@ static void write_legend(GString *out, const Figure *figure) {
   char number[NUMBER_SIZE];
   g_string_append(out, "<p class=\"legend\">");
   for (guint s = 0; s < figure->series->len; s++)
-    text_print(out, TEXT_HTML,
-               "<span class=\"m%u\"><svg class=\"swatch\" viewBox=\"0 0 24 12\"><path class=\"frontier\" "
-               "d=\"M1,6H23\"/></svg>%s</span>",
-               s % SVG_COLOURS, g_array_index(figure->series, FigureSeries, s).method);
+    text_print(
+        out, TEXT_HTML,
+        "<span class=\"m%u\" data-series=\"%u\"><svg class=\"swatch\" viewBox=\"0 0 24 12\"><path class=\"frontier\" "
+        "d=\"M1,6H23\"/></svg>%s</span>",
+        s % SVG_COLOURS, s, g_array_index(figure->series, FigureSeries, s).method);
   for (guint r = 0; r < figure->ratio->len; r++)
     text_print(out, TEXT_HTML,
                "<span><svg class=\"swatch\" viewBox=\"-7 -6 14 12\"><path d=\"%s\"/></svg>%s\u00d7</span>",
@@ -35,37 +37,32 @@ static void write_legend(GString *out, const Figure *figure) {
   g_string_append(out, "</p>");
 }
 
+/* Counts at the longest length, of which the panels show every length. */
 static void write_outcomes(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task) {
-  static const char *const names[] = {"correct", "wrong", "no answer", "truncated", "error", "ungraded"};
-  g_string_append(out,
-                  "<h3>Outcomes</h3><table class=\"outcomes\"><thead><tr><th>method<th>CR<th class=\"wide\">threads");
-  for (guint k = 0; k < G_N_ELEMENTS(names); k++) text_print(out, TEXT_HTML, "<th class=\"num\">%s", names[k]);
+  g_string_append(out, "<div class=\"scroll\"><table class=\"outcomes\"><thead><tr><th>method<th class=\"num\">CR");
+  for (guint k = 0; k < SURFACE_OUTCOMES; k++)
+    text_print(out, TEXT_HTML,
+               "<th class=\"num\"><svg class=\"swatch\" viewBox=\"0 0 12 12\"><rect class=\"o%u\" width=\"12\" "
+               "height=\"12\"/></svg> %s",
+               k, surface_outcomes[k]);
   g_string_append(out, "</thead><tbody>");
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
     if (strcmp(p->task, task->name) != 0 || p->length != task->max_length || p->threads != 1) continue;
-    const double shares[] = {p->correct, p->wrong, p->no_answer, p->truncated, p->errors, p->ungraded};
+    double shares[SURFACE_OUTCOMES];
     char number[NUMBER_SIZE];
-    text_print(out, TEXT_HTML, "<tr><td>%s<td class=\"num\">%s<td><svg class=\"bar\" width=\"100%%\" height=\"14\">",
-               p->method, number_plain(p->cr, number));
-    double x = 0;
-    for (guint k = 0; k < G_N_ELEMENTS(shares); k++) {
-      text_print(out, TEXT_HTML,
-                 "<rect class=\"o%u\" x=\"%.2f%%\" width=\"%.2f%%\" height=\"14\"><title>%s %s %%</title></rect>", k,
-                 x * 100, shares[k] * 100, names[k], number_percent(shares[k], number));
-      x += shares[k];
-    }
-    g_string_append(out, "</svg>");
-    for (guint k = 0; k < G_N_ELEMENTS(shares); k++)
-      text_print(out, TEXT_HTML, "<td class=\"num\">%s", number_percent(shares[k], number));
+    surface_shares(p, shares);
+    text_print(out, TEXT_HTML, "<tr><td>%s<td class=\"num\">%s", p->method, number_plain(p->cr, number));
+    for (guint k = 0; k < SURFACE_OUTCOMES; k++)
+      text_print(out, TEXT_HTML, "<td class=\"num\">%s %%", number_percent(shares[k], number));
   }
-  g_string_append(out, "</tbody></table>");
+  g_string_append(out, "</tbody></table></div>");
 }
 
 void page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task) {
   text_print(
       out, TEXT_HTML,
-      "<section class=\"task\"><h2>%s</h2><p class=\"facts\">%d problems, %s@W, at most %d threads of %d tokens</p>",
+      "<section class=\"task\"><h2>%s</h2><p class=\"facts\">%d problems, %s@W, at most %d threads of %d tokens.</p>",
       task->name, task->problems, task->aggregate, task->max_threads, task->max_length);
   g_autoptr(Figure) figure = figure_new(summary, task->name, &figure_costs[0]);
   write_legend(out, figure);
@@ -75,10 +72,21 @@ void page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInf
   for (guint c = 2; c < FIGURE_COSTS; c++)
     if (has_cost(summary, task->name, figure_costs[c].name)) write_plot(out, summary, task->name, &figure_costs[c]);
   g_string_append(out, "</div></details>");
+  g_string_append(out, "<h3>Accuracy by length and threads</h3><p class=\"note\">Percent of problems solved with W "
+                       "threads of at most L tokens.</p>");
+  surface_heat_maps(out, summary, task->name);
+  g_string_append(out,
+                  "<h3>Sequential against parallel</h3><p class=\"note\">One line a number of threads W, through its "
+                  "lengths: where a "
+                  "darker line lies higher, the same reads are better spent on more threads than on longer ones.</p>");
+  surface_sequential_parallel(out, summary, task->name);
+  g_string_append(out, "<h3>What became of the threads</h3><p class=\"note\">Shares of all threads when they are cut "
+                       "at L tokens; the table "
+                       "has the longest length.</p>");
+  surface_outcomes_by_length(out, summary, task->name);
   write_outcomes(out, summary, task);
   g_autoptr(Table) points = tables_points(summary, task->name);
   g_string_append(out, "<details class=\"points\"><summary>All points</summary>");
   table_write(out, points, TEXT_HTML);
-  g_string_append(out, "</details>");
-  g_string_append(out, "</section>\n");
+  g_string_append(out, "</details></section>\n");
 }

@@ -9,7 +9,13 @@ G_BEGIN_DECLS
 #define SVG_COLOURS 7 /* distinct method colours, classes m0 .. m6 */
 #define SVG_SHAPES 6  /* distinct marker shapes */
 
-/* The plot of one figure for the page, an <svg> element: bands, frontiers, markers with labels, axes; the script moves its parts. */
+typedef struct {
+  double left, top, width, height; /* of the area between the axes */
+} SvgFrame;
+
+/* Axes, bands, frontiers, markers with labels. */
+void svg_panel(GString *out, const Figure *figure, const SvgFrame *frame, gboolean y_title);
+/* The plot of one figure for the page, an <svg> element whose parts the script moves. */
 void svg_plot(GString *out, const Figure *figure);
 /* A file: one panel a figure, side by side, under one legend. `title` may be NULL. */
 void svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title, const char *note);

@@ -63,10 +63,7 @@ static const ResultsPoint *longest_point(const ResultsSummary *summary, const ch
   const ResultsPoint *found = NULL;
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
-    if (p->threads == threads && p->cr == method->cr && strcmp(p->task, task) == 0 &&
-        strcmp(p->method, method->name) == 0 && strcmp(p->model, method->model) == 0 &&
-        (!found || p->length > found->length))
-      found = p;
+    if (p->threads == threads && figure_is_of(p, method, task) && (!found || p->length > found->length)) found = p;
   }
   return found;
 }

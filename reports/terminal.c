@@ -41,7 +41,7 @@ static void set_dot(Canvas *canvas, int x, int y, gint8 series) {
 }
 
 static void dot_of(const Figure *figure, const Canvas *canvas, const FigurePoint *p, int *x, int *y) {
-  double right = log(p->x / figure->x_low) / log(figure->x_high / figure->x_low);
+  double right = figure_share_log(figure->x_low, figure->x_high, p->x);
   double up =
       (CLAMP(p->point->accuracy, figure->y_low, figure->y_high) - figure->y_low) / (figure->y_high - figure->y_low);
   *x = (int)lround(right * (canvas->columns * 2 - 1));
@@ -98,7 +98,7 @@ static void draw_x_axis(Terminal *t, const Figure *figure, int columns) {
   for (guint i = 0; i < ticks->len; i++) {
     char number[NUMBER_SIZE];
     double tick = g_array_index(ticks, double, i);
-    int column = (int)lround(log(tick / figure->x_low) / log(figure->x_high / figure->x_low) * (columns - 1));
+    int column = (int)lround(figure_share_log(figure->x_low, figure->x_high, tick) * (columns - 1));
     for (; drawn < column; drawn++) g_string_append(axis, "─");
     g_string_append(axis, "┬");
     drawn = column + 1;
@@ -138,11 +138,7 @@ static void draw_plot(Terminal *t, const Figure *figure) {
 static int method_column(const ResultsSummary *summary) {
   g_autoptr(GPtrArray) methods = figure_methods(summary);
   int width = 6;
-  for (guint i = 0; i < methods->len; i++) {
-    g_autoptr(GString) escaped = g_string_new(NULL);
-    text_append(escaped, TEXT_TERMINAL, methods->pdata[i], -1);
-    width = MAX(width, text_width(escaped->str));
-  }
+  for (guint i = 0; i < methods->len; i++) width = MAX(width, text_width(methods->pdata[i]));
   return MIN(width, 24);
 }
 

@@ -128,7 +128,8 @@ void text_print(GString *out, TextFormat format, const char *pattern, ...) {
   va_end(arguments);
 }
 
-int text_width(const char *text) {
+/* Columns of text that is escaped, so that it is valid UTF-8. */
+static int escaped_width(const char *text) {
   int width = 0;
   for (const char *p = text; *p; p = g_utf8_next_char(p)) {
     gunichar c = g_utf8_get_char(p);
@@ -137,10 +138,16 @@ int text_width(const char *text) {
   return width;
 }
 
+int text_width(const char *text) {
+  g_autoptr(GString) escaped = g_string_new(NULL);
+  text_append(escaped, TEXT_TERMINAL, text, -1);
+  return escaped_width(escaped->str);
+}
+
 void text_pad(GString *out, const char *text, int columns, gboolean right) {
   g_autoptr(GString) escaped = g_string_new(NULL);
   text_append(escaped, TEXT_TERMINAL, text, -1);
-  int blanks = MAX(columns - text_width(escaped->str), 0);
+  int blanks = MAX(columns - escaped_width(escaped->str), 0);
   g_string_append_printf(out, "%*s%s%*s", right ? blanks : 0, "", escaped->str, right ? 0 : blanks, "");
 }
 

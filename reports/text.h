@@ -27,7 +27,7 @@ void text_append(GString *out, TextFormat format, const char *text, gssize lengt
 void text_print(GString *out, TextFormat format, const char *pattern, ...) G_GNUC_PRINTF(3, 4);
 /* Appends `text`, escaped for a terminal, and blanks up to `columns` columns, before the text if `right`. */
 void text_pad(GString *out, const char *text, int columns, gboolean right);
-/* Columns that an escaped text takes in a terminal: wide characters two, combining marks none. */
+/* Columns that a text takes once it is escaped for a terminal: wide characters two, combining marks none. */
 int text_width(const char *text);
 /* How many of the `length` bytes of `text` to keep if no more than `limit` may stay and no UTF-8 sequence is to be split. */
 gsize text_cut(const char *text, gsize length, gsize limit);
