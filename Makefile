@@ -31,7 +31,10 @@ PARTS := $(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*
 HARNESS := $(wildcard harness/*.c harness/*/*.c)
 # Files that travel inside the binary, as the bytes between the symbols _binary_FOLDER_NAME_EXT_start and ..._end.
 EMBEDDED := $(wildcard reports/*.css reports/*.js grading/*.py grading/*/*.py results/*.sql)
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED))
+# The CPU kernels are compiled once for each instruction set (engine/cpu/kernels.h).
+KERNEL_SETS := base $(if $(filter x86_64,$(shell uname -m)),v3 v4)
+KERNELS := $(foreach set,$(KERNEL_SETS),$(patsubst %.c,$(BUILD)/%.$(set).o,$(wildcard engine/cpu/kernels/*.c)))
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(KERNELS) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -59,6 +62,13 @@ $(BUILD)/%.embed.o: %
 	@mkdir -p $(@D)
 	ld -r -b binary -z noexecstack -o $@ $<
 	objcopy --rename-section .data=.rodata,alloc,load,readonly,data,contents $@
+
+define KERNEL_RULE
+$(BUILD)/%.$(1).o: %.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math $(if $(filter v%,$(1)),-march=x86-64-$(1)) -c $$< -o $$@
+endef
+$(foreach set,$(KERNEL_SETS),$(eval $(call KERNEL_RULE,$(set))))
 
 $(BUILD)/libhyperscale.a: $(OBJECTS)
 	@rm -f $@

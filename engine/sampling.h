@@ -56,14 +56,14 @@ DMS_INLINE uint64_t dms_weight(float x) {
   p = fmaf(p, f, 2.402264791363012e-1f);
   p = fmaf(p, f, 6.931472028550421e-1f);
   p = fmaf(p, f, 1.0f);
-  uint64_t fixed = (uint64_t)(p * 16777216.0f); /* p in [0.7, 1.42]: 24 fraction bits are exact */
-  int shift = 16 + (int)n;                      /* 2^24 -> 2^40, then the power */
-  return shift >= 0 ? fixed << shift : (fixed + ((uint64_t)1 << (-shift - 1))) >> -shift;
+  uint64_t fixed = (uint64_t)(uint32_t)(p * 16777216.0f) << 16; /* p in [0.7, 1.42]: 24 fraction bits are exact */
+  uint32_t down = (uint32_t)(int32_t)-n;
+  return (fixed + ((uint64_t)1 << down >> 1)) >> down;
 }
 
 /* The exponent that dms_weight() takes. `scale` is dms_weight_scale(temperature), the same on every backend. */
 DMS_INLINE float dms_weight_exponent(float logit, float max, float scale) { return (logit - max) * scale; }
-DMS_INLINE float dms_weight_scale(float temperature) { return 1.44269504088896341f / temperature; }
+DMS_INLINE float dms_weight_scale(float temperature) { return fminf(1.44269504088896341f / temperature, 3.0e38f); }
 
 /* The smallest kept sum that satisfies top_p, at least 1. */
 DMS_INLINE uint64_t dms_nucleus_target(uint64_t total, float top_p) {
@@ -84,8 +84,8 @@ DMS_INLINE uint64_t dms_draw(uint64_t random, uint64_t sum) {
 }
 
 #ifndef __CUDACC__
-/* The token for step `step` from `logits` [vocab], or DMS_TOKEN_INVALID. `weights` [vocab] is scratch. */
-int32_t dms_sample(const DmsSampler *sampler, uint32_t step, const float *logits, int vocab, uint64_t *weights);
+/* The token for step `step` from `logits` [vocab], or DMS_TOKEN_INVALID. `scratch` [2 * vocab]. */
+int32_t dms_sample(const DmsSampler *sampler, uint32_t step, const float *logits, int vocab, uint64_t *scratch);
 /* The generator's key of a seed path: the first 8 bytes, little endian, of SHA-256 over the seed and the two strings. */
 uint64_t dms_seed_key(uint64_t seed, const char *task, const char *problem);
 #endif

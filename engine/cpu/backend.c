@@ -1,0 +1,240 @@
+/* The CPU behind engine/backend.h: slots, and a network to run them through. Steps are done when step() returns. */
+#include "engine/backend.h"
+
+#include "engine/cpu/memory.h"
+#include "engine/cpu/network.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+  DmsSequenceCache cache;
+  DmsSampler sampler;
+  int taken; /* tokens since the fork */
+} Slot;
+
+struct DmsBackend {
+  DmsNetwork network;
+  Slot *slots; /* [n_slots] */
+  int n_slots, n_lists;
+  float *logits; /* [n_slots, vocab]: of each slot's last position */
+  gsize logits_bytes;
+  uint64_t **scratch;     /* [threads][2 * vocab]: the sampler's */
+  DmsStepResult *results; /* [n_slots] of the step that was not collected yet */
+  int n_results;
+  const DmsStepEntry *entries; /* of the step in hand */
+};
+
+static float *slot_logits(const DmsBackend *backend, int slot) {
+  return backend->logits + (gsize)slot * backend->network.config->vocab;
+}
+
+static void backend_close(DmsBackend *backend) {
+  if (!backend) return;
+  for (int i = 0; i < backend->n_slots; i++) dms_cache_clear(&backend->slots[i].cache, &backend->network.pool);
+  if (backend->scratch)
+    for (int i = 0; i < dms_threads_count(backend->network.threads); i++) g_free(backend->scratch[i]);
+  dms_memory_unmap(backend->logits, backend->logits_bytes);
+  dms_network_close(&backend->network);
+  g_free(backend->scratch);
+  g_free(backend->slots);
+  g_free(backend->results);
+  g_free(backend);
+}
+
+static DmsBackend *backend_open(const DmsBackendOptions *options, GError **error) {
+  const DmsConfig *config = &options->model->config;
+  if (options->precision != DMS_PRECISION_AUTO && options->precision != DMS_PRECISION_F32) {
+    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "the CPU computes in f32 only: choose precision auto or f32");
+    return NULL;
+  }
+  DmsBackend *backend = g_new0(DmsBackend, 1);
+  if (!dms_network_open(&backend->network, options, error)) {
+    g_free(backend);
+    return NULL;
+  }
+  backend->n_slots = options->max_sequences, backend->n_lists = config->layers * config->kv_heads;
+  backend->slots = g_new0(Slot, backend->n_slots);
+  for (int i = 0; i < backend->n_slots; i++)
+    dms_cache_init(&backend->slots[i].cache, backend->n_lists, &backend->network.eviction);
+  backend->results = g_new0(DmsStepResult, backend->n_slots);
+  int threads = dms_threads_count(backend->network.threads);
+  backend->scratch = g_new0(uint64_t *, threads);
+  for (int i = 0; i < threads; i++) backend->scratch[i] = g_new(uint64_t, 2 * (gsize)config->vocab);
+  backend->logits_bytes = (gsize)backend->n_slots * config->vocab * sizeof(float);
+  if (!(backend->logits = dms_memory_map(backend->logits_bytes, "logits", error))) {
+    backend_close(backend);
+    return NULL;
+  }
+  return backend;
+}
+
+/* ---- Prompts ---- */
+
+static gboolean no_pages(GError **error) {
+  g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY, "no KV memory left for a prompt");
+  return FALSE;
+}
+
+/* Chunks of up to DMS_CPU_ROWS tokens, which may hold the end of one prompt and the beginning of the next. */
+static gboolean backend_prefill(DmsBackend *backend, const DmsPrefill *prompts, int n, uint64_t *reads,
+                                GError **error) {
+  DmsNetwork *network = &backend->network;
+  memset(reads, 0, n * sizeof *reads);
+  for (int i = 0, done = 0; i < n;) {
+    DmsRun runs[DMS_CPU_ROWS];
+    int owner[DMS_CPU_ROWS], n_runs = 0, rows = 0;
+    while (i < n && rows < DMS_CPU_ROWS) {
+      const DmsPrefill *prompt = &prompts[i];
+      Slot *slot = &backend->slots[prompt->slot];
+      int count = MIN(prompt->length - done, DMS_CPU_ROWS - rows);
+      if (!dms_cache_reserve(&slot->cache, count, &network->eviction, &network->pool)) {
+        for (int p = 0; p < n; p++) dms_cache_reset(&backend->slots[prompts[p].slot].cache, &network->pool);
+        return no_pages(error);
+      }
+      gboolean whole = done + count == prompt->length;
+      owner[n_runs] = i;
+      runs[n_runs++] = (DmsRun){.cache = &slot->cache,
+                                .ids = prompt->ids + done,
+                                .n = count,
+                                .n_logits = whole,
+                                .logits = slot_logits(backend, prompt->slot)};
+      rows += count, done += count;
+      if (whole) i++, done = 0;
+    }
+    dms_network_forward(network, runs, n_runs);
+    for (int r = 0; r < n_runs; r++) {
+      dms_cache_trim(runs[r].cache, &network->pool);
+      reads[owner[r]] += runs[r].reads;
+    }
+  }
+  return TRUE;
+}
+
+static gboolean backend_fork(DmsBackend *backend, int from, int to, const DmsSampler *sampler, GError **error) {
+  Slot *slot = &backend->slots[to];
+  if (from != to) {
+    dms_cache_fork(&backend->slots[from].cache, &slot->cache, &backend->network.eviction, &backend->network.pool);
+    memcpy(slot_logits(backend, to), slot_logits(backend, from), backend->network.config->vocab * sizeof(float));
+  }
+  slot->sampler = *sampler, slot->taken = 0;
+  return TRUE;
+}
+
+/* ---- Steps ---- */
+
+static void sample_entry(void *context, int i, int worker) {
+  DmsBackend *backend = context;
+  const DmsStepEntry *entry = &backend->entries[i];
+  const Slot *slot = &backend->slots[entry->slot];
+  DmsStepResult *result = &backend->results[i];
+  *result = (DmsStepResult){entry->slot, entry->forced, slot->cache.live};
+  if (entry->index != slot->taken)
+    result->token = DMS_TOKEN_STALLED;
+  else if (entry->forced < 0)
+    result->token = dms_sample(&slot->sampler, (uint32_t)entry->index, slot_logits(backend, entry->slot),
+                               backend->network.config->vocab, backend->scratch[worker]);
+}
+
+static gboolean backend_step(DmsBackend *backend, const DmsStepEntry *entries, int n, GError **error) {
+  DmsNetwork *network = &backend->network;
+  g_autofree DmsRun *runs = g_new(DmsRun, n);
+  int n_runs = 0;
+  backend->entries = entries, backend->n_results = n;
+  dms_threads_run(network->threads, n, sample_entry, backend);
+  for (int i = 0; i < n; i++) {
+    DmsStepResult *result = &backend->results[i];
+    Slot *slot = &backend->slots[result->slot];
+    if (result->token < 0) continue;
+    if (!entries[i].last) {
+      if (!dms_cache_reserve(&slot->cache, 1, &network->eviction, &network->pool)) {
+        result->token = DMS_TOKEN_STALLED;
+        continue;
+      }
+      runs[n_runs++] = (DmsRun){.cache = &slot->cache,
+                                .ids = &result->token,
+                                .n = 1,
+                                .n_logits = 1,
+                                .logits = slot_logits(backend, result->slot)};
+    }
+    slot->taken++;
+  }
+  dms_network_forward(network, runs, n_runs);
+  return TRUE;
+}
+
+static gboolean backend_collect(DmsBackend *backend, DmsStepResult *results, int *n, GError **error) {
+  memcpy(results, backend->results, backend->n_results * sizeof *results);
+  *n = backend->n_results, backend->n_results = 0;
+  return TRUE;
+}
+
+static void backend_release(DmsBackend *backend, int slot) {
+  dms_cache_reset(&backend->slots[slot].cache, &backend->network.pool);
+}
+
+/* ---- What there is ---- */
+
+static void backend_memory(DmsBackend *backend, DmsMemory *memory) {
+  const DmsPagePool *pool = &backend->network.pool;
+  *memory = (DmsMemory){pool->bytes, (gsize)(pool->count - pool->free_count) * pool->page_bytes, pool->page_bytes,
+                        DMS_PAGE_ITEMS};
+}
+
+/* "AMD EPYC 9554, AVX-512, 2 threads" */
+static void backend_describe(DmsBackend *backend, char *text, gsize size) {
+  g_autofree char *info = NULL;
+  g_autofree char *model = g_strdup("CPU");
+  if (g_file_get_contents("/proc/cpuinfo", &info, NULL, NULL)) {
+    const char *line = strstr(info, "model name");
+    const char *colon = line ? strchr(line, ':') : NULL;
+    if (colon) {
+      g_free(model);
+      model = g_strstrip(g_strndup(colon + 1, strcspn(colon + 1, "\n")));
+    }
+  }
+  int threads = dms_threads_count(backend->network.threads);
+  g_snprintf(text, size, "%s, %s, %d thread%s", model, backend->network.kernels->name, threads,
+             threads == 1 ? "" : "s");
+}
+
+static gboolean backend_forward(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags,
+                                int32_t *live, GError **error) {
+  DmsNetwork *network = &backend->network;
+  DmsSequenceCache cache;
+  gboolean fits = TRUE;
+  dms_cache_init(&cache, backend->n_lists, &network->eviction);
+  if (flags) memset(flags, 0, (gsize)backend->n_lists * n);
+  for (int done = 0, count; done < n && fits; done += count) {
+    count = MIN(n - done, DMS_CPU_ROWS);
+    fits = dms_cache_reserve(&cache, count, &network->eviction, &network->pool);
+    if (!fits) break;
+    DmsRun run = {.cache = &cache,
+                  .ids = ids + done,
+                  .n = count,
+                  .n_logits = logits ? count : 0,
+                  .flags = flags,
+                  .logits = logits ? logits + (gsize)done * network->config->vocab : NULL,
+                  .live = live,
+                  .observed = n};
+    dms_network_forward(network, &run, 1);
+    dms_cache_trim(&cache, &network->pool);
+  }
+  dms_cache_clear(&cache, &network->pool);
+  return fits || no_pages(error);
+}
+
+const DmsBackendOps dms_backend_cpu = {
+    .name = "cpu",
+    .latency = 0,
+    .open = backend_open,
+    .close = backend_close,
+    .prefill = backend_prefill,
+    .fork = backend_fork,
+    .step = backend_step,
+    .collect = backend_collect,
+    .release = backend_release,
+    .memory = backend_memory,
+    .describe = backend_describe,
+    .forward = backend_forward,
+};

@@ -1,0 +1,176 @@
+/* Activations (f32) times weights (bf16 or f32): tiles of a few rows by one or more panels that stay in registers over all inputs.
+ *
+ * An output is one chain of fused multiply-adds over the inputs in order, so it does not depend on the shape of its tile. */
+#include "engine/cpu/kernels/lanes.h"
+
+/* With 32 vector registers a tile spans both halves of a panel, with 16 one half at a time. */
+enum {
+  HALVES = DMS_WIDTH == 16 ? 2 : 1,
+  ROWS = DMS_WIDTH == 16  ? 12
+         : DMS_WIDTH == 8 ? 6
+                          : 3,
+  MAX_PANELS = 4,
+  MAX_SUMS = 24
+};
+
+/* Half `half` of the 32 weights at `weights`, part `part`. */
+DMS_UNROLLED DmsVector widen(const void *weights, gboolean bf16, int half, int part) {
+  if (!bf16) return dms_load((const float *)weights + half * DMS_LANES + part * DMS_WIDTH);
+  DmsWords words;
+  memcpy(&words, (const uint32_t *)weights + part * DMS_WIDTH, sizeof words);
+  return (DmsVector)(half == 0 ? words << 16 : words & 0xffff0000u);
+}
+
+/* out[rows][panels][32] = rows x panels of the product, halves [first_half, first_half + HALVES). */
+DMS_UNROLLED void tile(int rows, int panels, gboolean bf16, int first_half, const char *weights, gsize panel_bytes,
+                       int inputs, const float *in, int in_stride, float *out) {
+  DmsVector sums[MAX_SUMS]; /* of which rows * panels * HALVES * DMS_PARTS are in use */
+#pragma GCC unroll 64
+  for (int i = 0; i < rows * panels * HALVES * DMS_PARTS; i++) sums[i] = (DmsVector){0};
+  gsize step = bf16 ? DMS_PANEL * 2 : DMS_PANEL * 4;
+  for (int k = 0; k < inputs; k++, weights += step) {
+#pragma GCC unroll 4
+    for (int panel = 0; panel < panels; panel++) {
+      DmsVector w[HALVES * DMS_PARTS];
+#pragma GCC unroll 16
+      for (int i = 0; i < HALVES * DMS_PARTS; i++)
+        w[i] = widen(weights + panel * panel_bytes, bf16, first_half + i / DMS_PARTS, i % DMS_PARTS);
+#pragma GCC unroll 12
+      for (int row = 0; row < rows; row++) {
+        DmsVector x = dms_splat(in[row * (gsize)in_stride + k]);
+#pragma GCC unroll 16
+        for (int i = 0; i < HALVES * DMS_PARTS; i++) {
+          DmsVector *sum = &sums[(row * panels + panel) * HALVES * DMS_PARTS + i];
+          *sum = dms_fma(x, w[i], *sum);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 64
+  for (int i = 0; i < rows * panels * HALVES * DMS_PARTS; i++) {
+    int part = i % (HALVES * DMS_PARTS);
+    dms_store(out + i / (HALVES * DMS_PARTS) * DMS_PANEL + first_half * DMS_LANES + part * DMS_WIDTH, sums[i]);
+  }
+}
+
+/* One tile of at most ROWS rows, all halves, with the sizes as constants. */
+DMS_UNROLLED void tile_of_kind(int rows, int panels, gboolean bf16, const DmsProduct *product, const char *weights,
+                               gsize panel_bytes, const float *in, float *out) {
+#define TILE(r, p)                                                                                                     \
+  for (int half = 0; half < 2; half += HALVES)                                                                         \
+  tile(r, p, bf16, half, weights, panel_bytes, product->matrix->inputs, in, product->in_stride, out)
+  if (panels == 4) {
+    TILE(1, 4);
+    return;
+  }
+  if (panels == 2) {
+    switch (rows) {
+    case 1:
+      TILE(1, 2);
+      return;
+    case 2:
+      TILE(2, 2);
+      return;
+    default:
+      TILE(3, 2);
+      return;
+    }
+  }
+  switch (rows) {
+  case 1:
+    TILE(1, 1);
+    return;
+  case 2:
+    TILE(2, 1);
+    return;
+  case 3:
+    TILE(3, 1);
+    return;
+#if DMS_WIDTH >= 8
+  case 4:
+    TILE(4, 1);
+    return;
+  case 5:
+    TILE(5, 1);
+    return;
+  case 6:
+    TILE(6, 1);
+    return;
+#endif
+#if DMS_WIDTH == 16
+  case 7:
+    TILE(7, 1);
+    return;
+  case 8:
+    TILE(8, 1);
+    return;
+  case 9:
+    TILE(9, 1);
+    return;
+  case 10:
+    TILE(10, 1);
+    return;
+  case 11:
+    TILE(11, 1);
+    return;
+  case 12:
+    TILE(12, 1);
+    return;
+#endif
+  }
+#undef TILE
+}
+
+static void bf16_tile(int rows, int panels, const DmsProduct *product, const char *weights, gsize panel_bytes,
+                      const float *in, float *out) {
+  tile_of_kind(rows, panels, TRUE, product, weights, panel_bytes, in, out);
+}
+
+static void f32_tile(int rows, int panels, const DmsProduct *product, const char *weights, gsize panel_bytes,
+                     const float *in, float *out) {
+  tile_of_kind(rows, panels, FALSE, product, weights, panel_bytes, in, out);
+}
+
+/* gate / (1 + e^-gate) * up */
+DMS_UNROLLED DmsVector swiglu(DmsVector gate, DmsVector up) {
+  return gate / (1.0f + dms_exp2(gate * -1.44269504088896341f)) * up;
+}
+
+/* Takes one row of one panel's products to where they go. `sums` [32] is overwritten. */
+static void finish(const DmsProduct *product, int panel, float *sums, float *out) {
+  const DmsMatrix *matrix = product->matrix;
+  int width = product->mode == DMS_PRODUCT_SWIGLU ? DMS_LANES : DMS_PANEL;
+  int valid = MIN(width, (product->mode == DMS_PRODUCT_SWIGLU ? matrix->outputs / 2 : matrix->outputs) - panel * width);
+  if (matrix->bias)
+    for (int i = 0; i < DMS_PANEL; i += DMS_WIDTH)
+      dms_store(sums + i, dms_load(sums + i) + dms_load(matrix->bias + panel * DMS_PANEL + i));
+  if (product->mode == DMS_PRODUCT_SWIGLU)
+    for (int i = 0; i < DMS_LANES; i += DMS_WIDTH)
+      dms_store(sums + i, swiglu(dms_load(sums + i), dms_load(sums + DMS_LANES + i)));
+  out += panel * width;
+  if (product->mode == DMS_PRODUCT_ADD)
+    for (int i = 0; i < valid; i++) out[i] += sums[i];
+  else
+    memcpy(out, sums, valid * sizeof *out);
+}
+
+void DMS_KERNEL(dms_product)(const DmsProduct *product, int rows, int first_panel, int end_panel) {
+  const DmsMatrix *matrix = product->matrix;
+  gsize panel_bytes = (gsize)matrix->inputs * DMS_PANEL * (matrix->bf16 ? 2 : 4);
+  _Alignas(64) float sums[ROWS * MAX_PANELS * DMS_PANEL];
+  for (int panel = first_panel, panels; panel < end_panel; panel += panels) {
+    panels = rows == 1 ? 4 : rows <= 3 ? 2 : 1; /* enough chains to keep the multipliers busy */
+    while (panels > end_panel - panel) panels /= 2;
+    const char *weights = (const char *)matrix->weights + panel * panel_bytes;
+    for (int row = 0, n; row < rows; row += n) {
+      n = MIN(ROWS, rows - row);
+      const float *in = product->in + row * (gsize)product->in_stride;
+      (matrix->bf16 ? bf16_tile : f32_tile)(n, panels, product, weights, panel_bytes, in, sums);
+      for (int i = 0; i < n; i++) {
+        float *out =
+            product->out_rows ? product->out_rows[row + i] : product->out + (row + i) * (gsize)product->out_stride;
+        for (int p = 0; p < panels; p++) finish(product, panel + p, sums + (i * panels + p) * DMS_PANEL, out);
+      }
+    }
+  }
+}
