@@ -4,10 +4,10 @@
 #include "reports/text.h"
 
 static void set_text(json_t *object, const char *key, const char *text) {
-  json_object_set_new(object, key, text_json(text, -1));
+  json_object_set_new(object, key, report_text_json(text, -1));
 }
 static void set_number(json_t *object, const char *key, double value) {
-  json_object_set_new(object, key, text_json_number(value));
+  json_object_set_new(object, key, report_text_json_number(value));
 }
 static void set_integer(json_t *object, const char *key, gint64 value) {
   json_object_set_new(object, key, json_integer(value));
@@ -16,7 +16,7 @@ static void set_boolean(json_t *object, const char *key, gboolean value) {
   json_object_set_new(object, key, json_boolean(value));
 }
 
-json_t *data_points(const ResultsSummary *summary) {
+json_t *report_data_points(const ResultsSummary *summary) {
   json_t *points = json_array();
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
@@ -54,7 +54,7 @@ json_t *data_points(const ResultsSummary *summary) {
   return points;
 }
 
-json_t *data_machine(const ResultsSummary *summary) {
+json_t *report_data_machine(const ResultsSummary *summary) {
   json_t *machine = summary->info.machine ? json_loads(summary->info.machine, JSON_REJECT_DUPLICATES, NULL) : NULL;
   if (json_is_object(machine)) return machine;
   json_decref(machine);
@@ -67,7 +67,7 @@ static json_t *run_json(const ResultsSummary *summary) {
   set_text(run, "name", info->name);
   set_text(run, "plan", info->plan);
   set_text(run, "version", info->version);
-  json_object_set_new(run, "machine", data_machine(summary));
+  json_object_set_new(run, "machine", report_data_machine(summary));
   set_text(run, "created", info->created);
   json_object_set_new(run, "seed",
                       json_sprintf("%" G_GUINT64_FORMAT, info->seed)); /* 64 bits do not fit into a script's number */
@@ -159,20 +159,20 @@ static json_t *margins_json(const ResultsSummary *summary) {
   return margins;
 }
 
-json_t *data_summary(const ResultsSummary *summary) {
+json_t *report_data_summary(const ResultsSummary *summary) {
   json_t *root = json_object();
   json_object_set_new(root, "run", run_json(summary));
   json_object_set_new(root, "tasks", tasks_json(summary));
   json_object_set_new(root, "methods", methods_json(summary));
-  json_object_set_new(root, "points", data_points(summary));
+  json_object_set_new(root, "points", report_data_points(summary));
   json_object_set_new(root, "frontier", frontier_json(summary));
   json_object_set_new(root, "margins", margins_json(summary));
   return root;
 }
 
-gboolean data_json(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                   GError **error) {
-  text_append_json(out, data_summary(summary), 9, FALSE);
+gboolean report_data_json(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                          GString *out, GError **error) {
+  report_text_append_json(out, report_data_summary(summary), 9, FALSE);
   g_string_append_c(out, '\n');
   return TRUE;
 }

@@ -10,20 +10,20 @@
 G_BEGIN_DECLS
 
 /* {run, tasks, methods, points, frontier, margins}: points and the others in the summary's order, fields named as in results.h. */
-json_t *data_summary(const ResultsSummary *summary);
-json_t *data_points(const ResultsSummary *summary);
+json_t *report_data_summary(const ResultsSummary *summary);
+json_t *report_data_points(const ResultsSummary *summary);
 /* The machine's JSON as an object, empty when it is none. */
-json_t *data_machine(const ResultsSummary *summary);
+json_t *report_data_machine(const ResultsSummary *summary);
 
 /* Formats of report_write(). lm-eval and every-eval-ever: one JSON object a line for each method, for both formats hold one model a file. */
-gboolean data_json(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                   GError **error);
-gboolean data_vega_lite(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                        GError **error);
-gboolean data_lm_eval(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                      GError **error);
-gboolean data_every_eval_ever(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
-                              GString *out, GError **error);
+gboolean report_data_json(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                          GString *out, GError **error);
+gboolean report_data_vega_lite(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                               GString *out, GError **error);
+gboolean report_data_lm_eval(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                             GString *out, GError **error);
+gboolean report_data_every_eval_ever(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                                     GString *out, GError **error);
 
 G_END_DECLS
 

@@ -39,9 +39,9 @@ static json_t *score_details(const ResultsPoint *p) {
 }
 
 static json_t *evaluation_result(const ResultsTaskInfo *task, const ResultsMethodInfo *method, const ResultsPoint *p) {
-  json_t *result = json_pack("{s:o, s:{s:o, s:s, s:o}, s:o, s:o}", "evaluation_name", text_json(task->name, -1),
-                             "source_data", "dataset_name", text_json(task->name, -1), "source_type", "other",
-                             "source_id", text_json(task->source, -1), "metric_config", metric_config(task, p),
+  json_t *result = json_pack("{s:o, s:{s:o, s:s, s:o}, s:o, s:o}", "evaluation_name", report_text_json(task->name, -1),
+                             "source_data", "dataset_name", report_text_json(task->name, -1), "source_type", "other",
+                             "source_id", report_text_json(task->source, -1), "metric_config", metric_config(task, p),
                              "score_details", score_details(p));
   json_object_set_new(result, "evaluation_result_id", json_sprintf("W%d-L%d", p->threads, p->length));
   json_object_set_new(result, "generation_config",
@@ -64,35 +64,35 @@ static json_t *aggregate(const ResultsSummary *summary, const ResultsMethodInfo 
   for (guint t = 0; t < summary->n_tasks; t++)
     for (guint i = 0; i < summary->n_points; i++) {
       const ResultsPoint *p = &summary->point[i];
-      if (isfinite(p->accuracy) && figure_is_of(p, method, summary->task[t].name))
+      if (isfinite(p->accuracy) && report_figure_is_of(p, method, summary->task[t].name))
         json_array_append_new(results, evaluation_result(&summary->task[t], method, p));
     }
   g_autofree char *id = g_strdup_printf("%s/%s/%s", info->name, method->model, info->created ? info->created : "");
   json_t *details = json_pack("{s:s, s:s, s:o, s:o, s:o}", "deployment_type", "self_deployed", "model_availability",
-                              "open_weights", "fingerprint_sha256", text_json(method->fingerprint, -1), "kv_policy",
-                              text_json(method->policy, -1), "nominal_cr", number_text(method->cr));
-  json_t *root =
-      json_pack("{s:s, s:o, s:o, s:o}", "schema_version", "0.3.0", "evaluation_id", text_json(id, -1),
-                "evaluation_timestamp", text_json(info->created, -1), "retrieved_timestamp", epoch(info->created));
+                              "open_weights", "fingerprint_sha256", report_text_json(method->fingerprint, -1),
+                              "kv_policy", report_text_json(method->policy, -1), "nominal_cr", number_text(method->cr));
+  json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "schema_version", "0.3.0", "evaluation_id", report_text_json(id, -1),
+                           "evaluation_timestamp", report_text_json(info->created, -1), "retrieved_timestamp",
+                           epoch(info->created));
   json_object_set_new(root, "source_metadata",
                       json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:o}}", "source_name", "hyperscale", "source_type",
                                 "evaluation_run", "source_organization_name", "unspecified", "evaluator_relationship",
                                 "third_party", "additional_details", "partial_run", info->partial ? "true" : "false",
-                                "machine", text_json(info->machine, -1)));
+                                "machine", report_text_json(info->machine, -1)));
   json_object_set_new(root, "eval_library",
-                      json_pack("{s:s, s:o}", "name", "hyperscale", "version", text_json(info->version, -1)));
+                      json_pack("{s:s, s:o}", "name", "hyperscale", "version", report_text_json(info->version, -1)));
   json_object_set_new(root, "model_info",
-                      json_pack("{s:o, s:o, s:{s:s, s:o}, s:o}", "name", text_json(method->model, -1), "id",
-                                text_json(method->model, -1), "inference_engine", "name", "hyperscale", "version",
-                                text_json(info->version, -1), "additional_details", details));
+                      json_pack("{s:o, s:o, s:{s:s, s:o}, s:o}", "name", report_text_json(method->model, -1), "id",
+                                report_text_json(method->model, -1), "inference_engine", "name", "hyperscale",
+                                "version", report_text_json(info->version, -1), "additional_details", details));
   json_object_set_new(root, "evaluation_results", results);
   return root;
 }
 
-gboolean data_every_eval_ever(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
-                              GString *out, GError **error) {
+gboolean report_data_every_eval_ever(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                                     GString *out, GError **error) {
   for (guint m = 0; m < summary->n_methods; m++) {
-    text_append_json(out, aggregate(summary, &summary->method[m]), 9, TRUE);
+    report_text_append_json(out, aggregate(summary, &summary->method[m]), 9, TRUE);
     g_string_append_c(out, '\n');
   }
   return TRUE;

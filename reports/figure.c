@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-const FigureCost figure_costs[FIGURE_COSTS] = {
+const FigureCost report_figure_costs[FIGURE_COSTS] = {
     {"reads", "KV reads", "KV reads per problem (items)"},
     {"peak", "peak KV memory", "peak KV memory per problem (items)"},
     {"tokens", "generated tokens", "generated tokens per problem"},
@@ -13,15 +13,15 @@ const FigureCost figure_costs[FIGURE_COSTS] = {
     {"throughput", "throughput", "problems per minute"},
 };
 
-const FigureCost *figure_cost(const char *name, GError **error) {
+const FigureCost *report_figure_cost(const char *name, GError **error) {
   for (guint i = 0; i < FIGURE_COSTS; i++)
-    if (!name || strcmp(figure_costs[i].name, name) == 0) return &figure_costs[i];
+    if (!name || strcmp(report_figure_costs[i].name, name) == 0) return &report_figure_costs[i];
   g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT,
               "no cost \"%s\": there are reads, peak, tokens, bytes, seconds, throughput", name);
   return NULL;
 }
 
-double figure_cost_of(const ResultsPoint *point, const char *cost) {
+double report_figure_cost_of(const ResultsPoint *point, const char *cost) {
   if (strcmp(cost, "reads") == 0) return point->reads;
   if (strcmp(cost, "peak") == 0) return point->peak;
   if (strcmp(cost, "tokens") == 0) return point->tokens;
@@ -29,7 +29,7 @@ double figure_cost_of(const ResultsPoint *point, const char *cost) {
   return strcmp(cost, "seconds") == 0 ? point->seconds : point->throughput;
 }
 
-void figure_label(const ResultsPoint *point, char label[32]) {
+void report_figure_label(const ResultsPoint *point, char label[32]) {
   gboolean kilo = point->length >= 1024 && point->length % 1024 == 0;
   g_snprintf(label, 32, "%d-%d%s", point->threads, kilo ? point->length / 1024 : point->length, kilo ? "K" : "");
 }
@@ -41,24 +41,24 @@ static guint method_index(GPtrArray *methods, const char *name) {
   return methods->len - 1;
 }
 
-GPtrArray *figure_methods(const ResultsSummary *summary) {
+GPtrArray *report_figure_methods(const ResultsSummary *summary) {
   GPtrArray *methods = g_ptr_array_new();
   for (guint i = 0; i < summary->n_methods; i++) method_index(methods, summary->method[i].name);
   for (guint i = 0; i < summary->n_points; i++) method_index(methods, summary->point[i].method);
   return methods;
 }
 
-guint figure_method_index(const ResultsSummary *summary, const char *name) {
-  g_autoptr(GPtrArray) methods = figure_methods(summary);
+guint report_figure_method_index(const ResultsSummary *summary, const char *name) {
+  g_autoptr(GPtrArray) methods = report_figure_methods(summary);
   return method_index(methods, name);
 }
 
-gboolean figure_is_of(const ResultsPoint *p, const ResultsMethodInfo *method, const char *task) {
+gboolean report_figure_is_of(const ResultsPoint *p, const ResultsMethodInfo *method, const char *task) {
   return p->cr == method->cr && strcmp(p->method, method->name) == 0 && strcmp(p->model, method->model) == 0 &&
          strcmp(p->task, task) == 0;
 }
 
-gboolean figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin) {
+gboolean report_figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin) {
   guint a = methods->len, b = methods->len;
   for (guint i = 0; i < methods->len; i++) {
     if (strcmp(methods->pdata[i], margin->method_a) == 0) a = i;
@@ -87,7 +87,7 @@ static GArray *compression_ratios(const ResultsSummary *summary) {
 static void collect_points(Figure *figure, const ResultsSummary *summary, GPtrArray *methods) {
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
-    double x = figure_cost_of(p, figure->cost->name);
+    double x = report_figure_cost_of(p, figure->cost->name);
     if (strcmp(p->task, figure->task) != 0 || !(x > 1e-30 && x < 1e30) || !isfinite(p->accuracy)) continue;
     FigurePoint point = {
         .point = p, .x = x, .index = i, .series = method_index(methods, p->method), .low = NAN, .high = NAN};
@@ -134,14 +134,14 @@ static void find_ranges(Figure *figure) {
   figure->y_high = CLAMP(ceil((y_high + 0.02) * 10) / 10, figure->y_low + 0.1, 1);
 }
 
-Figure *figure_new(const ResultsSummary *summary, const char *task, const FigureCost *cost) {
+Figure *report_figure_new(const ResultsSummary *summary, const char *task, const FigureCost *cost) {
   Figure *figure = g_new0(Figure, 1);
   figure->task = task;
   figure->cost = cost;
   figure->point = g_array_new(FALSE, FALSE, sizeof(FigurePoint));
   figure->series = g_array_new(FALSE, FALSE, sizeof(FigureSeries));
   figure->ratio = compression_ratios(summary);
-  g_autoptr(GPtrArray) methods = figure_methods(summary);
+  g_autoptr(GPtrArray) methods = report_figure_methods(summary);
   for (guint i = 0; i < methods->len; i++) {
     FigureSeries series = {methods->pdata[i], g_array_new(FALSE, FALSE, sizeof(guint))};
     g_array_append_val(figure->series, series);
@@ -157,7 +157,7 @@ Figure *figure_new(const ResultsSummary *summary, const char *task, const Figure
   return figure;
 }
 
-void figure_free(Figure *figure) {
+void report_figure_free(Figure *figure) {
   for (guint i = 0; i < figure->series->len; i++)
     g_array_unref(g_array_index(figure->series, FigureSeries, i).frontier);
   g_array_unref(figure->series);
@@ -166,11 +166,11 @@ void figure_free(Figure *figure) {
   g_free(figure);
 }
 
-double figure_share_log(double low, double high, double value) {
+double report_figure_share_log(double low, double high, double value) {
   return log(value / low) / log(high / low);
 }
 
-GArray *figure_ticks(double low, double high, gboolean log2_scale, guint most) {
+GArray *report_figure_ticks(double low, double high, gboolean log2_scale, guint most) {
   GArray *ticks = g_array_new(FALSE, FALSE, sizeof(double));
   if (!(high > low) || !isfinite(high) || !isfinite(low) || (log2_scale && low <= 0)) return ticks;
   if (log2_scale) {

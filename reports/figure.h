@@ -15,7 +15,7 @@ typedef struct {
   const char *axis;  /* the axis' title, with its unit */
 } FigureCost;
 #define FIGURE_COSTS 6
-extern const FigureCost figure_costs[FIGURE_COSTS];
+extern const FigureCost report_figure_costs[FIGURE_COSTS];
 
 typedef struct {
   const ResultsPoint *point;
@@ -43,27 +43,27 @@ typedef struct {
 } Figure;
 
 /* The figure of one task and cost; summary must outlive it. Points whose cost is unknown are left out. */
-Figure *figure_new(const ResultsSummary *summary, const char *task, const FigureCost *cost);
-void figure_free(Figure *figure);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Figure, figure_free)
+Figure *report_figure_new(const ResultsSummary *summary, const char *task, const FigureCost *cost);
+void report_figure_free(Figure *figure);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Figure, report_figure_free)
 
 /* NULL and REPORT_ERROR_FORMAT when there is no such cost; the name may be NULL: reads. */
-const FigureCost *figure_cost(const char *name, GError **error);
-double figure_cost_of(const ResultsPoint *point, const char *cost);
+const FigureCost *report_figure_cost(const char *name, GError **error);
+double report_figure_cost_of(const ResultsPoint *point, const char *cost);
 /* The distinct method names of a run, in its order: const char *. */
-GPtrArray *figure_methods(const ResultsSummary *summary);
-guint figure_method_index(const ResultsSummary *summary, const char *name);
+GPtrArray *report_figure_methods(const ResultsSummary *summary);
+guint report_figure_method_index(const ResultsSummary *summary, const char *name);
 /* Whether a point is of this method, model and compression ratio, on this task. */
-gboolean figure_is_of(const ResultsPoint *point, const ResultsMethodInfo *method, const char *task);
+gboolean report_figure_is_of(const ResultsPoint *point, const ResultsMethodInfo *method, const char *task);
 /* Of the two margins of a pair of methods the one to show: the method that the run lists later minus the earlier, DMS minus vanilla. */
-gboolean figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin);
+gboolean report_figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin);
 /* "8-256", "1-32K": threads and length as the literature labels points. */
-void figure_label(const ResultsPoint *point, char label[32]);
+void report_figure_label(const ResultsPoint *point, char label[32]);
 
 /* Where on an axis from low to high a value lies, 0 .. 1, by its logarithm. */
-double figure_share_log(double low, double high, double value);
+double report_figure_share_log(double low, double high, double value);
 /* Tick values of an axis, ascending: for log2 a series of doublings (or quadruplings ...) that starts at a power of ten, at most `most`. */
-GArray *figure_ticks(double low, double high, gboolean log2_scale, guint most);
+GArray *report_figure_ticks(double low, double high, gboolean log2_scale, guint most);
 
 G_END_DECLS
 

@@ -13,39 +13,39 @@ static void set_metric(json_t *object, const char *metric, const char *suffix, i
 
 static void add_task(json_t *root, const ResultsSummary *summary, const ResultsMethodInfo *method,
                      const ResultsTaskInfo *task) {
-  json_t *results = json_pack("{s:o}", "alias", text_json(task->name, -1)), *higher = json_object();
+  json_t *results = json_pack("{s:o}", "alias", report_text_json(task->name, -1)), *higher = json_object();
   g_autoptr(GString) key = g_string_new(NULL);
-  text_append(key, TEXT_PLAIN, task->name, -1);
+  report_text_append(key, TEXT_PLAIN, task->name, -1);
   gint64 problems = 0;
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
-    if (!figure_is_of(p, method, task->name)) continue;
+    if (!report_figure_is_of(p, method, task->name)) continue;
     char metric[32];
     g_snprintf(metric, sizeof metric, "%s@%d", strcmp(task->aggregate, "pass") == 0 ? "pass" : "maj", p->threads);
-    set_metric(results, metric, "", p->length, text_json_number(p->accuracy));
-    set_metric(results, metric, "_stderr", p->length, text_json_number(p->accuracy_se));
-    set_metric(results, "kv_reads", metric + strcspn(metric, "@"), p->length, text_json_number(p->reads));
-    set_metric(results, "kv_peak", metric + strcspn(metric, "@"), p->length, text_json_number(p->peak));
+    set_metric(results, metric, "", p->length, report_text_json_number(p->accuracy));
+    set_metric(results, metric, "_stderr", p->length, report_text_json_number(p->accuracy_se));
+    set_metric(results, "kv_reads", metric + strcspn(metric, "@"), p->length, report_text_json_number(p->reads));
+    set_metric(results, "kv_peak", metric + strcspn(metric, "@"), p->length, report_text_json_number(p->peak));
     json_object_set_new(higher, metric, json_true());
     problems = p->problems;
   }
   json_object_set_new(json_object_get(root, "results"), key->str, results);
   json_object_set_new(json_object_get(root, "higher_is_better"), key->str, higher);
   json_object_set_new(json_object_get(root, "n-shot"), key->str, json_integer(0));
-  json_object_set_new(json_object_get(root, "versions"), key->str, text_json(task->grader, -1));
+  json_object_set_new(json_object_get(root, "versions"), key->str, report_text_json(task->grader, -1));
   json_object_set_new(
       json_object_get(root, "n-samples"), key->str,
       json_pack("{s:I, s:I}", "original", (json_int_t)task->problems, "effective", (json_int_t)problems));
   json_object_set_new(json_object_get(root, "configs"), key->str,
-                      json_pack("{s:o, s:o, s:s, s:o, s:{s:i, s:f, s:f, s:i}}", "task", text_json(task->name, -1),
-                                "dataset_path", text_json(task->source, -1), "output_type", "generate_until",
-                                "prompt_style", text_json(task->style, -1), "generation_kwargs", "max_gen_toks",
-                                task->max_length, "temperature", (double)method->temperature, "top_p",
-                                (double)method->top_p, "top_k", method->top_k));
+                      json_pack("{s:o, s:o, s:s, s:o, s:{s:i, s:f, s:f, s:i}}", "task",
+                                report_text_json(task->name, -1), "dataset_path", report_text_json(task->source, -1),
+                                "output_type", "generate_until", "prompt_style", report_text_json(task->style, -1),
+                                "generation_kwargs", "max_gen_toks", task->max_length, "temperature",
+                                (double)method->temperature, "top_p", (double)method->top_p, "top_k", method->top_k));
 }
 
-gboolean data_lm_eval(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                      GError **error) {
+gboolean report_data_lm_eval(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                             GString *out, GError **error) {
   for (guint m = 0; m < summary->n_methods; m++) {
     const ResultsMethodInfo *method = &summary->method[m];
     json_t *root = json_object();
@@ -55,21 +55,21 @@ gboolean data_lm_eval(const ResultsSummary *summary, ResultsStore *store, const 
     json_object_set_new(root, "group_subtasks", json_object());
     json_object_set_new(root, "config",
                         json_pack("{s:s, s:{s:o, s:o, s:o, s:o, s:o}, s:n, s:b, s:o}", "model", "hyperscale",
-                                  "model_args", "pretrained", text_json(method->model, -1), "method",
-                                  text_json(method->name, -1), "policy", text_json(method->policy, -1), "cr",
-                                  text_json_number(method->cr), "fingerprint", text_json(method->fingerprint, -1),
-                                  "limit", "partial", summary->info.partial, "random_seed",
-                                  json_sprintf("%" G_GUINT64_FORMAT, summary->info.seed)));
+                                  "model_args", "pretrained", report_text_json(method->model, -1), "method",
+                                  report_text_json(method->name, -1), "policy", report_text_json(method->policy, -1),
+                                  "cr", report_text_json_number(method->cr), "fingerprint",
+                                  report_text_json(method->fingerprint, -1), "limit", "partial", summary->info.partial,
+                                  "random_seed", json_sprintf("%" G_GUINT64_FORMAT, summary->info.seed)));
     json_object_set_new(root, "model_source", json_string("hyperscale"));
-    json_object_set_new(root, "model_name", text_json(method->model, -1));
+    json_object_set_new(root, "model_name", report_text_json(method->model, -1));
     g_autofree char *sanitized = g_strdup(method->model);
     for (char *p = sanitized; *p; p++)
       if (strchr("\"<>:/\\|?*[]", *p)) *p = '_';
-    json_object_set_new(root, "model_name_sanitized", text_json(sanitized, -1));
-    json_object_set_new(root, "date", text_json(summary->info.created, -1));
-    json_object_set_new(root, "pretty_env_info", text_json(summary->info.machine, -1));
-    json_object_set_new(root, "hyperscale_version", text_json(summary->info.version, -1));
-    text_append_json(out, root, 9, TRUE);
+    json_object_set_new(root, "model_name_sanitized", report_text_json(sanitized, -1));
+    json_object_set_new(root, "date", report_text_json(summary->info.created, -1));
+    json_object_set_new(root, "pretty_env_info", report_text_json(summary->info.machine, -1));
+    json_object_set_new(root, "hyperscale_version", report_text_json(summary->info.version, -1));
+    report_text_append_json(out, root, 9, TRUE);
     g_string_append_c(out, '\n');
   }
   return TRUE;

@@ -32,13 +32,13 @@ static void write_head(GString *out, const ResultsSummary *summary) {
   g_string_append(
       out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
            "<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">");
-  text_print(out, TEXT_HTML, "<title>%s \u00b7 hyperscale</title><style>", summary->info.name);
+  report_html(out, "<title>%s \u00b7 hyperscale</title><style>", summary->info.name);
   g_string_append_len(out, _binary_reports_page_css_start,
                       _binary_reports_page_css_end - _binary_reports_page_css_start);
   g_string_append(out, "</style></head>\n");
 }
 
-GPtrArray *page_warnings(const ResultsSummary *summary) {
+GPtrArray *report_page_warnings(const ResultsSummary *summary) {
   GPtrArray *warnings = g_ptr_array_new_with_free_func(g_free);
   if (summary->info.partial)
     g_ptr_array_add(warnings, g_strdup("This is a partial run: it was limited to some of the problems. Its numbers are "
@@ -58,26 +58,26 @@ GPtrArray *page_warnings(const ResultsSummary *summary) {
 }
 
 static void write_header(GString *out, const ResultsSummary *summary) {
-  text_print(out, TEXT_HTML, "<header><p class=\"kicker\">hyperscale report</p><h1>%s</h1><p class=\"lead\">",
-             summary->info.name);
+  report_html(out, "<header><p class=\"kicker\">hyperscale report</p><h1>%s</h1><p class=\"lead\">",
+              summary->info.name);
   for (guint i = 0; i < summary->n_tasks; i++)
-    text_print(out, TEXT_HTML, "%s%s (%d problems)", i ? ", " : "", summary->task[i].name, summary->task[i].problems);
-  text_print(out, TEXT_HTML, " \u00b7 %u models \u00b7 %s</p></header>", summary->n_methods, summary->info.created);
-  g_autoptr(GPtrArray) warnings = page_warnings(summary);
+    report_html(out, "%s%s (%d problems)", i ? ", " : "", summary->task[i].name, summary->task[i].problems);
+  report_html(out, " \u00b7 %u models \u00b7 %s</p></header>", summary->n_methods, summary->info.created);
+  g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
-    text_print(out, TEXT_HTML, "<p class=\"warning\" role=\"note\">%s</p>", (const char *)warnings->pdata[i]);
+    report_html(out, "<p class=\"warning\" role=\"note\">%s</p>", (const char *)warnings->pdata[i]);
 }
 
-gboolean page_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                    GError **error) {
+gboolean report_page_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                           GString *out, GError **error) {
   write_head(out, summary);
   g_string_append(out, "<body><main>\n");
   write_header(out, summary);
-  page_margins(out, summary);
-  for (guint i = 0; i < summary->n_tasks; i++) page_task(out, summary, &summary->task[i]);
-  page_provenance(out, summary);
+  report_page_margins(out, summary);
+  for (guint i = 0; i < summary->n_tasks; i++) report_page_task(out, summary, &summary->task[i]);
+  report_page_provenance(out, summary);
   g_string_append(out, "</main>\n<script type=\"application/json\" id=\"data\">");
-  text_append_json(out, data_summary(summary), 6, TRUE);
+  report_text_append_json(out, report_data_summary(summary), 6, TRUE);
   g_string_append(out, "</script>\n<script>");
   g_string_append_len(out, _binary_reports_page_js_start, _binary_reports_page_js_end - _binary_reports_page_js_start);
   g_string_append(out, "</script></body></html>\n");

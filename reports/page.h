@@ -9,14 +9,14 @@
 G_BEGIN_DECLS
 
 /* The whole document. */
-gboolean page_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                    GError **error);
+gboolean report_page_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                           GString *out, GError **error);
 
 /* What is not whole about a run, as sentences to be set above everything else: partial runs, missing or ungraded threads. */
-GPtrArray *page_warnings(const ResultsSummary *summary);
-void page_margins(GString *out, const ResultsSummary *summary);
-void page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task);
-void page_provenance(GString *out, const ResultsSummary *summary);
+GPtrArray *report_page_warnings(const ResultsSummary *summary);
+void report_page_margins(GString *out, const ResultsSummary *summary);
+void report_page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task);
+void report_page_provenance(GString *out, const ResultsSummary *summary);
 
 G_END_DECLS
 

@@ -9,15 +9,15 @@
 
 static gboolean has_cost(const ResultsSummary *summary, const char *task, const char *cost) {
   for (guint i = 0; i < summary->n_points; i++)
-    if (strcmp(summary->point[i].task, task) == 0 && figure_cost_of(&summary->point[i], cost) > 0) return TRUE;
+    if (strcmp(summary->point[i].task, task) == 0 && report_figure_cost_of(&summary->point[i], cost) > 0) return TRUE;
   return FALSE;
 }
 
 static void write_plot(GString *out, const ResultsSummary *summary, const char *task, const FigureCost *cost) {
-  g_autoptr(Figure) figure = figure_new(summary, task, cost);
+  g_autoptr(Figure) figure = report_figure_new(summary, task, cost);
   g_string_append(out, "<figure class=\"pareto\"><div class=\"scroll\">");
-  svg_plot(out, figure);
-  text_print(out, TEXT_HTML, "</div><figcaption>Accuracy against %s.</figcaption></figure>", cost->title);
+  report_svg_plot(out, figure);
+  report_html(out, "</div><figcaption>Accuracy against %s.</figcaption></figure>", cost->title);
 }
 
 /* The legend of all plots: methods by colour, compression ratios by shape. */
@@ -25,15 +25,14 @@ static void write_legend(GString *out, const Figure *figure) {
   char number[NUMBER_SIZE];
   g_string_append(out, "<p class=\"legend\">");
   for (guint s = 0; s < figure->series->len; s++)
-    text_print(
+    report_text_print(
         out, TEXT_HTML,
         "<span class=\"m%u\" data-series=\"%u\"><svg class=\"swatch\" viewBox=\"0 0 24 12\"><path class=\"frontier\" "
         "d=\"M1,6H23\"/></svg>%s</span>",
         s % SVG_COLOURS, s, g_array_index(figure->series, FigureSeries, s).method);
   for (guint r = 0; r < figure->ratio->len; r++)
-    text_print(out, TEXT_HTML,
-               "<span><svg class=\"swatch\" viewBox=\"-7 -6 14 12\"><path d=\"%s\"/></svg>%s\u00d7</span>",
-               svg_marker(r), number_plain(g_array_index(figure->ratio, double, r), number));
+    report_html(out, "<span><svg class=\"swatch\" viewBox=\"-7 -6 14 12\"><path d=\"%s\"/></svg>%s\u00d7</span>",
+                report_svg_marker(r), report_number_plain(g_array_index(figure->ratio, double, r), number));
   g_string_append(out, "</p>");
 }
 
@@ -41,52 +40,53 @@ static void write_legend(GString *out, const Figure *figure) {
 static void write_outcomes(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task) {
   g_string_append(out, "<div class=\"scroll\"><table class=\"outcomes\"><thead><tr><th>method<th class=\"num\">CR");
   for (guint k = 0; k < SURFACE_OUTCOMES; k++)
-    text_print(out, TEXT_HTML,
-               "<th class=\"num\"><svg class=\"swatch\" viewBox=\"0 0 12 12\"><rect class=\"o%u\" width=\"12\" "
-               "height=\"12\"/></svg> %s",
-               k, surface_outcomes[k]);
+    report_html(out,
+                "<th class=\"num\"><svg class=\"swatch\" viewBox=\"0 0 12 12\"><rect class=\"o%u\" width=\"12\" "
+                "height=\"12\"/></svg> %s",
+                k, report_surface_outcomes[k]);
   g_string_append(out, "</thead><tbody>");
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
     if (strcmp(p->task, task->name) != 0 || p->length != task->max_length || p->threads != 1) continue;
     double shares[SURFACE_OUTCOMES];
     char number[NUMBER_SIZE];
-    surface_shares(p, shares);
-    text_print(out, TEXT_HTML, "<tr><td>%s<td class=\"num\">%s", p->method, number_plain(p->cr, number));
+    report_surface_shares(p, shares);
+    report_html(out, "<tr><td>%s<td class=\"num\">%s", p->method, report_number_plain(p->cr, number));
     for (guint k = 0; k < SURFACE_OUTCOMES; k++)
-      text_print(out, TEXT_HTML, "<td class=\"num\">%s %%", number_percent(shares[k], number));
+      report_html(out, "<td class=\"num\">%s %%", report_number_percent(shares[k], number));
   }
   g_string_append(out, "</tbody></table></div>");
 }
 
-void page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task) {
-  text_print(
+void report_page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task) {
+  report_text_print(
       out, TEXT_HTML,
       "<section class=\"task\"><h2>%s</h2><p class=\"facts\">%d problems, %s@W, at most %d threads of %d tokens.</p>",
       task->name, task->problems, task->aggregate, task->max_threads, task->max_length);
-  g_autoptr(Figure) figure = figure_new(summary, task->name, &figure_costs[0]);
+  g_autoptr(Figure) figure = report_figure_new(summary, task->name, &report_figure_costs[0]);
   write_legend(out, figure);
   g_string_append(out, "<div class=\"pair\">");
-  for (guint c = 0; c < 2; c++) write_plot(out, summary, task->name, &figure_costs[c]);
+  for (guint c = 0; c < 2; c++) write_plot(out, summary, task->name, &report_figure_costs[c]);
   g_string_append(out, "</div><details><summary>Other costs</summary><div class=\"pair\">");
   for (guint c = 2; c < FIGURE_COSTS; c++)
-    if (has_cost(summary, task->name, figure_costs[c].name)) write_plot(out, summary, task->name, &figure_costs[c]);
+    if (has_cost(summary, task->name, report_figure_costs[c].name))
+      write_plot(out, summary, task->name, &report_figure_costs[c]);
   g_string_append(out, "</div></details>");
   g_string_append(out, "<h3>Accuracy by length and threads</h3><p class=\"note\">Percent of problems solved with W "
                        "threads of at most L tokens.</p>");
-  surface_heat_maps(out, summary, task->name);
+  report_surface_heat_maps(out, summary, task->name);
   g_string_append(out,
                   "<h3>Sequential against parallel</h3><p class=\"note\">One line a number of threads W, through its "
                   "lengths: where a "
                   "darker line lies higher, the same reads are better spent on more threads than on longer ones.</p>");
-  surface_sequential_parallel(out, summary, task->name);
+  report_surface_sequential_parallel(out, summary, task->name);
   g_string_append(out, "<h3>What became of the threads</h3><p class=\"note\">Shares of all threads when they are cut "
                        "at L tokens; the table "
                        "has the longest length.</p>");
-  surface_outcomes_by_length(out, summary, task->name);
+  report_surface_outcomes_by_length(out, summary, task->name);
   write_outcomes(out, summary, task);
-  g_autoptr(Table) points = tables_points(summary, task->name);
+  g_autoptr(Table) points = report_tables_points(summary, task->name);
   g_string_append(out, "<details class=\"points\"><summary>All points</summary>");
-  table_write(out, points, TEXT_HTML);
+  report_table_write(out, points, TEXT_HTML);
   g_string_append(out, "</details></section>\n");
 }

@@ -26,7 +26,7 @@ static gboolean convert(const char *from, const char *to, GError **error) {
   return FALSE;
 }
 
-gboolean pdf_from_svg(const char *svg, GString *out, GError **error) {
+gboolean report_pdf_from_svg(const char *svg, GString *out, GError **error) {
   g_autofree char *folder = g_dir_make_tmp("hyperscale-XXXXXX", error);
   if (!folder) return FALSE;
   g_autofree char *from = g_build_filename(folder, "plot.svg", NULL), *to = g_build_filename(folder, "plot.pdf", NULL),

@@ -7,7 +7,7 @@
 G_BEGIN_DECLS
 
 /* Appends the PDF of `svg`. REPORT_ERROR_FORMAT when rsvg-convert is missing, REPORT_ERROR_WRITE when it fails. */
-gboolean pdf_from_svg(const char *svg, GString *out, GError **error);
+gboolean report_pdf_from_svg(const char *svg, GString *out, GError **error);
 
 G_END_DECLS
 

@@ -13,26 +13,26 @@ G_DEFINE_QUARK(report - error - quark, report_error)
 
 static gboolean write_svg(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                           GString *out, GError **error) {
-  const FigureCost *cost = figure_cost(options->cost, error);
+  const FigureCost *cost = report_figure_cost(options->cost, error);
   if (!cost) return FALSE;
-  g_autoptr(GPtrArray) figures = g_ptr_array_new_with_free_func((GDestroyNotify)figure_free);
+  g_autoptr(GPtrArray) figures = g_ptr_array_new_with_free_func((GDestroyNotify)report_figure_free);
   for (guint i = 0; i < summary->n_tasks; i++)
     if (!options->task || strcmp(options->task, summary->task[i].name) == 0)
-      g_ptr_array_add(figures, figure_new(summary, summary->task[i].name, cost));
+      g_ptr_array_add(figures, report_figure_new(summary, summary->task[i].name, cost));
   if (!figures->len) {
     g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT, "the run \"%s\" has no task \"%s\"", summary->info.name,
                 options->task ? options->task : "");
     return FALSE;
   }
   g_autofree char *title = g_strdup_printf("%s: accuracy against %s", summary->info.name, cost->title);
-  svg_file(out, (Figure *const *)figures->pdata, figures->len, title, NULL);
+  report_svg_file(out, (Figure *const *)figures->pdata, figures->len, title, NULL);
   return TRUE;
 }
 
 static gboolean write_pdf(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                           GString *out, GError **error) {
   g_autoptr(GString) svg = g_string_new(NULL);
-  return write_svg(summary, store, options, svg, error) && pdf_from_svg(svg->str, out, error);
+  return write_svg(summary, store, options, svg, error) && report_pdf_from_svg(svg->str, out, error);
 }
 
 typedef gboolean (*Writer)(const ResultsSummary *, ResultsStore *, const ReportOptions *, GString *, GError **);
@@ -40,10 +40,16 @@ static const struct {
   const char *format;
   Writer write;
 } writers[] = {
-    {"html", page_write},          {"svg", write_svg},        {"pdf", write_pdf},
-    {"md", tables_markdown},       {"tex", tables_tex},       {"csv", tables_csv},
-    {"vega-lite", data_vega_lite}, {"lm-eval", data_lm_eval}, {"every-eval-ever", data_every_eval_ever},
-    {"json", data_json},
+    {"html", report_page_write},
+    {"svg", write_svg},
+    {"pdf", write_pdf},
+    {"md", report_tables_markdown},
+    {"tex", report_tables_tex},
+    {"csv", report_tables_csv},
+    {"vega-lite", report_data_vega_lite},
+    {"lm-eval", report_data_lm_eval},
+    {"every-eval-ever", report_data_every_eval_ever},
+    {"json", report_data_json},
 };
 
 gboolean report_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,

@@ -21,10 +21,10 @@ typedef struct {
   GArray *threads; /* int: W, ascending */
 } Surface;
 
-const char *const surface_outcomes[SURFACE_OUTCOMES] = {"correct",   "wrong", "no answer",
-                                                        "truncated", "error", "ungraded"};
+const char *const report_surface_outcomes[SURFACE_OUTCOMES] = {"correct",   "wrong", "no answer",
+                                                               "truncated", "error", "ungraded"};
 
-void surface_shares(const ResultsPoint *p, double shares[SURFACE_OUTCOMES]) {
+void report_surface_shares(const ResultsPoint *p, double shares[SURFACE_OUTCOMES]) {
   const double all[SURFACE_OUTCOMES] = {p->correct, p->wrong, p->no_answer, p->truncated, p->errors, p->ungraded};
   for (guint i = 0; i < SURFACE_OUTCOMES; i++) shares[i] = isfinite(all[i]) ? CLAMP(all[i], 0, 1) : 0;
 }
@@ -46,13 +46,13 @@ static gboolean collect(Surface *surface, const ResultsSummary *summary, const c
   const ResultsMethodInfo *m = &summary->method[method];
   *surface = (Surface){.summary = summary,
                        .method = m,
-                       .series = figure_method_index(summary, m->name),
+                       .series = report_figure_method_index(summary, m->name),
                        .point = g_array_new(FALSE, FALSE, sizeof(guint)),
                        .length = g_array_new(FALSE, FALSE, sizeof(int)),
                        .threads = g_array_new(FALSE, FALSE, sizeof(int))};
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
-    if (!figure_is_of(p, m, task) || !isfinite(p->accuracy)) continue;
+    if (!report_figure_is_of(p, m, task) || !isfinite(p->accuracy)) continue;
     g_array_append_val(surface->point, i);
     insert_ascending(surface->length, p->length);
     insert_ascending(surface->threads, p->threads);
@@ -71,11 +71,11 @@ static guint rank(const GArray *values, int value) {
 /* Begins the figure of a panel with the method's name above it; end_panel() closes it. */
 static void begin_panel(GString *out, const Surface *surface, double height) {
   char cr[NUMBER_SIZE];
-  text_print(out, TEXT_HTML,
-             "<figure class=\"panel m%u\" data-series=\"%u\"><figcaption><b>%s</b> %s\u00d7</figcaption>"
-             "<svg viewBox=\"0 0 %.0f %.0f\" role=\"group\" aria-label=\"%s %s\u00d7\">",
-             surface->series % SVG_COLOURS, surface->series, surface->method->name,
-             number_plain(surface->method->cr, cr), PANEL_WIDTH, height, surface->method->name, cr);
+  report_html(out,
+              "<figure class=\"panel m%u\" data-series=\"%u\"><figcaption><b>%s</b> %s\u00d7</figcaption>"
+              "<svg viewBox=\"0 0 %.0f %.0f\" role=\"group\" aria-label=\"%s %s\u00d7\">",
+              surface->series % SVG_COLOURS, surface->series, surface->method->name,
+              report_number_plain(surface->method->cr, cr), PANEL_WIDTH, height, surface->method->name, cr);
 }
 
 static void end_panel(GString *out) {
@@ -88,11 +88,11 @@ static void draw_lengths(GString *out, const Surface *surface, double y) {
   guint every = (guint)ceil(30 / step);
   for (guint l = 0; l < surface->length->len; l += every) {
     char label[32];
-    figure_label(&(ResultsPoint){.threads = 1, .length = g_array_index(surface->length, int, l)}, label);
-    text_print(out, TEXT_HTML, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", LEFT + (l + 0.5) * step,
-               y, label + 2);
+    report_figure_label(&(ResultsPoint){.threads = 1, .length = g_array_index(surface->length, int, l)}, label);
+    report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", LEFT + (l + 0.5) * step, y,
+                label + 2);
   }
-  text_print(out, TEXT_HTML, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">L</text>", LEFT - 8, y);
+  report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">L</text>", LEFT - 8, y);
 }
 
 static void draw_cell(GString *out, const Surface *surface, guint index, double step, double row) {
@@ -101,15 +101,15 @@ static void draw_cell(GString *out, const Surface *surface, guint index, double 
   double y = 4 + (surface->threads->len - 1 - rank(surface->threads, p->threads)) * row,
          share = CLAMP(p->accuracy, 0, 1);
   char accuracy[NUMBER_SIZE];
-  text_print(out, TEXT_HTML,
-             "<g class=\"%s\" data-point=\"%u\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
-             "fill-opacity=\"%.3f\"/>",
-             share > 0.55 ? "cell deep" : "cell", index, x, y, step - 1.5, row - 1.5, 0.04 + 0.96 * share);
-  text_print(out, TEXT_HTML, "<title>W %d, L %d: %s %%</title>", p->threads, p->length,
-             number_percent(p->accuracy, accuracy));
+  report_html(out,
+              "<g class=\"%s\" data-point=\"%u\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
+              "fill-opacity=\"%.3f\"/>",
+              share > 0.55 ? "cell deep" : "cell", index, x, y, step - 1.5, row - 1.5, 0.04 + 0.96 * share);
+  report_html(out, "<title>W %d, L %d: %s %%</title>", p->threads, p->length,
+              report_number_percent(p->accuracy, accuracy));
   if (step >= 22)
-    text_print(out, TEXT_HTML, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.0f</text>", x + step / 2 - 0.75,
-               y + row / 2 + 3.5, share * 100);
+    report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.0f</text>", x + step / 2 - 0.75,
+                y + row / 2 + 3.5, share * 100);
   g_string_append(out, "</g>");
 }
 
@@ -117,9 +117,9 @@ static void draw_heat_map(GString *out, const Surface *surface, const Figure *sc
   double row = 26, step = (RIGHT - LEFT) / surface->length->len, bottom = 4 + row * surface->threads->len;
   begin_panel(out, surface, bottom + 22);
   for (guint t = 0; t < surface->threads->len; t++)
-    text_print(out, TEXT_HTML, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s%d</text>", LEFT - 8,
-               4 + (surface->threads->len - 1 - t) * row + row / 2 + 3.5, t + 1 == surface->threads->len ? "W " : "",
-               g_array_index(surface->threads, int, t));
+    report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s%d</text>", LEFT - 8,
+                4 + (surface->threads->len - 1 - t) * row + row / 2 + 3.5, t + 1 == surface->threads->len ? "W " : "",
+                g_array_index(surface->threads, int, t));
   for (guint i = 0; i < surface->point->len; i++)
     draw_cell(out, surface, g_array_index(surface->point, guint, i), step, row);
   draw_lengths(out, surface, bottom + 16);
@@ -130,7 +130,7 @@ static void draw_heat_map(GString *out, const Surface *surface, const Figure *sc
 #define LINES_BOTTOM 158.0
 
 static double line_x(const Figure *scale, double reads) {
-  return LEFT + (RIGHT - LEFT) * figure_share_log(scale->x_low, scale->x_high, reads);
+  return LEFT + (RIGHT - LEFT) * report_figure_share_log(scale->x_low, scale->x_high, reads);
 }
 
 static double line_y(const Figure *scale, double accuracy) {
@@ -139,11 +139,11 @@ static double line_y(const Figure *scale, double accuracy) {
 }
 
 static void draw_line_axes(GString *out, const Figure *scale) {
-  g_autoptr(GArray) y_ticks = figure_ticks(scale->y_low, scale->y_high, FALSE, 5);
-  g_autoptr(GArray) x_ticks = figure_ticks(scale->x_low, scale->x_high, TRUE, 5);
+  g_autoptr(GArray) y_ticks = report_figure_ticks(scale->y_low, scale->y_high, FALSE, 5);
+  g_autoptr(GArray) x_ticks = report_figure_ticks(scale->x_low, scale->x_high, TRUE, 5);
   for (guint i = 0; i < y_ticks->len; i++) {
     double tick = g_array_index(y_ticks, double, i), y = line_y(scale, tick);
-    text_print(
+    report_text_print(
         out, TEXT_HTML,
         "<path class=\"rule\" d=\"M%.1f,%.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>", LEFT,
         y, RIGHT, LEFT - 8, y + 4, tick * 100);
@@ -151,14 +151,14 @@ static void draw_line_axes(GString *out, const Figure *scale) {
   for (guint i = 0; i < x_ticks->len; i++) {
     char number[NUMBER_SIZE];
     double tick = g_array_index(x_ticks, double, i), x = line_x(scale, tick);
-    text_print(out, TEXT_HTML,
-               "<path class=\"notch\" d=\"M%.1f,%.1fv4\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>",
-               x, LINES_BOTTOM, x, LINES_BOTTOM + 16, number_tick("reads", tick, number));
+    report_text_print(
+        out, TEXT_HTML,
+        "<path class=\"notch\" d=\"M%.1f,%.1fv4\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", x,
+        LINES_BOTTOM, x, LINES_BOTTOM + 16, report_number_tick("reads", tick, number));
   }
-  text_print(out, TEXT_HTML, "<path class=\"base\" d=\"M%.1f,%.1fH%.1f\"/>", LEFT, LINES_BOTTOM, RIGHT);
-  text_print(out, TEXT_HTML,
-             "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">KV reads per problem, log\u2082</text>",
-             (LEFT + RIGHT) / 2, LINES_BOTTOM + 32);
+  report_html(out, "<path class=\"base\" d=\"M%.1f,%.1fH%.1f\"/>", LEFT, LINES_BOTTOM, RIGHT);
+  report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">KV reads per problem, log\u2082</text>",
+              (LEFT + RIGHT) / 2, LINES_BOTTOM + 32);
 }
 
 /* The line of one W through its lengths; `depth`: how dark. */
@@ -176,11 +176,10 @@ static void draw_line(GString *out, const Surface *surface, const Figure *scale,
       if (drawn++)
         g_string_append_c(out, 'L');
       else
-        text_print(out, TEXT_HTML, "<path class=\"line\" opacity=\"%.2f\" d=\"M", depth);
-      text_print(out, TEXT_HTML, "%.1f,%.1f", x, y);
+        report_html(out, "<path class=\"line\" opacity=\"%.2f\" d=\"M", depth);
+      report_html(out, "%.1f,%.1f", x, y);
     }
-  if (drawn)
-    text_print(out, TEXT_HTML, "\"/><text class=\"label\" x=\"%.1f\" y=\"%.1f\">%d</text>", x + 4, y + 4, threads);
+  if (drawn) report_html(out, "\"/><text class=\"label\" x=\"%.1f\" y=\"%.1f\">%d</text>", x + 4, y + 4, threads);
 }
 
 static void draw_lines(GString *out, const Surface *surface, const Figure *scale) {
@@ -195,23 +194,23 @@ static void draw_outcomes(GString *out, const Surface *surface, const Figure *sc
   const double top = 4, bottom = 124, step = (RIGHT - LEFT) / surface->length->len;
   begin_panel(out, surface, bottom + 22);
   for (int share = 0; share <= 100; share += 50)
-    text_print(out, TEXT_HTML, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%d</text>", LEFT - 8,
-               bottom - (bottom - top) * share / 100 + 4, share);
+    report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%d</text>", LEFT - 8,
+                bottom - (bottom - top) * share / 100 + 4, share);
   for (guint i = 0; i < surface->point->len; i++) {
     const ResultsPoint *p = &surface->summary->point[g_array_index(surface->point, guint, i)];
     if (p->threads != g_array_index(surface->threads, int, 0)) continue; /* the shares do not depend on W */
     double shares[SURFACE_OUTCOMES], y = bottom, x = LEFT + rank(surface->length, p->length) * step;
-    surface_shares(p, shares);
+    report_surface_shares(p, shares);
     for (guint k = 0; k < SURFACE_OUTCOMES; k++) {
       double height = (bottom - top) * shares[k];
       if (height < 0.05) continue;
       y -= height;
       char number[NUMBER_SIZE];
-      text_print(out, TEXT_HTML,
-                 "<rect class=\"o%u\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>L %d: %s %% "
-                 "%s</title></rect>",
-                 k, x, y, MAX(step - 1.5, 0.5), height, p->length, number_percent(shares[k], number),
-                 surface_outcomes[k]);
+      report_html(out,
+                  "<rect class=\"o%u\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>L %d: %s %% "
+                  "%s</title></rect>",
+                  k, x, y, MAX(step - 1.5, 0.5), height, p->length, report_number_percent(shares[k], number),
+                  report_surface_outcomes[k]);
     }
   }
   draw_lengths(out, surface, bottom + 16);
@@ -221,7 +220,7 @@ static void draw_outcomes(GString *out, const Surface *surface, const Figure *sc
 typedef void (*DrawPanel)(GString *out, const Surface *surface, const Figure *scale);
 
 static void write_panels(GString *out, const ResultsSummary *summary, const char *task, DrawPanel draw) {
-  g_autoptr(Figure) scale = figure_new(summary, task, &figure_costs[0]);
+  g_autoptr(Figure) scale = report_figure_new(summary, task, &report_figure_costs[0]);
   g_string_append(out, "<div class=\"panels\">");
   for (guint m = 0; m < summary->n_methods; m++) {
     Surface surface;
@@ -232,14 +231,14 @@ static void write_panels(GString *out, const ResultsSummary *summary, const char
   g_string_append(out, "</div>");
 }
 
-void surface_heat_maps(GString *out, const ResultsSummary *summary, const char *task) {
+void report_surface_heat_maps(GString *out, const ResultsSummary *summary, const char *task) {
   write_panels(out, summary, task, draw_heat_map);
 }
 
-void surface_sequential_parallel(GString *out, const ResultsSummary *summary, const char *task) {
+void report_surface_sequential_parallel(GString *out, const ResultsSummary *summary, const char *task) {
   write_panels(out, summary, task, draw_lines);
 }
 
-void surface_outcomes_by_length(GString *out, const ResultsSummary *summary, const char *task) {
+void report_surface_outcomes_by_length(GString *out, const ResultsSummary *summary, const char *task) {
   write_panels(out, summary, task, draw_outcomes);
 }

@@ -9,12 +9,12 @@ G_BEGIN_DECLS
 
 /* Names of the outcomes in the order of the classes o0 .. o5, and their shares of a point's threads. */
 #define SURFACE_OUTCOMES 6
-extern const char *const surface_outcomes[SURFACE_OUTCOMES];
-void surface_shares(const ResultsPoint *point, double shares[SURFACE_OUTCOMES]);
+extern const char *const report_surface_outcomes[SURFACE_OUTCOMES];
+void report_surface_shares(const ResultsPoint *point, double shares[SURFACE_OUTCOMES]);
 
-void surface_heat_maps(GString *out, const ResultsSummary *summary, const char *task);
-void surface_sequential_parallel(GString *out, const ResultsSummary *summary, const char *task);
-void surface_outcomes_by_length(GString *out, const ResultsSummary *summary, const char *task);
+void report_surface_heat_maps(GString *out, const ResultsSummary *summary, const char *task);
+void report_surface_sequential_parallel(GString *out, const ResultsSummary *summary, const char *task);
+void report_surface_outcomes_by_length(GString *out, const ResultsSummary *summary, const char *task);
 
 G_END_DECLS
 

@@ -22,12 +22,12 @@ static const char *const markers[SVG_SHAPES] = {
     "M-5,-1.7H-1.7V-5H1.7V-1.7H5V1.7H1.7V5H-1.7V1.7H-5z",
 };
 
-const char *svg_marker(guint shape) {
+const char *report_svg_marker(guint shape) {
   return markers[shape % SVG_SHAPES];
 }
 
 static double place_x(const Figure *figure, const SvgFrame *frame, double x) {
-  return frame->left + frame->width * figure_share_log(figure->x_low, figure->x_high, x);
+  return frame->left + frame->width * report_figure_share_log(figure->x_low, figure->x_high, x);
 }
 
 static double place_y(const Figure *figure, const SvgFrame *frame, double accuracy) {
@@ -39,26 +39,26 @@ static void draw_axes(GString *out, const Figure *figure, const SvgFrame *frame,
   char number[NUMBER_SIZE];
   double right = frame->left + frame->width, bottom = frame->top + frame->height;
   g_string_append(out, "<g class=\"axes\">");
-  g_autoptr(GArray) y = figure_ticks(figure->y_low, figure->y_high, FALSE, 6);
+  g_autoptr(GArray) y = report_figure_ticks(figure->y_low, figure->y_high, FALSE, 6);
   for (guint i = 0; i < y->len; i++) {
     double accuracy = g_array_index(y, double, i), at = place_y(figure, frame, accuracy);
-    text_print(out, TEXT_HTML, "<path class=\"rule\" d=\"M%.1f,%.1fH%.1f\"/>", frame->left, at, right);
-    text_print(out, TEXT_HTML, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>",
-               frame->left - 8, at + 4, accuracy * 100);
+    report_html(out, "<path class=\"rule\" d=\"M%.1f,%.1fH%.1f\"/>", frame->left, at, right);
+    report_html(out, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>", frame->left - 8,
+                at + 4, accuracy * 100);
   }
-  g_autoptr(GArray) x = figure_ticks(figure->x_low, figure->x_high, TRUE, (guint)(frame->width / 56));
+  g_autoptr(GArray) x = report_figure_ticks(figure->x_low, figure->x_high, TRUE, (guint)(frame->width / 56));
   for (guint i = 0; i < x->len; i++) {
     double at = place_x(figure, frame, g_array_index(x, double, i));
-    text_print(out, TEXT_HTML, "<path class=\"notch\" d=\"M%.1f,%.1fv5\"/>", at, bottom);
-    text_print(out, TEXT_HTML, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", at,
-               bottom + 18, number_tick(figure->cost->name, g_array_index(x, double, i), number));
+    report_html(out, "<path class=\"notch\" d=\"M%.1f,%.1fv5\"/>", at, bottom);
+    report_html(out, "<text class=\"tick\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", at, bottom + 18,
+                report_number_tick(figure->cost->name, g_array_index(x, double, i), number));
   }
-  text_print(out, TEXT_HTML, "<path class=\"base\" d=\"M%.1f,%.1fH%.1f\"/>", frame->left, bottom, right);
-  text_print(out, TEXT_HTML, "<text class=\"axis-x\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s, log\u2082</text>",
-             frame->left + frame->width / 2, bottom + 38, figure->cost->axis);
+  report_html(out, "<path class=\"base\" d=\"M%.1f,%.1fH%.1f\"/>", frame->left, bottom, right);
+  report_html(out, "<text class=\"axis-x\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s, log\u2082</text>",
+              frame->left + frame->width / 2, bottom + 38, figure->cost->axis);
   if (y_title)
-    text_print(out, TEXT_HTML, "<text class=\"axis-y\" x=\"%.1f\" y=\"%.1f\">accuracy (%%)</text>", frame->left - 34,
-               frame->top - 10);
+    report_html(out, "<text class=\"axis-y\" x=\"%.1f\" y=\"%.1f\">accuracy (%%)</text>", frame->left - 34,
+                frame->top - 10);
   g_string_append(out, "</g>");
 }
 
@@ -71,8 +71,7 @@ static void draw_band(GString *out, const Figure *figure, const SvgFrame *frame,
       const FigurePoint *p = &g_array_index(figure->point, FigurePoint, i);
       if (!isfinite(p->low) || !isfinite(p->high)) continue;
       g_string_append(out, drawn++ ? "L" : "<path class=\"band\" d=\"M");
-      text_print(out, TEXT_HTML, "%.1f,%.1f", place_x(figure, frame, p->x),
-                 place_y(figure, frame, side ? p->low : p->high));
+      report_html(out, "%.1f,%.1f", place_x(figure, frame, p->x), place_y(figure, frame, side ? p->low : p->high));
     }
   }
   if (drawn) g_string_append(out, "z\"/>");
@@ -83,7 +82,7 @@ static void draw_frontier(GString *out, const Figure *figure, const SvgFrame *fr
   for (guint k = 0; k < frontier->len; k++) {
     const FigurePoint *p = &g_array_index(figure->point, FigurePoint, g_array_index(frontier, guint, k));
     g_string_append(out, k ? "L" : "<path class=\"frontier\" d=\"M");
-    text_print(out, TEXT_HTML, "%.1f,%.1f", place_x(figure, frame, p->x), place_y(figure, frame, p->point->accuracy));
+    report_html(out, "%.1f,%.1f", place_x(figure, frame, p->x), place_y(figure, frame, p->point->accuracy));
   }
   g_string_append(out, "\"/>");
 }
@@ -119,27 +118,27 @@ static gboolean place_label(GArray *taken, const SvgFrame *frame, double x, doub
 
 static void describe(GString *out, const Figure *figure, const FigurePoint *p) {
   char label[32], cr[NUMBER_SIZE], accuracy[NUMBER_SIZE], se[NUMBER_SIZE], cost[NUMBER_SIZE];
-  figure_label(p->point, label);
-  text_print(out, TEXT_HTML, "<title>%s %s, CR %s: %s %% \u00b1 %s, %s %s</title>", p->point->method, label,
-             number_plain(p->point->cr, cr), number_percent(p->point->accuracy, accuracy),
-             number_percent(p->point->accuracy_se, se), number_cost(figure->cost->name, p->x, cost),
-             figure->cost->title);
+  report_figure_label(p->point, label);
+  report_html(out, "<title>%s %s, CR %s: %s %% \u00b1 %s, %s %s</title>", p->point->method, label,
+              report_number_plain(p->point->cr, cr), report_number_percent(p->point->accuracy, accuracy),
+              report_number_percent(p->point->accuracy_se, se), report_number_cost(figure->cost->name, p->x, cost),
+              figure->cost->title);
 }
 
 static void draw_point(GString *out, const Figure *figure, const SvgFrame *frame, guint index, GArray *taken) {
   const FigurePoint *p = &g_array_index(figure->point, FigurePoint, index);
   double x = place_x(figure, frame, p->x), y = place_y(figure, frame, p->point->accuracy), dx = 7, dy = 13;
-  text_print(out, TEXT_HTML, "<g class=\"%s\" data-point=\"%u\" transform=\"translate(%.1f %.1f)\">",
-             p->frontier ? "pt best" : "pt", p->index, x, y);
+  report_html(out, "<g class=\"%s\" data-point=\"%u\" transform=\"translate(%.1f %.1f)\">",
+              p->frontier ? "pt best" : "pt", p->index, x, y);
   describe(out, figure, p);
   g_string_append(out, p->frontier ? "<path" : "<path transform=\"scale(.7)\"");
-  text_print(out, TEXT_HTML, " d=\"%s\"/>", svg_marker(p->shape));
+  report_html(out, " d=\"%s\"/>", report_svg_marker(p->shape));
   if (p->frontier) {
     char label[32];
-    figure_label(p->point, label);
+    report_figure_label(p->point, label);
     gboolean placed = place_label(taken, frame, x, y, FONT_WIDTH * (double)strlen(label), &dx, &dy);
-    text_print(out, TEXT_HTML, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>", placed ? "label" : "label off", dx,
-               dy, label);
+    report_html(out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>", placed ? "label" : "label off", dx, dy,
+                label);
   }
   g_string_append(out, "</g>");
 }
@@ -157,14 +156,14 @@ static GArray *marker_boxes(const Figure *figure, const SvgFrame *frame) {
 }
 
 static void begin_series(GString *out, guint series) {
-  text_print(out, TEXT_HTML, "<g class=\"series m%u\" data-series=\"%u\">", series % SVG_COLOURS, series);
+  report_html(out, "<g class=\"series m%u\" data-series=\"%u\">", series % SVG_COLOURS, series);
 }
 
-void svg_panel(GString *out, const Figure *figure, const SvgFrame *frame, gboolean y_title) {
+void report_svg_panel(GString *out, const Figure *figure, const SvgFrame *frame, gboolean y_title) {
   draw_axes(out, figure, frame, y_title);
   /* The inner <svg> clips what a zoom moves out of the frame; its coordinates are the outer one's. */
   const double box[] = {frame->left, frame->top - 1.5, frame->width, frame->height + 3};
-  text_print(
+  report_text_print(
       out, TEXT_HTML,
       "<svg class=\"clip\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" viewBox=\"%.1f %.1f %.1f %.1f\">",
       box[0], box[1], box[2], box[3], box[0], box[1], box[2], box[3]);
@@ -188,17 +187,16 @@ void svg_panel(GString *out, const Figure *figure, const SvgFrame *frame, gboole
     }
   }
   if (!figure->point->len)
-    text_print(out, TEXT_HTML,
-               "<text class=\"axis-x\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">no graded points yet</text>",
-               frame->left + frame->width / 2, frame->top + frame->height / 2);
+    report_html(out, "<text class=\"axis-x\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">no graded points yet</text>",
+                frame->left + frame->width / 2, frame->top + frame->height / 2);
 }
 
-void svg_plot(GString *out, const Figure *figure) {
+void report_svg_plot(GString *out, const Figure *figure) {
   const SvgFrame frame = {44, 26, 580, 318}; /* page.js lays out anew with the same margins */
-  text_print(out, TEXT_HTML,
-             "<svg class=\"plot\" viewBox=\"0 0 640 390\" role=\"group\" aria-label=\"%s: accuracy against %s\" "
-             "data-cost=\"%s\" data-axis=\"%s\">",
-             figure->task, figure->cost->title, figure->cost->name, figure->cost->axis);
-  svg_panel(out, figure, &frame, TRUE);
+  report_html(out,
+              "<svg class=\"plot\" viewBox=\"0 0 640 390\" role=\"group\" aria-label=\"%s: accuracy against %s\" "
+              "data-cost=\"%s\" data-axis=\"%s\">",
+              figure->task, figure->cost->title, figure->cost->name, figure->cost->axis);
+  report_svg_panel(out, figure, &frame, TRUE);
   g_string_append(out, "</svg>");
 }

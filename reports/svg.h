@@ -14,13 +14,13 @@ typedef struct {
 } SvgFrame;
 
 /* Axes, bands, frontiers, markers with labels. */
-void svg_panel(GString *out, const Figure *figure, const SvgFrame *frame, gboolean y_title);
+void report_svg_panel(GString *out, const Figure *figure, const SvgFrame *frame, gboolean y_title);
 /* The plot of one figure for the page, an <svg> element whose parts the script moves. */
-void svg_plot(GString *out, const Figure *figure);
+void report_svg_plot(GString *out, const Figure *figure);
 /* A file: one panel a figure, side by side, under one legend. `title` may be NULL. */
-void svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title, const char *note);
+void report_svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title, const char *note);
 /* The outline of marker `shape` about the origin as path data. */
-const char *svg_marker(guint shape);
+const char *report_svg_marker(guint shape);
 
 G_END_DECLS
 

@@ -12,47 +12,46 @@ static void draw_legend(GString *out, const Figure *figure, double x, double y) 
   for (guint s = 0; s < figure->series->len; s++) {
     const FigureSeries *series = &g_array_index(figure->series, FigureSeries, s);
     if (!series->frontier->len) continue;
-    text_print(out, TEXT_HTML, "<g class=\"m%u\"><path class=\"frontier\" d=\"M%.1f,%.1fh22\"/></g>", s % SVG_COLOURS,
-               x, y - 4);
-    text_print(out, TEXT_HTML, "<text x=\"%.1f\" y=\"%.1f\">%s</text>", x + 28, y, series->method);
-    x += 28 + 6.6 * text_width(series->method) + 22;
+    report_html(out, "<g class=\"m%u\"><path class=\"frontier\" d=\"M%.1f,%.1fh22\"/></g>", s % SVG_COLOURS, x, y - 4);
+    report_html(out, "<text x=\"%.1f\" y=\"%.1f\">%s</text>", x + 28, y, series->method);
+    x += 28 + 6.6 * report_text_width(series->method) + 22;
   }
   if (figure->ratio->len < 2) return;
-  text_print(out, TEXT_HTML, "<text x=\"%.1f\" y=\"%.1f\">compression</text>", x + 6, y);
+  report_html(out, "<text x=\"%.1f\" y=\"%.1f\">compression</text>", x + 6, y);
   x += 90;
   for (guint r = 0; r < figure->ratio->len; r++) {
-    number_plain(g_array_index(figure->ratio, double, r), number);
-    text_print(
+    report_number_plain(g_array_index(figure->ratio, double, r), number);
+    report_text_print(
         out, TEXT_HTML,
         "<path class=\"key\" d=\"%s\" transform=\"translate(%.1f %.1f)\"/><text x=\"%.1f\" y=\"%.1f\">%s\u00d7</text>",
-        svg_marker(r), x, y - 4, x + 9, y, number);
+        report_svg_marker(r), x, y - 4, x + 9, y, number);
     x += 22 + 7.0 * (double)strlen(number) + 10;
   }
 }
 
-void svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title, const char *note) {
+void report_svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title, const char *note) {
   guint columns = MIN(MAX(n_figures, 1), 3), rows = (n_figures + columns - 1) / columns;
   double panel_width = n_figures > 1 ? 330 : 640, panel_height = n_figures > 1 ? 260 : 340;
   double width = 60 + (panel_width + 46) * columns, height = 84 + (panel_height + 96) * rows;
-  text_print(out, TEXT_HTML,
-             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
-             "role=\"img\">",
-             width, height, width, height);
-  text_print(out, TEXT_HTML, "<title>%s</title><style>", title ? title : "accuracy against cost");
+  report_text_print(
+      out, TEXT_HTML,
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
+      "role=\"img\">",
+      width, height, width, height);
+  report_html(out, "<title>%s</title><style>", title ? title : "accuracy against cost");
   g_string_append_len(out, _binary_reports_svg_file_css_start,
                       _binary_reports_svg_file_css_end - _binary_reports_svg_file_css_start);
-  text_print(out, TEXT_HTML,
-             "</style><rect class=\"card\" x=\"0.5\" y=\"0.5\" width=\"%.0f\" height=\"%.0f\" rx=\"8\"/>", width - 1,
-             height - 1);
-  if (title) text_print(out, TEXT_HTML, "<text class=\"head\" x=\"22\" y=\"32\">%s</text>", title);
+  report_html(out, "</style><rect class=\"card\" x=\"0.5\" y=\"0.5\" width=\"%.0f\" height=\"%.0f\" rx=\"8\"/>",
+              width - 1, height - 1);
+  if (title) report_html(out, "<text class=\"head\" x=\"22\" y=\"32\">%s</text>", title);
   if (n_figures) draw_legend(out, figures[0], 22, 56);
   for (guint i = 0; i < n_figures; i++) {
     const SvgFrame frame = {58 + (panel_width + 46) * (i % columns), 118 + (panel_height + 96) * (i / columns),
                             panel_width, panel_height};
-    text_print(out, TEXT_HTML, "<text class=\"panel\" x=\"%.1f\" y=\"%.1f\">%s</text>", frame.left - 34, frame.top - 30,
-               figures[i]->task);
-    svg_panel(out, figures[i], &frame, i % columns == 0);
+    report_html(out, "<text class=\"panel\" x=\"%.1f\" y=\"%.1f\">%s</text>", frame.left - 34, frame.top - 30,
+                figures[i]->task);
+    report_svg_panel(out, figures[i], &frame, i % columns == 0);
   }
-  if (note) text_print(out, TEXT_HTML, "<text class=\"label\" x=\"22\" y=\"%.1f\">%s</text>", height - 12, note);
+  if (note) report_html(out, "<text class=\"label\" x=\"22\" y=\"%.1f\">%s</text>", height - 12, note);
   g_string_append(out, "</svg>\n");
 }

@@ -26,7 +26,7 @@ static void clear_column(gpointer column) {
   g_free(((Column *)column)->heading);
 }
 
-Table *table_new(const char *caption) {
+Table *report_table_new(const char *caption) {
   Table *table = g_new0(Table, 1);
   table->caption = g_strdup(caption);
   table->columns = g_array_new(FALSE, FALSE, sizeof(Column));
@@ -35,7 +35,7 @@ Table *table_new(const char *caption) {
   return table;
 }
 
-void table_free(Table *table) {
+void report_table_free(Table *table) {
   if (!table) return;
   g_free(table->caption);
   g_array_unref(table->columns);
@@ -43,12 +43,12 @@ void table_free(Table *table) {
   g_free(table);
 }
 
-void table_column(Table *table, const char *heading, gboolean number) {
+void report_table_column(Table *table, const char *heading, gboolean number) {
   Column column = {g_strdup(heading), number};
   g_array_append_val(table->columns, column);
 }
 
-void table_row(Table *table) {
+void report_table_row(Table *table) {
   GArray *row = g_array_new(FALSE, FALSE, sizeof(Cell));
   g_array_set_clear_func(row, clear_cell);
   g_ptr_array_add(table->rows, row);
@@ -58,7 +58,7 @@ static GArray *last_row(Table *table) {
   return table->rows->pdata[table->rows->len - 1];
 }
 
-void table_cell(Table *table, const char *format, ...) {
+void report_table_cell(Table *table, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   Cell cell = {g_strdup_vprintf(format, arguments), FALSE};
@@ -66,12 +66,12 @@ void table_cell(Table *table, const char *format, ...) {
   g_array_append_val(last_row(table), cell);
 }
 
-void table_strong(Table *table) {
+void report_table_strong(Table *table) {
   GArray *row = last_row(table);
   g_array_index(row, Cell, row->len - 1).strong = TRUE;
 }
 
-guint table_rows(const Table *table) {
+guint report_table_rows(const Table *table) {
   return table->rows->len;
 }
 
@@ -85,7 +85,7 @@ static void write_html(GString *out, const Table *table) {
   for (guint c = 0; c < table->columns->len; c++) {
     const Column *column = &g_array_index(table->columns, Column, c);
     g_string_append(out, column->number ? "<th class=\"num\">" : "<th>");
-    text_append(out, TEXT_HTML, column->heading, -1);
+    report_text_append(out, TEXT_HTML, column->heading, -1);
   }
   g_string_append(out, "</thead><tbody>");
   for (guint r = 0; r < table->rows->len; r++) {
@@ -94,7 +94,7 @@ static void write_html(GString *out, const Table *table) {
       Cell cell = cell_at(table, r, c);
       g_string_append(out, g_array_index(table->columns, Column, c).number ? "<td class=\"num\">" : "<td>");
       g_string_append(out, cell.strong ? "<b>" : "");
-      text_append(out, TEXT_HTML, cell.text, -1);
+      report_text_append(out, TEXT_HTML, cell.text, -1);
       g_string_append(out, cell.strong ? "</b>" : "");
     }
   }
@@ -102,9 +102,9 @@ static void write_html(GString *out, const Table *table) {
 }
 
 static void write_markdown(GString *out, const Table *table) {
-  text_print(out, TEXT_MARKDOWN, "**%s**\n\n|", table->caption);
+  report_text_print(out, TEXT_MARKDOWN, "**%s**\n\n|", table->caption);
   for (guint c = 0; c < table->columns->len; c++)
-    text_print(out, TEXT_MARKDOWN, " %s |", g_array_index(table->columns, Column, c).heading);
+    report_text_print(out, TEXT_MARKDOWN, " %s |", g_array_index(table->columns, Column, c).heading);
   g_string_append(out, "\n|");
   for (guint c = 0; c < table->columns->len; c++)
     g_string_append(out, g_array_index(table->columns, Column, c).number ? " ---: |" : " --- |");
@@ -114,7 +114,7 @@ static void write_markdown(GString *out, const Table *table) {
     for (guint c = 0; c < table->columns->len; c++) {
       Cell cell = cell_at(table, r, c);
       g_string_append(out, cell.strong ? " **" : " ");
-      text_append(out, TEXT_MARKDOWN, cell.text, -1);
+      report_text_append(out, TEXT_MARKDOWN, cell.text, -1);
       g_string_append(out, cell.strong ? "** |" : " |");
     }
     g_string_append_c(out, '\n');
@@ -124,14 +124,14 @@ static void write_markdown(GString *out, const Table *table) {
 
 static void write_tex(GString *out, const Table *table) {
   g_string_append(out, "\\begin{table}\n  \\centering\n  \\caption{");
-  text_append(out, TEXT_TEX, table->caption, -1);
+  report_text_append(out, TEXT_TEX, table->caption, -1);
   g_string_append(out, "}\n  \\begin{tabular}{");
   for (guint c = 0; c < table->columns->len; c++)
     g_string_append_c(out, g_array_index(table->columns, Column, c).number ? 'r' : 'l');
   g_string_append(out, "}\n    \\toprule\n    ");
   for (guint c = 0; c < table->columns->len; c++) {
     g_string_append(out, c ? " & " : "");
-    text_append(out, TEXT_TEX, g_array_index(table->columns, Column, c).heading, -1);
+    report_text_append(out, TEXT_TEX, g_array_index(table->columns, Column, c).heading, -1);
   }
   g_string_append(out, " \\\\\n    \\midrule\n");
   for (guint r = 0; r < table->rows->len; r++) {
@@ -140,7 +140,7 @@ static void write_tex(GString *out, const Table *table) {
       Cell cell = cell_at(table, r, c);
       g_string_append(out, c ? " & " : "");
       g_string_append(out, cell.strong ? "\\textbf{" : "");
-      text_append(out, TEXT_TEX, cell.text, -1);
+      report_text_append(out, TEXT_TEX, cell.text, -1);
       g_string_append(out, cell.strong ? "}" : "");
     }
     g_string_append(out, " \\\\\n");
@@ -148,7 +148,7 @@ static void write_tex(GString *out, const Table *table) {
   g_string_append(out, "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n");
 }
 
-void table_write(GString *out, const Table *table, TextFormat format) {
+void report_table_write(GString *out, const Table *table, TextFormat format) {
   if (format == TEXT_HTML)
     write_html(out, table);
   else if (format == TEXT_TEX)

@@ -9,21 +9,21 @@ G_BEGIN_DECLS
 typedef struct Table Table;
 
 /* `caption` says what the table shows; copied. */
-Table *table_new(const char *caption);
-void table_free(Table *table);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
+Table *report_table_new(const char *caption);
+void report_table_free(Table *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, report_table_free)
 
 /* Columns come before rows. Numbers are aligned at the right. */
-void table_column(Table *table, const char *heading, gboolean number);
-/* Begins a row; table_cell() fills it from the left, cells left out are empty. */
-void table_row(Table *table);
-void table_cell(Table *table, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void report_table_column(Table *table, const char *heading, gboolean number);
+/* Begins a row; report_table_cell() fills it from the left, cells left out are empty. */
+void report_table_row(Table *table);
+void report_table_cell(Table *table, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Sets the cell written last in bold. */
-void table_strong(Table *table);
-guint table_rows(const Table *table);
+void report_table_strong(Table *table);
+guint report_table_rows(const Table *table);
 
 /* TEXT_HTML: a <table> in a box that scrolls; TEXT_MARKDOWN: a pipe table under its caption; TEXT_TEX: a booktabs table float. */
-void table_write(GString *out, const Table *table, TextFormat format);
+void report_table_write(GString *out, const Table *table, TextFormat format);
 
 G_END_DECLS
 

@@ -6,7 +6,7 @@
 
 #include "reports/page.h"
 
-const char *tables_verdict(const ResultsMargin *margin) {
+const char *report_tables_verdict(const ResultsMargin *margin) {
   if (!isfinite(margin->margin)) return "no common budget";
   if (margin->low > 0) return "better";
   return margin->high < 0 ? "worse" : "indistinguishable";
@@ -23,37 +23,38 @@ static double linear_margin(const ResultsSummary *summary, const ResultsMargin *
   return NAN;
 }
 
-Table *tables_margins(const ResultsSummary *summary) {
-  Table *table =
-      table_new("Margins: mean difference of the frontiers' accuracy, in points, over the budgets that both cover");
-  table_column(table, "task", FALSE);
-  table_column(table, "at equal", FALSE);
-  table_column(table, "methods", FALSE);
-  table_column(table, "margin, log\u2082", TRUE);
-  table_column(table, "95 % interval", TRUE);
-  table_column(table, "margin, linear", TRUE);
-  table_column(table, "over", TRUE);
-  table_column(table, "verdict", FALSE);
-  g_autoptr(GPtrArray) methods = figure_methods(summary);
+Table *report_tables_margins(const ResultsSummary *summary) {
+  Table *table = report_table_new(
+      "Margins: mean difference of the frontiers' accuracy, in points, over the budgets that both cover");
+  report_table_column(table, "task", FALSE);
+  report_table_column(table, "at equal", FALSE);
+  report_table_column(table, "methods", FALSE);
+  report_table_column(table, "margin, log\u2082", TRUE);
+  report_table_column(table, "95 % interval", TRUE);
+  report_table_column(table, "margin, linear", TRUE);
+  report_table_column(table, "over", TRUE);
+  report_table_column(table, "verdict", FALSE);
+  g_autoptr(GPtrArray) methods = report_figure_methods(summary);
   for (guint i = 0; i < summary->n_margins; i++) {
     const ResultsMargin *m = &summary->margin[i];
-    const FigureCost *cost = figure_cost(m->cost, NULL);
+    const FigureCost *cost = report_figure_cost(m->cost, NULL);
     char n[5][NUMBER_SIZE];
-    if (strcmp(m->scale, "log2") != 0 || !figure_shows_margin(methods, m)) continue;
-    table_row(table);
-    table_cell(table, "%s", m->task);
-    table_cell(table, "%s", cost ? cost->title : m->cost);
-    table_cell(table, "%s \u2212 %s", m->method_a, m->method_b);
-    table_cell(table, "%s", number_points(m->margin, n[0]));
+    if (strcmp(m->scale, "log2") != 0 || !report_figure_shows_margin(methods, m)) continue;
+    report_table_row(table);
+    report_table_cell(table, "%s", m->task);
+    report_table_cell(table, "%s", cost ? cost->title : m->cost);
+    report_table_cell(table, "%s \u2212 %s", m->method_a, m->method_b);
+    report_table_cell(table, "%s", report_number_points(m->margin, n[0]));
     if (isfinite(m->margin)) {
-      table_cell(table, "%s to %s", number_points(m->low, n[1]), number_points(m->high, n[2]));
-      table_cell(table, "%s", number_points(linear_margin(summary, m), n[1]));
-      table_cell(table, "%s \u2013 %s", number_cost(m->cost, m->x_low, n[3]), number_cost(m->cost, m->x_high, n[4]));
+      report_table_cell(table, "%s to %s", report_number_points(m->low, n[1]), report_number_points(m->high, n[2]));
+      report_table_cell(table, "%s", report_number_points(linear_margin(summary, m), n[1]));
+      report_table_cell(table, "%s \u2013 %s", report_number_cost(m->cost, m->x_low, n[3]),
+                        report_number_cost(m->cost, m->x_high, n[4]));
     } else {
-      for (int k = 0; k < 3; k++) table_cell(table, "NA");
+      for (int k = 0; k < 3; k++) report_table_cell(table, "NA");
     }
-    table_cell(table, "%s", tables_verdict(m));
-    if (isfinite(m->margin) && (m->low > 0 || m->high < 0)) table_strong(table);
+    report_table_cell(table, "%s", report_tables_verdict(m));
+    if (isfinite(m->margin) && (m->low > 0 || m->high < 0)) report_table_strong(table);
   }
   return table;
 }
@@ -63,20 +64,21 @@ static const ResultsPoint *longest_point(const ResultsSummary *summary, const ch
   const ResultsPoint *found = NULL;
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
-    if (p->threads == threads && figure_is_of(p, method, task) && (!found || p->length > found->length)) found = p;
+    if (p->threads == threads && report_figure_is_of(p, method, task) && (!found || p->length > found->length))
+      found = p;
   }
   return found;
 }
 
-Table *tables_accuracy(const ResultsSummary *summary, int threads) {
+Table *report_tables_accuracy(const ResultsSummary *summary, int threads) {
   g_autofree char *caption =
       g_strdup_printf("Accuracy (%%) \u00b1 standard error over problems at the longest length, W = %d", threads);
-  Table *table = table_new(caption);
+  Table *table = report_table_new(caption);
   g_autofree double *best = g_new0(double, MAX(summary->n_tasks, 1));
-  table_column(table, "method", FALSE);
-  table_column(table, "CR", TRUE);
+  report_table_column(table, "method", FALSE);
+  report_table_column(table, "CR", TRUE);
   for (guint t = 0; t < summary->n_tasks; t++) {
-    table_column(table, summary->task[t].name, TRUE);
+    report_table_column(table, summary->task[t].name, TRUE);
     for (guint m = 0; m < summary->n_methods; m++) {
       const ResultsPoint *p = longest_point(summary, summary->task[t].name, &summary->method[m], threads);
       if (p) best[t] = fmax(best[t], p->accuracy);
@@ -84,50 +86,51 @@ Table *tables_accuracy(const ResultsSummary *summary, int threads) {
   }
   for (guint m = 0; m < summary->n_methods; m++) {
     char n[NUMBER_SIZE], se[NUMBER_SIZE];
-    table_row(table);
-    table_cell(table, "%s", summary->method[m].name);
-    table_cell(table, "%s", number_plain(summary->method[m].cr, n));
+    report_table_row(table);
+    report_table_cell(table, "%s", summary->method[m].name);
+    report_table_cell(table, "%s", report_number_plain(summary->method[m].cr, n));
     for (guint t = 0; t < summary->n_tasks; t++) {
       const ResultsPoint *p = longest_point(summary, summary->task[t].name, &summary->method[m], threads);
       if (p)
-        table_cell(table, "%s \u00b1 %s", number_percent(p->accuracy, n), number_percent(p->accuracy_se, se));
+        report_table_cell(table, "%s \u00b1 %s", report_number_percent(p->accuracy, n),
+                          report_number_percent(p->accuracy_se, se));
       else
-        table_cell(table, "NA");
-      if (p && p->accuracy == best[t]) table_strong(table);
+        report_table_cell(table, "NA");
+      if (p && p->accuracy == best[t]) report_table_strong(table);
     }
   }
   return table;
 }
 
 static void point_columns(Table *table) {
-  table_column(table, "method", FALSE);
+  report_table_column(table, "method", FALSE);
   static const char *const numbers[] = {
       "CR",       "W",       "L",      "accuracy %", "\u00b1 problems", "\u00b1 threads", "95 % interval",
       "KV reads", "peak KV", "tokens", "measured CR"};
-  for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) table_column(table, numbers[i], TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) report_table_column(table, numbers[i], TRUE);
 }
 
 static void point_row(Table *table, const ResultsPoint *p) {
   char n[NUMBER_SIZE], m[NUMBER_SIZE];
-  table_row(table);
-  table_cell(table, "%s", p->method);
-  table_cell(table, "%s", number_plain(p->cr, n));
-  table_cell(table, "%d", p->threads);
-  table_cell(table, "%d", p->length);
-  table_cell(table, "%s", number_percent(p->accuracy, n));
-  table_cell(table, "%s", number_percent(p->accuracy_se, n));
-  table_cell(table, "%s", number_percent(p->accuracy_se_threads, n));
-  table_cell(table, "%s \u2013 %s", number_percent(p->low, n), number_percent(p->high, m));
-  table_cell(table, "%s", number_count(p->reads, n));
-  table_cell(table, "%s", number_count(p->peak, n));
-  table_cell(table, "%s", number_count(p->tokens, n));
-  table_cell(table, "%s", number_ratio(p->realised_cr, n));
+  report_table_row(table);
+  report_table_cell(table, "%s", p->method);
+  report_table_cell(table, "%s", report_number_plain(p->cr, n));
+  report_table_cell(table, "%d", p->threads);
+  report_table_cell(table, "%d", p->length);
+  report_table_cell(table, "%s", report_number_percent(p->accuracy, n));
+  report_table_cell(table, "%s", report_number_percent(p->accuracy_se, n));
+  report_table_cell(table, "%s", report_number_percent(p->accuracy_se_threads, n));
+  report_table_cell(table, "%s \u2013 %s", report_number_percent(p->low, n), report_number_percent(p->high, m));
+  report_table_cell(table, "%s", report_number_count(p->reads, n));
+  report_table_cell(table, "%s", report_number_count(p->peak, n));
+  report_table_cell(table, "%s", report_number_count(p->tokens, n));
+  report_table_cell(table, "%s", report_number_ratio(p->realised_cr, n));
 }
 
-Table *tables_frontier(const ResultsSummary *summary, const char *task, const FigureCost *cost) {
+Table *report_tables_frontier(const ResultsSummary *summary, const char *task, const FigureCost *cost) {
   g_autofree char *caption = g_strdup_printf("%s: Pareto frontiers of accuracy against %s", task, cost->title);
-  Table *table = table_new(caption);
-  g_autoptr(Figure) figure = figure_new(summary, task, cost);
+  Table *table = report_table_new(caption);
+  g_autoptr(Figure) figure = report_figure_new(summary, task, cost);
   point_columns(table);
   for (guint s = 0; s < figure->series->len; s++) {
     const GArray *frontier = g_array_index(figure->series, FigureSeries, s).frontier;
@@ -137,47 +140,47 @@ Table *tables_frontier(const ResultsSummary *summary, const char *task, const Fi
   return table;
 }
 
-Table *tables_points(const ResultsSummary *summary, const char *task) {
+Table *report_tables_points(const ResultsSummary *summary, const char *task) {
   g_autofree char *caption = g_strdup_printf("%s: every point", task);
-  Table *table = table_new(caption);
+  Table *table = report_table_new(caption);
   point_columns(table);
-  table_column(table, "", FALSE);
+  report_table_column(table, "", FALSE);
   for (guint i = 0; i < summary->n_points; i++) {
     if (strcmp(summary->point[i].task, task) != 0) continue;
     point_row(table, &summary->point[i]);
-    table_cell(table, "%s", summary->point[i].derived ? "derived" : "run");
+    report_table_cell(table, "%s", summary->point[i].derived ? "derived" : "run");
   }
   return table;
 }
 
-Table *tables_methods(const ResultsSummary *summary) {
-  Table *table = table_new("Methods, models and sampling");
-  table_column(table, "method", FALSE);
-  table_column(table, "CR", TRUE);
-  table_column(table, "model", FALSE);
-  table_column(table, "fingerprint (SHA-256)", FALSE);
-  table_column(table, "policy", FALSE);
-  table_column(table, "sampling", FALSE);
-  table_column(table, "layers \u00d7 KV heads", TRUE);
-  table_column(table, "bytes an item", TRUE);
+Table *report_tables_methods(const ResultsSummary *summary) {
+  Table *table = report_table_new("Methods, models and sampling");
+  report_table_column(table, "method", FALSE);
+  report_table_column(table, "CR", TRUE);
+  report_table_column(table, "model", FALSE);
+  report_table_column(table, "fingerprint (SHA-256)", FALSE);
+  report_table_column(table, "policy", FALSE);
+  report_table_column(table, "sampling", FALSE);
+  report_table_column(table, "layers \u00d7 KV heads", TRUE);
+  report_table_column(table, "bytes an item", TRUE);
   for (guint i = 0; i < summary->n_methods; i++) {
     const ResultsMethodInfo *m = &summary->method[i];
     char n[NUMBER_SIZE], top_p[NUMBER_SIZE];
-    table_row(table);
-    table_cell(table, "%s", m->name);
-    table_cell(table, "%s", number_plain(m->cr, n));
-    table_cell(table, "%s", m->model);
-    table_cell(table, "%s", m->fingerprint);
-    table_cell(table, "%s", m->policy);
+    report_table_row(table);
+    report_table_cell(table, "%s", m->name);
+    report_table_cell(table, "%s", report_number_plain(m->cr, n));
+    report_table_cell(table, "%s", m->model);
+    report_table_cell(table, "%s", m->fingerprint);
+    report_table_cell(table, "%s", m->policy);
     if (m->temperature > 0) {
       g_autofree char *top_k = m->top_k > 0 ? g_strdup_printf(", top-k %d", m->top_k) : g_strdup("");
-      table_cell(table, "T %s, top-p %s%s", number_plain((double)m->temperature, n),
-                 number_plain((double)m->top_p, top_p), top_k);
+      report_table_cell(table, "T %s, top-p %s%s", report_number_plain((double)m->temperature, n),
+                        report_number_plain((double)m->top_p, top_p), top_k);
     } else {
-      table_cell(table, "greedy");
+      report_table_cell(table, "greedy");
     }
-    table_cell(table, "%d \u00d7 %d", m->layers, m->kv_heads);
-    table_cell(table, "%u", (guint)m->item_bytes);
+    report_table_cell(table, "%d \u00d7 %d", m->layers, m->kv_heads);
+    report_table_cell(table, "%u", (guint)m->item_bytes);
   }
   return table;
 }
@@ -185,33 +188,34 @@ Table *tables_methods(const ResultsSummary *summary) {
 static void write_tables(GString *out, const ResultsSummary *summary, TextFormat format) {
   int most_threads = 1;
   for (guint i = 0; i < summary->n_points; i++) most_threads = MAX(most_threads, summary->point[i].threads);
-  g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func((GDestroyNotify)table_free);
-  g_ptr_array_add(tables, tables_margins(summary));
-  g_ptr_array_add(tables, tables_accuracy(summary, 1));
-  if (most_threads > 1) g_ptr_array_add(tables, tables_accuracy(summary, most_threads));
+  g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func((GDestroyNotify)report_table_free);
+  g_ptr_array_add(tables, report_tables_margins(summary));
+  g_ptr_array_add(tables, report_tables_accuracy(summary, 1));
+  if (most_threads > 1) g_ptr_array_add(tables, report_tables_accuracy(summary, most_threads));
   for (guint t = 0; t < summary->n_tasks; t++)
     for (guint c = 0; c < 2; c++)
-      g_ptr_array_add(tables, tables_frontier(summary, summary->task[t].name, &figure_costs[c]));
-  if (format == TEXT_MARKDOWN) g_ptr_array_add(tables, tables_methods(summary));
+      g_ptr_array_add(tables, report_tables_frontier(summary, summary->task[t].name, &report_figure_costs[c]));
+  if (format == TEXT_MARKDOWN) g_ptr_array_add(tables, report_tables_methods(summary));
   for (guint i = 0; i < tables->len; i++)
-    if (table_rows(tables->pdata[i])) table_write(out, tables->pdata[i], format);
+    if (report_table_rows(tables->pdata[i])) report_table_write(out, tables->pdata[i], format);
 }
 
-gboolean tables_markdown(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                         GError **error) {
-  text_print(out, TEXT_MARKDOWN, "# %s\n\n", summary->info.name);
-  g_autoptr(GPtrArray) warnings = page_warnings(summary);
+gboolean report_tables_markdown(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                                GString *out, GError **error) {
+  report_text_print(out, TEXT_MARKDOWN, "# %s\n\n", summary->info.name);
+  g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
-    text_print(out, TEXT_MARKDOWN, "> %s\n\n", (const char *)warnings->pdata[i]);
+    report_text_print(out, TEXT_MARKDOWN, "> %s\n\n", (const char *)warnings->pdata[i]);
   write_tables(out, summary, TEXT_MARKDOWN);
   return TRUE;
 }
 
-gboolean tables_tex(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                    GError **error) {
+gboolean report_tables_tex(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                           GString *out, GError **error) {
   g_string_append(out, "% Needs \\usepackage{booktabs}.\n");
-  g_autoptr(GPtrArray) warnings = page_warnings(summary);
-  for (guint i = 0; i < warnings->len; i++) text_print(out, TEXT_TEX, "%% %s\n", (const char *)warnings->pdata[i]);
+  g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
+  for (guint i = 0; i < warnings->len; i++)
+    report_text_print(out, TEXT_TEX, "%% %s\n", (const char *)warnings->pdata[i]);
   write_tables(out, summary, TEXT_TEX);
   return TRUE;
 }
@@ -223,15 +227,15 @@ static void csv_number(GString *out, double value) {
   if (isfinite(value)) g_string_append(out, g_ascii_formatd(number, sizeof number, "%.9g", value));
 }
 
-gboolean tables_csv(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                    GError **error) {
+gboolean report_tables_csv(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                           GString *out, GError **error) {
   g_string_append(out, "run,method,model,policy,task,cr,length,threads,accuracy,accuracy_se,accuracy_se_threads,low,"
                        "high,reads,peak,tokens,bytes,seconds,throughput,subset_error,"
                        "realised_cr,problems,correct,wrong,no_answer,truncated,errors,ungraded,derived,partial\n");
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
-    text_print(out, TEXT_CSV, "\"%s\",\"%s\",\"%s\",\"%s\",\"%s\"", summary->info.name, p->method, p->model, p->policy,
-               p->task);
+    report_text_print(out, TEXT_CSV, "\"%s\",\"%s\",\"%s\",\"%s\",\"%s\"", summary->info.name, p->method, p->model,
+                      p->policy, p->task);
     const double values[] = {p->cr,
                              p->length,
                              p->threads,

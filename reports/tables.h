@@ -9,26 +9,26 @@
 G_BEGIN_DECLS
 
 /* Every pair of methods, task and cost, integrated over log2 of the cost. */
-Table *tables_margins(const ResultsSummary *summary);
+Table *report_tables_margins(const ResultsSummary *summary);
 /* Methods x tasks at `threads` threads and the longest length: accuracy and its standard error, the best of a task in bold. */
-Table *tables_accuracy(const ResultsSummary *summary, int threads);
+Table *report_tables_accuracy(const ResultsSummary *summary, int threads);
 /* The frontier of every method on one task and cost. */
-Table *tables_frontier(const ResultsSummary *summary, const char *task, const FigureCost *cost);
+Table *report_tables_frontier(const ResultsSummary *summary, const char *task, const FigureCost *cost);
 /* Every point of a task. */
-Table *tables_points(const ResultsSummary *summary, const char *task);
+Table *report_tables_points(const ResultsSummary *summary, const char *task);
 /* Models and sampling of every method. */
-Table *tables_methods(const ResultsSummary *summary);
+Table *report_tables_methods(const ResultsSummary *summary);
 
 /* "better", "worse", "indistinguishable" or "no common budget", by the 95 % interval. */
-const char *tables_verdict(const ResultsMargin *margin);
+const char *report_tables_verdict(const ResultsMargin *margin);
 
 /* Formats of report_write(). */
-gboolean tables_markdown(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                         GError **error);
-gboolean tables_tex(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                    GError **error);
-gboolean tables_csv(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                    GError **error);
+gboolean report_tables_markdown(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                                GString *out, GError **error);
+gboolean report_tables_tex(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                           GString *out, GError **error);
+gboolean report_tables_csv(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                           GString *out, GError **error);
 
 G_END_DECLS
 

@@ -41,7 +41,7 @@ static void set_dot(Canvas *canvas, int x, int y, gint8 series) {
 }
 
 static void dot_of(const Figure *figure, const Canvas *canvas, const FigurePoint *p, int *x, int *y) {
-  double right = figure_share_log(figure->x_low, figure->x_high, p->x);
+  double right = report_figure_share_log(figure->x_low, figure->x_high, p->x);
   double up =
       (CLAMP(p->point->accuracy, figure->y_low, figure->y_high) - figure->y_low) / (figure->y_high - figure->y_low);
   *x = (int)lround(right * (canvas->columns * 2 - 1));
@@ -93,16 +93,16 @@ static void draw_row(Terminal *t, const Canvas *canvas, int row) {
 
 static void draw_x_axis(Terminal *t, const Figure *figure, int columns) {
   g_autoptr(GString) axis = g_string_new("      └"), labels = g_string_new("       ");
-  g_autoptr(GArray) ticks = figure_ticks(figure->x_low, figure->x_high, TRUE, (guint)columns / 9);
+  g_autoptr(GArray) ticks = report_figure_ticks(figure->x_low, figure->x_high, TRUE, (guint)columns / 9);
   int drawn = 0;
   for (guint i = 0; i < ticks->len; i++) {
     char number[NUMBER_SIZE];
     double tick = g_array_index(ticks, double, i);
-    int column = (int)lround(figure_share_log(figure->x_low, figure->x_high, tick) * (columns - 1));
+    int column = (int)lround(report_figure_share_log(figure->x_low, figure->x_high, tick) * (columns - 1));
     for (; drawn < column; drawn++) g_string_append(axis, "─");
     g_string_append(axis, "┬");
     drawn = column + 1;
-    number_tick(figure->cost->name, tick, number);
+    report_number_tick(figure->cost->name, tick, number);
     int start = GUTTER + column - (int)strlen(number) / 2;
     if (start + (int)strlen(number) > t->width || start <= (int)labels->len) continue;
     g_string_append_printf(labels, "%*s%s", start - (int)labels->len, "", number);
@@ -116,7 +116,7 @@ static void draw_plot(Terminal *t, const Figure *figure) {
   memset(canvas.series, -1, sizeof canvas.series);
   memset(canvas.glyph, -1, sizeof canvas.glyph);
   for (guint s = 0; s < figure->series->len; s++) draw_series(&canvas, figure, s);
-  g_autoptr(GArray) ticks = figure_ticks(figure->y_low, figure->y_high, FALSE, 5);
+  g_autoptr(GArray) ticks = report_figure_ticks(figure->y_low, figure->y_high, FALSE, 5);
   for (int row = 0; row < PLOT_ROWS; row++) {
     double tick = row_tick(figure, ticks, row);
     g_autofree char *gutter = tick < 0 ? g_strdup("      │") : g_strdup_printf("%5d ┤", (int)lround(tick * 100));
@@ -124,33 +124,33 @@ static void draw_plot(Terminal *t, const Figure *figure) {
     draw_row(t, &canvas, row);
   }
   draw_x_axis(t, figure, canvas.columns);
-  text_print(t->out, TEXT_TERMINAL, "       accuracy %% against %s, log2 ", figure->cost->title);
+  report_text_print(t->out, TEXT_TERMINAL, "       accuracy %% against %s, log2 ", figure->cost->title);
   for (guint s = 0; s < figure->series->len; s++) {
     g_string_append(t->out, "  ");
     style(t, colours[s % G_N_ELEMENTS(colours)]);
     g_string_append(t->out, glyphs[s % G_N_ELEMENTS(glyphs)]);
     style(t, "\x1b[0m");
-    text_print(t->out, TEXT_TERMINAL, " %s", g_array_index(figure->series, FigureSeries, s).method);
+    report_text_print(t->out, TEXT_TERMINAL, " %s", g_array_index(figure->series, FigureSeries, s).method);
   }
   g_string_append(t->out, "\n\n");
 }
 
 static int method_column(const ResultsSummary *summary) {
-  g_autoptr(GPtrArray) methods = figure_methods(summary);
+  g_autoptr(GPtrArray) methods = report_figure_methods(summary);
   int width = 6;
-  for (guint i = 0; i < methods->len; i++) width = MAX(width, text_width(methods->pdata[i]));
+  for (guint i = 0; i < methods->len; i++) width = MAX(width, report_text_width(methods->pdata[i]));
   return MIN(width, 24);
 }
 
 static void number_column(Terminal *t, const char *text, int width) {
   g_string_append(t->out, "  ");
-  text_pad(t->out, text, width, TRUE);
+  report_text_pad(t->out, text, width, TRUE);
 }
 
 static void write_frontier(Terminal *t, const ResultsSummary *summary, const Figure *figure) {
   int method_width = method_column(summary);
   style(t, "\x1b[1m");
-  text_pad(t->out, "  method", method_width + 2, FALSE);
+  report_text_pad(t->out, "  method", method_width + 2, FALSE);
   g_string_append(t->out, "    CR    W        L    accuracy %       reads      peak\n");
   style(t, "\x1b[0m");
   for (guint s = 0; s < figure->series->len; s++) {
@@ -161,15 +161,15 @@ static void write_frontier(Terminal *t, const ResultsSummary *summary, const Fig
       char n[NUMBER_SIZE], se[NUMBER_SIZE];
       g_string_append(t->out, "  ");
       style(t, colours[s % G_N_ELEMENTS(colours)]);
-      text_pad(t->out, series->method, method_width, FALSE);
+      report_text_pad(t->out, series->method, method_width, FALSE);
       style(t, "\x1b[0m");
-      number_column(t, number_plain(p->cr, n), 4);
+      number_column(t, report_number_plain(p->cr, n), 4);
       g_string_append_printf(t->out, "  %3d  %7d  ", p->threads, p->length);
       g_autofree char *accuracy =
-          g_strdup_printf("%s ± %4s", number_percent(p->accuracy, n), number_percent(p->accuracy_se, se));
-      text_pad(t->out, accuracy, 12, TRUE);
-      number_column(t, number_count(p->reads, n), 10);
-      number_column(t, number_count(p->peak, n), 8);
+          g_strdup_printf("%s ± %4s", report_number_percent(p->accuracy, n), report_number_percent(p->accuracy_se, se));
+      report_text_pad(t->out, accuracy, 12, TRUE);
+      number_column(t, report_number_count(p->reads, n), 10);
+      number_column(t, report_number_count(p->peak, n), 8);
       g_string_append_c(t->out, '\n');
     }
   }
@@ -177,23 +177,24 @@ static void write_frontier(Terminal *t, const ResultsSummary *summary, const Fig
 }
 
 static void write_margins(Terminal *t, const ResultsSummary *summary, const char *task) {
-  g_autoptr(GPtrArray) methods = figure_methods(summary);
+  g_autoptr(GPtrArray) methods = report_figure_methods(summary);
   for (guint i = 0; i < summary->n_margins; i++) {
     const ResultsMargin *m = &summary->margin[i];
     gboolean main_cost = strcmp(m->cost, "reads") == 0 || strcmp(m->cost, "peak") == 0;
-    if (strcmp(m->task, task) != 0 || strcmp(m->scale, "log2") != 0 || !main_cost || !figure_shows_margin(methods, m))
+    if (strcmp(m->task, task) != 0 || strcmp(m->scale, "log2") != 0 || !main_cost ||
+        !report_figure_shows_margin(methods, m))
       continue;
     char n[3][NUMBER_SIZE];
-    text_print(t->out, TEXT_TERMINAL, "  %s − %s at equal %s: ", m->method_a, m->method_b, m->cost);
+    report_text_print(t->out, TEXT_TERMINAL, "  %s − %s at equal %s: ", m->method_a, m->method_b, m->cost);
     if (!isfinite(m->margin)) {
       g_string_append(t->out, "NA (the frontiers share no budget)\n");
       continue;
     }
     style(t, m->low > 0 ? "\x1b[32m" : m->high < 0 ? "\x1b[31m" : "");
-    text_print(t->out, TEXT_TERMINAL, "%s points", number_points(m->margin, n[0]));
+    report_text_print(t->out, TEXT_TERMINAL, "%s points", report_number_points(m->margin, n[0]));
     style(t, "\x1b[0m");
-    text_print(t->out, TEXT_TERMINAL, " (95 %% interval %s to %s)%s\n", number_points(m->low, n[1]),
-               number_points(m->high, n[2]), m->low <= 0 && m->high >= 0 ? ", indistinguishable" : "");
+    report_text_print(t->out, TEXT_TERMINAL, " (95 %% interval %s to %s)%s\n", report_number_points(m->low, n[1]),
+                      report_number_points(m->high, n[2]), m->low <= 0 && m->high >= 0 ? ", indistinguishable" : "");
   }
 }
 
@@ -201,7 +202,7 @@ static void write_outcomes(Terminal *t, const ResultsSummary *summary, const Res
   int method_width = method_column(summary);
   g_string_append_c(t->out, '\n');
   style(t, "\x1b[1m");
-  text_pad(t->out, "  threads", method_width + 2, FALSE);
+  report_text_pad(t->out, "  threads", method_width + 2, FALSE);
   g_string_append(t->out, "    CR   correct    wrong  no answer  truncated    error  ungraded\n");
   style(t, "\x1b[0m");
   for (guint i = 0; i < summary->n_points; i++) {
@@ -211,9 +212,9 @@ static void write_outcomes(Terminal *t, const ResultsSummary *summary, const Res
     static const int widths[] = {8, 7, 9, 9, 7, 8};
     char n[NUMBER_SIZE];
     g_string_append(t->out, "  ");
-    text_pad(t->out, p->method, method_width, FALSE);
-    number_column(t, number_plain(p->cr, n), 4);
-    for (guint k = 0; k < G_N_ELEMENTS(shares); k++) number_column(t, number_percent(shares[k], n), widths[k]);
+    report_text_pad(t->out, p->method, method_width, FALSE);
+    number_column(t, report_number_plain(p->cr, n), 4);
+    for (guint k = 0; k < G_N_ELEMENTS(shares); k++) number_column(t, report_number_percent(shares[k], n), widths[k]);
     g_string_append_c(t->out, '\n');
   }
   g_string_append_c(t->out, '\n');
@@ -222,23 +223,23 @@ static void write_outcomes(Terminal *t, const ResultsSummary *summary, const Res
 void report_terminal(const ResultsSummary *summary, int width, gboolean colour, GString *out) {
   Terminal t = {out, colour, MAX(width, 40)};
   style(&t, "\x1b[1m");
-  text_append(out, TEXT_TERMINAL, summary->info.name, -1);
+  report_text_append(out, TEXT_TERMINAL, summary->info.name, -1);
   style(&t, "\x1b[0m");
   g_string_append_c(out, '\n');
-  g_autoptr(GPtrArray) warnings = page_warnings(summary);
+  g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
   for (guint i = 0; i < warnings->len; i++) {
     style(&t, "\x1b[33m");
-    text_print(out, TEXT_TERMINAL, "! %s\n", (const char *)warnings->pdata[i]);
+    report_text_print(out, TEXT_TERMINAL, "! %s\n", (const char *)warnings->pdata[i]);
     style(&t, "\x1b[0m");
   }
   for (guint i = 0; i < summary->n_tasks; i++) {
     const ResultsTaskInfo *task = &summary->task[i];
-    g_autoptr(Figure) figure = figure_new(summary, task->name, &figure_costs[0]);
+    g_autoptr(Figure) figure = report_figure_new(summary, task->name, &report_figure_costs[0]);
     g_string_append_c(out, '\n');
     style(&t, "\x1b[1m");
-    text_append(out, TEXT_TERMINAL, task->name, -1);
+    report_text_append(out, TEXT_TERMINAL, task->name, -1);
     style(&t, "\x1b[0m");
-    text_print(out, TEXT_TERMINAL, "  %d problems, %s@W\n\n", task->problems, task->aggregate);
+    report_text_print(out, TEXT_TERMINAL, "  %d problems, %s@W\n\n", task->problems, task->aggregate);
     if (!figure->point->len) {
       g_string_append(out, "  no graded points yet\n");
       continue;

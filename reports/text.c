@@ -74,7 +74,7 @@ static const char *next_character(const char *p, const char *end, gunichar *c) {
   return *c == (gunichar)-1 ? p + 1 : g_utf8_next_char(p);
 }
 
-void text_append(GString *out, TextFormat format, const char *text, gssize length) {
+void report_text_append(GString *out, TextFormat format, const char *text, gssize length) {
   if (!text) return;
   if (length < 0) length = (gssize)strlen(text);
   if (format == TEXT_CSV && length && strchr("=+-@", *text)) g_string_append_c(out, '\'');
@@ -94,7 +94,7 @@ void text_append(GString *out, TextFormat format, const char *text, gssize lengt
   }
 }
 
-void text_print(GString *out, TextFormat format, const char *pattern, ...) {
+void report_text_print(GString *out, TextFormat format, const char *pattern, ...) {
   va_list arguments;
   va_start(arguments, pattern);
   for (const char *p = pattern; *p;) {
@@ -109,7 +109,7 @@ void text_print(GString *out, TextFormat format, const char *pattern, ...) {
     conversion[n] = 0;
     switch (p[n - 1]) {
     case 's':
-      text_append(out, format, va_arg(arguments, const char *), -1);
+      report_text_append(out, format, va_arg(arguments, const char *), -1);
       break;
     case 'd':
       g_string_append_printf(out, "%d", va_arg(arguments, int));
@@ -138,37 +138,37 @@ static int escaped_width(const char *text) {
   return width;
 }
 
-int text_width(const char *text) {
+int report_text_width(const char *text) {
   g_autoptr(GString) escaped = g_string_new(NULL);
-  text_append(escaped, TEXT_TERMINAL, text, -1);
+  report_text_append(escaped, TEXT_TERMINAL, text, -1);
   return escaped_width(escaped->str);
 }
 
-void text_pad(GString *out, const char *text, int columns, gboolean right) {
+void report_text_pad(GString *out, const char *text, int columns, gboolean right) {
   g_autoptr(GString) escaped = g_string_new(NULL);
-  text_append(escaped, TEXT_TERMINAL, text, -1);
+  report_text_append(escaped, TEXT_TERMINAL, text, -1);
   int blanks = MAX(columns - escaped_width(escaped->str), 0);
   g_string_append_printf(out, "%*s%s%*s", right ? blanks : 0, "", escaped->str, right ? 0 : blanks, "");
 }
 
-gsize text_cut(const char *text, gsize length, gsize limit) {
+gsize report_text_cut(const char *text, gsize length, gsize limit) {
   if (length <= limit) return length;
   gsize cut = limit;
   while (cut && limit - cut < 4 && (text[cut] & 0xc0) == 0x80) cut--;
   return (text[cut] & 0xc0) == 0x80 ? limit : cut;
 }
 
-json_t *text_json(const char *text, gssize length) {
+json_t *report_text_json(const char *text, gssize length) {
   g_autoptr(GString) visible = g_string_new(NULL);
-  text_append(visible, TEXT_PLAIN, text, length);
+  report_text_append(visible, TEXT_PLAIN, text, length);
   return json_stringn(visible->str, visible->len);
 }
 
-json_t *text_json_number(double value) {
+json_t *report_text_json_number(double value) {
   return isfinite(value) ? json_real(value) : json_null();
 }
 
-void text_append_json(GString *out, json_t *root, int digits, gboolean script) {
+void report_text_append_json(GString *out, json_t *root, int digits, gboolean script) {
   size_t flags = JSON_REAL_PRECISION(digits) | (script ? JSON_COMPACT : JSON_INDENT(2));
   char *dump = json_dumps(root, flags);
   json_decref(root);
@@ -202,35 +202,35 @@ static char *number_scaled(double value, const char *unit, char buffer[NUMBER_SI
   return number_digits(value, whole, buffer);
 }
 
-char *number_count(double value, char buffer[NUMBER_SIZE]) {
+char *report_number_count(double value, char buffer[NUMBER_SIZE]) {
   return number_scaled(value, "", buffer);
 }
 
-char *number_percent(double share, char buffer[NUMBER_SIZE]) {
+char *report_number_percent(double share, char buffer[NUMBER_SIZE]) {
   if (!isfinite(share)) return strcpy(buffer, "NA");
   return g_ascii_formatd(buffer, NUMBER_SIZE, fabs(share) < 1e6 ? "%.1f" : "%.3g", share * 100);
 }
 
-char *number_points(double share, char buffer[NUMBER_SIZE]) {
+char *report_number_points(double share, char buffer[NUMBER_SIZE]) {
   if (!isfinite(share)) return strcpy(buffer, "NA");
   char digits[NUMBER_SIZE];
-  number_percent(fabs(share), digits);
+  report_number_percent(fabs(share), digits);
   gboolean zero = strcmp(digits, "0.0") == 0;
   g_snprintf(buffer, NUMBER_SIZE, "%s%.24s", zero ? "" : share < 0 ? "\u2212" : "+", digits);
   return buffer;
 }
 
-char *number_plain(double value, char buffer[NUMBER_SIZE]) {
+char *report_number_plain(double value, char buffer[NUMBER_SIZE]) {
   if (!isfinite(value)) return strcpy(buffer, "NA");
   return g_ascii_formatd(buffer, NUMBER_SIZE, "%.4g", value);
 }
 
-char *number_ratio(double value, char buffer[NUMBER_SIZE]) {
+char *report_number_ratio(double value, char buffer[NUMBER_SIZE]) {
   if (!isfinite(value)) return strcpy(buffer, "NA");
   return g_ascii_formatd(buffer, NUMBER_SIZE, fabs(value) < 1e6 ? "%.2f" : "%.3g", value);
 }
 
-char *number_cost(const char *cost, double value, char buffer[NUMBER_SIZE]) {
+char *report_number_cost(const char *cost, double value, char buffer[NUMBER_SIZE]) {
   if (strcmp(cost, "bytes") == 0) return number_scaled(value, "B", buffer);
   if (strcmp(cost, "seconds") != 0) return number_scaled(value, "", buffer);
   if (!isfinite(value)) return strcpy(buffer, "NA");
@@ -239,8 +239,8 @@ char *number_cost(const char *cost, double value, char buffer[NUMBER_SIZE]) {
   return fabs(value) < 36000 ? number_digits(value / 60, "min", buffer) : number_scaled(value / 3600, "h", buffer);
 }
 
-char *number_tick(const char *cost, double value, char buffer[NUMBER_SIZE]) {
-  number_cost(cost, value, buffer);
+char *report_number_tick(const char *cost, double value, char buffer[NUMBER_SIZE]) {
+  report_number_cost(cost, value, buffer);
   char *point = strchr(buffer, '.');
   if (!point) return buffer;
   gsize digits = strspn(point + 1, "0123456789"), kept = digits;

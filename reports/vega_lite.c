@@ -33,35 +33,35 @@ static const char specification[] =
 /* The points of a task with their labels and whether they are on the frontier. */
 static void add_task_rows(json_t *rows, const ResultsSummary *summary, json_t *points, const char *task,
                           const FigureCost *cost) {
-  g_autoptr(Figure) figure = figure_new(summary, task, cost);
+  g_autoptr(Figure) figure = report_figure_new(summary, task, cost);
   for (guint i = 0; i < figure->point->len; i++) {
     const FigurePoint *p = &g_array_index(figure->point, FigurePoint, i);
     json_t *row = json_array_get(points, (size_t)(p->point - summary->point));
     char label[32];
-    figure_label(p->point, label);
+    report_figure_label(p->point, label);
     json_object_set_new(row, "label", json_string(label));
     json_object_set_new(row, "frontier", json_boolean(p->frontier));
     json_array_append(rows, row);
   }
 }
 
-gboolean data_vega_lite(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
-                        GError **error) {
-  const FigureCost *cost = figure_cost(options->cost, error);
+gboolean report_data_vega_lite(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
+                               GString *out, GError **error) {
+  const FigureCost *cost = report_figure_cost(options->cost, error);
   if (!cost) return FALSE;
   g_autoptr(GString) text = g_string_new(specification);
   g_string_replace(text, "'", "\"", 0);
   g_string_replace(text, "COST", cost->name, 0);
   g_string_replace(text, "AXIS", cost->axis, 0);
-  json_t *root = json_loads(text->str, 0, NULL), *points = data_points(summary), *rows = json_array();
+  json_t *root = json_loads(text->str, 0, NULL), *points = report_data_points(summary), *rows = json_array();
   g_assert(root);
   for (guint t = 0; t < summary->n_tasks; t++)
     if (!options->task || strcmp(options->task, summary->task[t].name) == 0)
       add_task_rows(rows, summary, points, summary->task[t].name, cost);
   json_decref(points);
-  json_object_set_new(root, "title", text_json(summary->info.name, -1));
+  json_object_set_new(root, "title", report_text_json(summary->info.name, -1));
   json_object_set_new(root, "data", json_pack("{s:o}", "values", rows));
-  text_append_json(out, root, 9, FALSE);
+  report_text_append_json(out, root, 9, FALSE);
   g_string_append_c(out, '\n');
   return TRUE;
 }

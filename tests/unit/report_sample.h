@@ -50,7 +50,7 @@ static gboolean sample_dominated(const ResultsSummary *summary, const ResultsPoi
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *q = &summary->point[i];
     if (q == p || strcmp(q->method, p->method) != 0 || strcmp(q->task, p->task) != 0) continue;
-    double x = figure_cost_of(p, cost), y = figure_cost_of(q, cost);
+    double x = report_figure_cost_of(p, cost), y = report_figure_cost_of(q, cost);
     if (strcmp(cost, "throughput") == 0) x = -x, y = -y;
     if (y <= x && q->accuracy >= p->accuracy && (y < x || q->accuracy > p->accuracy)) return TRUE;
   }
@@ -62,11 +62,11 @@ static void sample_frontier(ResultsSummary *summary) {
   for (guint c = 0; c < FIGURE_COSTS; c++)
     for (guint i = 0; i < summary->n_points; i++) {
       const ResultsPoint *p = &summary->point[i];
-      if (sample_dominated(summary, p, figure_costs[c].name)) continue;
+      if (sample_dominated(summary, p, report_figure_costs[c].name)) continue;
       ResultsFrontierPoint f = {.method = p->method,
                                 .task = p->task,
-                                .cost = figure_costs[c].name,
-                                .x = figure_cost_of(p, figure_costs[c].name),
+                                .cost = report_figure_costs[c].name,
+                                .x = report_figure_cost_of(p, report_figure_costs[c].name),
                                 .accuracy = p->accuracy,
                                 .cr = p->cr,
                                 .low = p->low,

@@ -16,7 +16,7 @@ static char *write_report(const ResultsSummary *summary, ReportOptions options) 
 
 static void assert_escaped(TextFormat format, const char *text, gssize length, const char *expected) {
   g_autoptr(GString) out = g_string_new(NULL);
-  text_append(out, format, text, length);
+  report_text_append(out, format, text, length);
   g_assert_cmpstr(out->str, ==, expected);
 }
 
@@ -42,46 +42,46 @@ static void test_escapes(void) {
 }
 
 static void test_cut(void) {
-  g_assert_cmpuint(text_cut("abc", 3, 5), ==, 3);
-  g_assert_cmpuint(text_cut("abc", 3, 2), ==, 2);
-  g_assert_cmpuint(text_cut("a漢b", 5, 3), ==, 1);
-  g_assert_cmpuint(text_cut("\x80\x80\x80\x80\x80\x80", 6, 5), ==, 5);
+  g_assert_cmpuint(report_text_cut("abc", 3, 5), ==, 3);
+  g_assert_cmpuint(report_text_cut("abc", 3, 2), ==, 2);
+  g_assert_cmpuint(report_text_cut("a漢b", 5, 3), ==, 1);
+  g_assert_cmpuint(report_text_cut("\x80\x80\x80\x80\x80\x80", 6, 5), ==, 5);
 }
 
 static void test_numbers(void) {
   char n[NUMBER_SIZE];
-  g_assert_cmpstr(number_count(86777, n), ==, "86.8 K");
-  g_assert_cmpstr(number_count(999.6, n), ==, "1.00 K");
-  g_assert_cmpstr(number_count(0, n), ==, "0");
-  g_assert_cmpstr(number_count(1.07e9, n), ==, "1.07 G");
-  g_assert_cmpstr(number_count(1e300, n), ==, "1e+288 T");
-  g_assert_cmpstr(number_count(NAN, n), ==, "NA");
-  g_assert_cmpstr(number_percent(0.93333, n), ==, "93.3");
-  g_assert_cmpstr(number_points(-0.05, n), ==, "−5.0");
-  g_assert_cmpstr(number_points(-0.0001, n), ==, "0.0");
-  g_assert_cmpstr(number_points(NAN, n), ==, "NA");
-  g_assert_cmpstr(number_cost("bytes", 1.25e9, n), ==, "1.25 GB");
-  g_assert_cmpstr(number_cost("seconds", 0.85, n), ==, "850 ms");
-  g_assert_cmpstr(number_tick("reads", 1600, n), ==, "1.6 K");
-  g_assert_cmpstr(number_tick("reads", 20, n), ==, "20");
-  g_assert_cmpstr(number_tick("bytes", 100e6, n), ==, "100 MB");
-  g_assert_cmpstr(number_cost("seconds", 4000, n), ==, "66.7 min");
+  g_assert_cmpstr(report_number_count(86777, n), ==, "86.8 K");
+  g_assert_cmpstr(report_number_count(999.6, n), ==, "1.00 K");
+  g_assert_cmpstr(report_number_count(0, n), ==, "0");
+  g_assert_cmpstr(report_number_count(1.07e9, n), ==, "1.07 G");
+  g_assert_cmpstr(report_number_count(1e300, n), ==, "1e+288 T");
+  g_assert_cmpstr(report_number_count(NAN, n), ==, "NA");
+  g_assert_cmpstr(report_number_percent(0.93333, n), ==, "93.3");
+  g_assert_cmpstr(report_number_points(-0.05, n), ==, "−5.0");
+  g_assert_cmpstr(report_number_points(-0.0001, n), ==, "0.0");
+  g_assert_cmpstr(report_number_points(NAN, n), ==, "NA");
+  g_assert_cmpstr(report_number_cost("bytes", 1.25e9, n), ==, "1.25 GB");
+  g_assert_cmpstr(report_number_cost("seconds", 0.85, n), ==, "850 ms");
+  g_assert_cmpstr(report_number_tick("reads", 1600, n), ==, "1.6 K");
+  g_assert_cmpstr(report_number_tick("reads", 20, n), ==, "20");
+  g_assert_cmpstr(report_number_tick("bytes", 100e6, n), ==, "100 MB");
+  g_assert_cmpstr(report_number_cost("seconds", 4000, n), ==, "66.7 min");
 }
 
 static void test_ticks(void) {
-  g_autoptr(GArray) doubling = figure_ticks(1500, 130000, TRUE, 8);
+  g_autoptr(GArray) doubling = report_figure_ticks(1500, 130000, TRUE, 8);
   g_assert_cmpuint(doubling->len, ==, 7);
   g_assert_cmpfloat(g_array_index(doubling, double, 0), ==, 2000);
   g_assert_cmpfloat(g_array_index(doubling, double, 6), ==, 128000);
-  g_autoptr(GArray) linear = figure_ticks(0, 1, FALSE, 6);
+  g_autoptr(GArray) linear = report_figure_ticks(0, 1, FALSE, 6);
   g_assert_cmpuint(linear->len, ==, 6);
-  g_autoptr(GArray) none = figure_ticks(3, 3, TRUE, 6);
+  g_autoptr(GArray) none = report_figure_ticks(3, 3, TRUE, 6);
   g_assert_cmpuint(none->len, ==, 0);
 }
 
 static void test_figure(void) {
   ResultsSummary *summary = sample_new(4, 2, 7);
-  g_autoptr(Figure) figure = figure_new(summary, "aime24", figure_cost("reads", NULL));
+  g_autoptr(Figure) figure = report_figure_new(summary, "aime24", report_figure_cost("reads", NULL));
   g_assert_cmpuint(figure->point->len, ==, 112);
   g_assert_cmpuint(figure->series->len, ==, 2);
   g_assert_cmpuint(figure->ratio->len, ==, 4);
