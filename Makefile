@@ -105,9 +105,9 @@ bench: $(BENCHES) ## measure each part's speed
 
 SECONDS := 60
 fuzz-run: fuzz ## run each fuzz target for SECONDS=60
-	@for target in $(FUZZERS); do echo "$$target"; corpus=build-fuzz/corpus/$$(basename $$target); mkdir -p $$corpus; \
+	@for target in $(FUZZERS); do name=$${target##*/fuzz_}; echo "$$target"; mkdir -p build-fuzz/corpus/$$name; \
 	  $$target -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
-	    -artifact_prefix=build-fuzz/ $$corpus || exit 1; done
+	    -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$name $$(ls -d tests/fuzz/seeds/$$name 2>/dev/null) || exit 1; done
 
 clean: ## remove what was built
 	rm -rf build build-sanitize build-fuzz
