@@ -16,7 +16,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 LIBRARIES := glib-2.0 jansson libpcre2-8 sqlite3 libcurl libcyaml libzip zlib libseccomp
 PACKAGES := gcc g++ binutils make pkg-config perl libglib2.0-dev libjansson-dev libpcre2-dev libsqlite3-dev libcurl4-openssl-dev libcyaml-dev \
-  libzip-dev zlib1g-dev libseccomp-dev python3-minimal sqlite3 librsvg2-bin
+  libzip-dev zlib1g-dev libseccomp-dev python3 sqlite3 librsvg2-bin
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
 CFLAGS ?= -O2 -g
@@ -27,14 +27,16 @@ LDLIBS = $(shell pkg-config --libs $(LIBRARIES)) -lm -ldl -lpthread
 LDFLAGS += $(if $(SANITIZE),$(SANITIZERS))
 
 ENGINE := $(wildcard engine/*.c engine/model/*.c engine/text/*.c engine/cpu/*.c) $(wildcard engine/cuda/*.c)
-PARTS := $(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*.c)
+SANDBOX := $(wildcard grading/sandbox/*.c)
+PARTS := $(filter-out $(SANDBOX),$(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*.c))
 HARNESS := $(wildcard harness/*.c harness/*/*.c)
 # Files that travel inside the binary, as the bytes between the symbols _binary_FOLDER_NAME_EXT_start and ..._end.
 EMBEDDED := $(wildcard reports/*.css reports/*.js grading/*.py grading/*/*.py results/*.sql)
 # The CPU kernels are compiled once for each instruction set (engine/cpu/kernels.h).
 KERNEL_SETS := base $(if $(filter x86_64,$(shell uname -m)),v3 v4)
 KERNELS := $(foreach set,$(KERNEL_SETS),$(patsubst %.c,$(BUILD)/%.$(set).o,$(wildcard engine/cpu/kernels/*.c)))
-OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(KERNELS) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED))
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(KERNELS) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED)) \
+  $(BUILD)/grading/sandbox.so.embed.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -69,6 +71,14 @@ $(BUILD)/%.$(1).o: %.c
 	$$(CC) $$(ALL_CFLAGS) -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math $(if $(filter v%,$(1)),-march=x86-64-$(1)) -c $$< -o $$@
 endef
 $(foreach set,$(KERNEL_SETS),$(eval $(call KERNEL_RULE,$(set))))
+
+# What python3 loads in the sandbox: libc and no sanitizers, which it would not know.
+$(BUILD)/grading/sandbox.so: $(SANDBOX) $(wildcard grading/sandbox/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 $(WARNINGS) -O2 -fPIC -shared -I. -D_GNU_SOURCE $(SANDBOX) -o $@
+
+$(BUILD)/grading/sandbox.so.embed.o: $(BUILD)/grading/sandbox.so
+	cd $(BUILD) && ld -r -b binary -z noexecstack -o grading/sandbox.so.embed.o grading/sandbox.so
 
 $(BUILD)/libhyperscale.a: $(OBJECTS)
 	@rm -f $@

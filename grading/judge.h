@@ -1,0 +1,31 @@
+/* A program against its tests, in one of the two ways. Internal to grading/. */
+#ifndef HYPERSCALE_GRADING_JUDGE_H
+#define HYPERSCALE_GRADING_JUDGE_H
+
+#include "grading/launcher.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  JUDGE_OFFICIAL, /* what LiveCodeBench's runner does, quirks and all: one process for all tests, stand-ins for stdin and stdout */
+  JUDGE_REAL, /* a fresh process for each test, with real stdin and stdout; functional problems: with fresh state */
+} JudgeMode;
+
+typedef struct {
+  double cpu_seconds; /* a test */
+  gsize output_bytes; /* a test */
+} JudgeLimits;
+
+typedef struct {
+  GradeOutcome outcome; /* GRADE_CORRECT, GRADE_WRONG; GRADE_UNGRADED when the sandbox failed */
+  char *detail;         /* which test, and what happened; NULL: nothing to say */
+  gboolean starved; /* it ran out of wall-clock time although it was ready to run: others kept it from the processor */
+} JudgeResult;
+
+/* Runs `code` [length bytes] over the tests, in order, to the first that fails. Expected outputs stay on this side. */
+JudgeResult grade_judge(GradeLauncher *launcher, JudgeMode mode, const JudgeLimits *limits, const char *code,
+                        gsize length, const GradeTest *tests, gsize n_tests, const char *function_name);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,297 @@
+/* The guard: process 1 of a program's namespaces. It forks the program, feeds it, measures it from outside and ends it.
+ *
+ * Processor time is read from the process's own clock while it runs and from its resource usage when it has been reaped; both count all
+ * its threads. Whatever comes through the channel was written by hostile code: it is bounded and handed on, never interpreted. */
+#include "grading/sandbox/sandbox.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct {
+  char *data;
+  size_t length, capacity;
+} Bytes;
+
+typedef struct {
+  const Sandbox *sandbox;
+  int grader;
+  pid_t program;   /* 0: none */
+  clockid_t clock; /* its processor time */
+  int process;     /* pidfd: readable when it has ended */
+  int channel;     /* to and from the program */
+  int output;      /* its standard output; -1: thrown away */
+  int status;      /* of wait(), when it has ended */
+  struct rusage usage;
+  Bytes written; /* to standard output in this step */
+  Bytes frames;  /* from the channel in this step, each with its length in front */
+} Guard;
+
+/* ---- Small things --------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t read_clock(clockid_t clock) {
+  struct timespec now;
+  return clock_gettime(clock, &now) ? 0 : (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t microseconds(struct timeval t) {
+  return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_usec;
+}
+
+static void close_fd(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+/* Without memory or without a grader the guard ends, and with process 1 all of its namespace. */
+static void *allocate(void *old, size_t size) {
+  void *memory = realloc(old, size ? size : 1);
+  if (!memory) _exit(1);
+  return memory;
+}
+
+/* `length` bytes from the grader, after `space` bytes left free. */
+static char *receive(int grader, uint64_t length, size_t space) {
+  if (length > SANDBOX_PAYLOAD_MAX) _exit(1);
+  char *data = allocate(NULL, space + length);
+  if (!read_all(grader, data + space, length)) _exit(0);
+  return data;
+}
+
+/* ---- Starting and ending a program ---------------------------------------------------------------------------------------------- */
+
+static int input_file(const char *input, size_t length) {
+  int fd = memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) return -1;
+  for (size_t done = 0; done < length;) {
+    ssize_t n = write(fd, input + done, length - done);
+    if (n < 0) return close(fd), -1;
+    done += (size_t)n;
+  }
+  fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+  lseek(fd, 0, SEEK_SET);
+  return fd;
+}
+
+enum {
+  INPUT,
+  OUTPUT,
+  ERROR,
+  CHANNEL,
+  CONFINED,
+  N_DESCRIPTORS
+}; /* a program's descriptors; CONFINED is closed before it starts */
+
+/* In the child: nothing of the guard remains but `fds`, as descriptors 0, 1, 2, ... */
+static const char *become_program(const Sandbox *sandbox, const int *fds) {
+  int high[N_DESCRIPTORS];
+  for (int i = 0; i < N_DESCRIPTORS; i++)
+    if ((high[i] = fcntl(fds[i], F_DUPFD, 64)) < 0) return "descriptors";
+  for (int i = 0; i < N_DESCRIPTORS; i++)
+    if (dup2(high[i], i) < 0) return "descriptors";
+  if (syscall(SYS_close_range, N_DESCRIPTORS, ~0u, 0)) return "close_range";
+  sigset_t none;
+  sigemptyset(&none);
+  if (setpgid(0, 0) || sigprocmask(SIG_SETMASK, &none, NULL)) return "process group";
+  return confine_program(sandbox);
+}
+
+static void end_program(Guard *guard) {
+  if (!guard->program) return;
+  /* Process 1 may signal all of its namespace; without a namespace the program's process group has to do. */
+  kill(guard->sandbox->setup.level == SANDBOX_FULL ? -1 : -guard->program, SIGKILL);
+  kill(guard->program, SIGKILL);
+  while (wait4(guard->program, &guard->status, 0, &guard->usage) < 0 && errno == EINTR) {}
+  guard->program = 0;
+  close_fd(&guard->process);
+  close_fd(&guard->channel);
+  close_fd(&guard->output);
+}
+
+/* Forks a program. Returns NULL and sets `*child` in the child, which is then confined; names the part that failed otherwise. */
+static const char *start_program(Guard *guard, const char *input, size_t input_length, bool capture, bool *child) {
+  int channel[2] = {-1, -1}, output[2] = {-1, -1}, confined[2] = {-1, -1};
+  static char part[sizeof((SandboxNote){0}).part];
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  int in = capture ? input_file(input, input_length) : dup(null);
+  bool ready = null >= 0 && in >= 0 && !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) &&
+               !pipe2(confined, O_CLOEXEC) && (!capture || !pipe2(output, O_CLOEXEC));
+  pid_t pid = ready ? fork() : -1;
+  if (pid == 0) {
+    const int fds[N_DESCRIPTORS] = {in, capture ? output[1] : null, null, channel[1], confined[1]};
+    const char *failed = become_program(guard->sandbox, fds);
+    SandboxNote note = {.error = failed ? errno : 0};
+    if (failed) strncpy(note.part, failed, sizeof note.part - 1);
+    if (write(failed ? confined[1] : CONFINED, &note, sizeof note) != sizeof note || failed) _exit(1);
+    close(CONFINED);
+    *child = true;
+    return NULL;
+  }
+  int error = errno;
+  close_fd(&null);
+  close_fd(&in);
+  close_fd(&channel[1]);
+  close_fd(&output[1]);
+  close_fd(&confined[1]);
+  guard->channel = channel[0];
+  guard->output = output[0];
+  guard->program = pid > 0 ? pid : 0;
+  guard->usage = (struct rusage){0};
+  SandboxNote note = {.error = error, .part = "starting a process"};
+  if (pid > 0) {
+    if (!read_all(confined[0], &note, sizeof note)) note = (SandboxNote){ECHILD, "confining a process"};
+    guard->process = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (!note.error && (guard->process < 0 || clock_getcpuclockid(pid, &guard->clock)))
+      note = (SandboxNote){errno, "watching a process"};
+  }
+  close_fd(&confined[0]);
+  if (pid > 0 && !note.error) {
+    fcntl(guard->channel, F_SETFL, O_NONBLOCK);
+    if (capture) fcntl(guard->output, F_SETFL, O_NONBLOCK);
+    return NULL;
+  }
+  end_program(guard);
+  close_fd(&guard->channel);
+  close_fd(&guard->output);
+  memcpy(part, note.part, sizeof part);
+  errno = note.error;
+  return part;
+}
+
+/* ---- One step ------------------------------------------------------------------------------------------------------------------- */
+
+/* Reads what there is, at most to `limit` bytes in all. False when the other end is closed; `*over` when there is more than `limit`. */
+static bool drain(int fd, Bytes *bytes, size_t limit, bool *over) {
+  for (;;) {
+    if (bytes->capacity - bytes->length < 65536) {
+      bytes->capacity = bytes->capacity < 65536 ? 131072 : bytes->capacity * 2;
+      bytes->data = allocate(bytes->data, bytes->capacity);
+    }
+    ssize_t n = read(fd, bytes->data + bytes->length, bytes->capacity - bytes->length);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno == EAGAIN;
+    if (n == 0) return false;
+    bytes->length += (size_t)n;
+    if (bytes->length > limit) return *over = true;
+  }
+}
+
+/* Length of the first frame, or -1 while it is incomplete; what follows it is ignored. */
+static int64_t first_frame(const Bytes *bytes) {
+  uint32_t length;
+  if (bytes->length < sizeof length) return -1;
+  memcpy(&length, bytes->data, sizeof length);
+  return bytes->length - sizeof length < length ? -1 : (int64_t)length;
+}
+
+static uint64_t used_cpu(const Guard *guard) {
+  if (guard->program) return read_clock(guard->clock);
+  return 1000 * (microseconds(guard->usage.ru_utime) + microseconds(guard->usage.ru_stime));
+}
+
+/* Feeds `frame` [length bytes, its own length in front] and waits until the step ends or a limit is reached. */
+static SandboxStatus run_step(Guard *guard, const SandboxStep *step, const char *frame, size_t length,
+                              uint64_t cpu_start) {
+  const uint64_t wall_start = read_clock(CLOCK_MONOTONIC);
+  const bool until_exit = step->flags & SANDBOX_STEP_UNTIL_EXIT;
+  size_t sent = 0;
+  for (;;) {
+    const uint64_t cpu = used_cpu(guard) - cpu_start, wall = read_clock(CLOCK_MONOTONIC) - wall_start;
+    if (cpu >= step->cpu_ns) return SANDBOX_CPU_LIMIT;
+    if (wall >= step->wall_ns) return SANDBOX_WALL_LIMIT;
+    uint64_t left = step->cpu_ns - cpu < step->wall_ns - wall ? step->cpu_ns - cpu : step->wall_ns - wall;
+    struct pollfd fds[] = {
+        {.fd = guard->grader, .events = POLLIN},
+        {.fd = guard->process, .events = POLLIN},
+        {.fd = guard->channel, .events = (short)(POLLIN | (sent < length ? POLLOUT : 0))},
+        {.fd = guard->output, .events = POLLIN},
+    };
+    if (poll(fds, sizeof fds / sizeof *fds, (int)(left / 1000000u < 3600000u ? left / 1000000u + 1 : 3600000)) < 0)
+      continue;
+    if (fds[0].revents) _exit(0);
+    if (fds[2].revents & POLLOUT) {
+      ssize_t n = send(guard->channel, frame + sent, length - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+      sent = n > 0 ? sent + (size_t)n : errno == EAGAIN || errno == EINTR ? sent : length;
+    }
+    bool over = false;
+    if (guard->channel >= 0 && fds[2].revents & ~POLLOUT &&
+        !drain(guard->channel, &guard->frames, step->output_bytes + sizeof(uint32_t), &over))
+      close_fd(&guard->channel);
+    if (guard->output >= 0 && fds[3].revents && !drain(guard->output, &guard->written, step->output_bytes, &over))
+      close_fd(&guard->output);
+    if (over) return SANDBOX_OUTPUT_LIMIT;
+    if (!until_exit && first_frame(&guard->frames) >= 0) return SANDBOX_REPLIED;
+    if (fds[1].revents) {
+      /* What it wrote before it ended is in the pipes by now. */
+      if (guard->channel >= 0) drain(guard->channel, &guard->frames, step->output_bytes + sizeof(uint32_t), &over);
+      if (guard->output >= 0) drain(guard->output, &guard->written, step->output_bytes, &over);
+      if (over) return SANDBOX_OUTPUT_LIMIT;
+      if (!until_exit && first_frame(&guard->frames) >= 0) return SANDBOX_REPLIED;
+      end_program(guard);
+      return WIFSIGNALED(guard->status) ? SANDBOX_SIGNALLED : SANDBOX_EXITED;
+    }
+  }
+}
+
+static void reply(Guard *guard, SandboxReply *reply, const char *output, const char *frame) {
+  if (!write_all(guard->grader, reply, sizeof *reply) || !write_all(guard->grader, output, reply->output_length) ||
+      !write_all(guard->grader, frame, reply->frame_length))
+    _exit(0);
+}
+
+void guard_serve(const Sandbox *sandbox, int grader) {
+  Guard guard = {.sandbox = sandbox, .grader = grader, .process = -1, .channel = -1, .output = -1};
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all,
+              NULL); /* the program shares the namespace: no signal of its may reach a handler here */
+  for (;;) {
+    SandboxStep step;
+    if (!read_all(grader, &step, sizeof step)) _exit(0);
+    char *input = receive(grader, step.input_length, 0);
+    const uint32_t length = (uint32_t)step.frame_length;
+    char *frame = receive(grader, step.frame_length, sizeof length);
+    memcpy(frame, &length, sizeof length);
+    guard.written.length = guard.frames.length = 0;
+    const uint64_t wall_start = read_clock(CLOCK_MONOTONIC);
+    if (step.flags & SANDBOX_STEP_FRESH) {
+      bool child = false;
+      end_program(&guard);
+      const char *part = start_program(&guard, input, step.input_length, step.flags & SANDBOX_STEP_UNTIL_EXIT, &child);
+      if (child) return;
+      if (part) {
+        reply(&guard, &(SandboxReply){.status = SANDBOX_BROKEN, .code = errno, .frame_length = strlen(part)}, NULL,
+              part);
+        continue;
+      }
+    }
+    free(input);
+    const uint64_t cpu_start = step.flags & SANDBOX_STEP_FRESH || !guard.program ? 0 : used_cpu(&guard);
+    SandboxStatus status =
+        guard.program ? run_step(&guard, &step, frame, sizeof length + length, cpu_start) : SANDBOX_EXITED;
+    if (status == SANDBOX_CPU_LIMIT || status == SANDBOX_WALL_LIMIT || status == SANDBOX_OUTPUT_LIMIT)
+      end_program(&guard);
+    free(frame);
+
+    const int64_t frame_length = first_frame(&guard.frames);
+    SandboxReply result = {
+        .status = status,
+        .code = WIFSIGNALED(guard.status) ? WTERMSIG(guard.status) : WEXITSTATUS(guard.status),
+        .cpu_ns = used_cpu(&guard) - cpu_start,
+        .wall_ns = read_clock(CLOCK_MONOTONIC) - wall_start,
+        .preemptions = (uint64_t)guard.usage.ru_nivcsw,
+        .output_length = guard.written.length,
+        .frame_length = frame_length < 0 ? 0 : (uint64_t)frame_length,
+    };
+    reply(&guard, &result, guard.written.data, guard.frames.data ? guard.frames.data + sizeof(uint32_t) : NULL);
+  }
+}

@@ -1,0 +1,185 @@
+/* Programs: extraction, both verdicts, limits, the queue. What hostile programs try is in test_attack.c. */
+#include "grading/grade.h"
+#include <string.h>
+
+static GradePrograms *pool;
+
+typedef struct {
+  GradeOutcome outcome, official, real;
+  char *detail, *answer;
+  guint calls;
+} Got;
+
+static void keep(const GradeVerdict *verdict, void *tag, gpointer user_data) {
+  Got *got = tag;
+  g_free(got->detail);
+  g_free(got->answer);
+  *got = (Got){verdict->outcome,          verdict->official,         verdict->real,
+               g_strdup(verdict->detail), g_strdup(verdict->answer), got->calls + 1};
+}
+
+static void got_clear(Got *got) {
+  g_free(got->detail);
+  g_free(got->answer);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Got, got_clear)
+
+static char *fenced(const char *code) {
+  return g_strdup_printf("Here it is:\n```python\n%s\n```\nDone.", code);
+}
+
+static Got grade(const char *code, const GradeTest *tests, gsize n_tests, const char *function_name) {
+  Got got = {0};
+  g_autofree char *text = fenced(code);
+  const GradeProgram program = {text, strlen(text), tests, n_tests, function_name, &got};
+  grade_programs_submit(pool, &program, keep, NULL);
+  grade_programs_drain(pool);
+  g_assert_cmpuint(got.calls, ==, 1);
+  return got;
+}
+
+#define TEXT(s) (s), sizeof(s) - 1
+
+static void test_extraction(void) {
+  static const struct {
+    const char *text, *code;
+  } cases[] = {
+      {"```python\nprint(1)\n```", "print(1)"},
+      {"a\n```\nx\n```\nb\n```py\ny\nz\n```", "y\nz"},
+      {"```\nfirst\n```\nsecond\n```", "second"},
+      {"text ``` inline\ncode\nmore ``` here", "code"},
+      {"```\n```", ""},
+      {"```only one", ""},
+      {"```one line```", ""},
+      {"", ""},
+      {"no fence at all", ""},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autofree char *code = grade_extract_program(cases[i].text, strlen(cases[i].text));
+    g_assert_cmpstr(code, ==, cases[i].code);
+  }
+  g_autofree char *none = grade_extract_program(NULL, 0);
+  g_assert_cmpstr(none, ==, "");
+}
+
+static const GradeTest sums[] = {{TEXT("1 2\n"), TEXT("3\n")}, {TEXT("20 22"), TEXT("42")}};
+
+typedef struct {
+  const char *name, *code;
+  GradeOutcome official, real;
+  const char *detail; /* the official verdict's must contain it; NULL: none is expected */
+} Case;
+
+static void check_cases(const Case *cases, gsize n, const GradeTest *tests, gsize n_tests, const char *function_name) {
+  for (gsize i = 0; i < n; i++) {
+    g_auto(Got) got = grade(cases[i].code, tests, n_tests, function_name);
+    g_test_message("%s: official %s, real %s, %s", cases[i].name, grade_outcome_name(got.official),
+                   grade_outcome_name(got.real), got.detail);
+    g_assert_cmpstr(grade_outcome_name(got.official), ==, grade_outcome_name(cases[i].official));
+    g_assert_cmpstr(grade_outcome_name(got.real), ==, grade_outcome_name(cases[i].real));
+    g_assert_cmpint(got.outcome, ==, got.official);
+    if (cases[i].detail)
+      g_assert_nonnull(strstr(got.detail ? got.detail : "", cases[i].detail));
+    else
+      g_assert_null(got.detail);
+  }
+}
+
+static void test_stdin(void) {
+  static const Case cases[] = {
+      {"right", "a, b = map(int, input().split())\nprint(a + b)", GRADE_CORRECT, GRADE_CORRECT, NULL},
+      {"equal as a number", "a, b = map(int, input().split())\nprint(a + b, end='.000\\n\\n')", GRADE_CORRECT,
+       GRADE_CORRECT, NULL},
+      {"wrong at the second", "print(3)", GRADE_WRONG, GRADE_WRONG, "test 2 of 2: line 1 is \"3\", expected \"42\""},
+      {"too many lines", "print(3)\nprint(4)", GRADE_WRONG, GRADE_WRONG, "2 lines, expected 1"},
+      {"an exception", "print(3)\n1 / 0", GRADE_WRONG, GRADE_WRONG, "ZeroDivisionError"},
+      {"no Python", "print(3", GRADE_WRONG, GRADE_WRONG, "SyntaxError"},
+      {"a loop", "while True: pass", GRADE_WRONG, GRADE_WRONG, "processor time"},
+      {"an early exit", "print(sum(map(int, input().split())))\nexit()\nprint(5)", GRADE_CORRECT, GRADE_CORRECT, NULL},
+  };
+  check_cases(cases, G_N_ELEMENTS(cases), sums, G_N_ELEMENTS(sums), NULL);
+}
+
+static void test_no_program(void) {
+  Got got = {0};
+  const GradeProgram program = {TEXT("I do not know."), sums, 2, NULL, &got};
+  grade_programs_submit(pool, &program, keep, NULL);
+  grade_programs_drain(pool);
+  g_assert_cmpint(got.outcome, ==, GRADE_NO_ANSWER);
+  g_assert_cmpint(got.official, ==, GRADE_WRONG);
+  g_assert_null(got.answer);
+  got_clear(&got);
+}
+
+/* Equal programs with the same tests are one job, and each that was submitted gets its verdict. */
+static void test_queue(void) {
+  enum { N = 60 };
+  Got got[N] = {0};
+  g_autofree char *right = fenced("print(sum(map(int, input().split())))"), *wrong = fenced("print(0)");
+  for (int i = 0; i < N; i++) {
+    const char *text = i % 3 ? right : wrong;
+    const GradeProgram program = {text, strlen(text), sums, 2, NULL, &got[i]};
+    grade_programs_submit(pool, &program, keep, NULL);
+  }
+  while (grade_programs_poll(pool)) g_usleep(1000);
+  for (int i = 0; i < N; i++) {
+    g_assert_cmpuint(got[i].calls, ==, 1);
+    g_assert_cmpint(got[i].outcome, ==, i % 3 ? GRADE_CORRECT : GRADE_WRONG);
+    g_assert_cmpstr(got[i].answer, ==, got[i % 3 ? 1 : 0].answer);
+  }
+  for (int i = 0; i < N; i++) got_clear(&got[i]);
+}
+
+static void test_refusals(void) {
+  g_autoptr(GError) error = NULL;
+  GradeProgramOptions options = {.python = "/nonexistent/python3"};
+  g_assert_null(grade_programs_open(&options, &error));
+  g_assert_error(error, GRADE_ERROR, GRADE_ERROR_PYTHON);
+  g_assert_nonnull(strstr(error->message, "/nonexistent/python3"));
+  g_clear_error(&error);
+  options.python = "/bin/true";
+  g_assert_null(grade_programs_open(&options, &error));
+  g_assert_error(error, GRADE_ERROR, GRADE_ERROR_PYTHON);
+}
+
+/* Closing does not wait for what runs. */
+static void test_close(void) {
+  g_autoptr(GError) error = NULL;
+  const GradeProgramOptions options = {.workers = 1, .cpu_seconds = 60};
+  GradePrograms *other = grade_programs_open(&options, &error);
+  g_assert_no_error(error);
+  Got got = {0};
+  g_autofree char *loop = fenced("while True: pass");
+  const GradeProgram program = {loop, strlen(loop), sums, 2, NULL, &got};
+  for (int i = 0; i < 3; i++) grade_programs_submit(other, &program, keep, NULL);
+  g_usleep(200000);
+  const gint64 start = g_get_monotonic_time();
+  grade_programs_close(other);
+  g_assert_cmpint(g_get_monotonic_time() - start, <, 2 * G_USEC_PER_SEC);
+  g_assert_cmpuint(got.calls, ==, 0);
+}
+
+static void skip(gconstpointer why) {
+  g_test_skip(why);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/program/extraction", test_extraction);
+  g_autoptr(GError) error = NULL;
+  const GradeProgramOptions options = {.cpu_seconds = 1, .both = TRUE};
+  pool = grade_programs_open(&options, &error);
+  if (!pool) {
+    g_test_add_data_func("/program/sandbox", error->message, skip);
+    return g_test_run();
+  }
+  g_assert_cmpstr(grade_programs_level(pool), ==, "full");
+  g_test_add_func("/program/stdin", test_stdin);
+  g_test_add_func("/program/no-program", test_no_program);
+  g_test_add_func("/program/queue", test_queue);
+  g_test_add_func("/program/refusals", test_refusals);
+  g_test_add_func("/program/close", test_close);
+  const int failed = g_test_run();
+  grade_programs_close(pool);
+  return failed;
+}
