@@ -13,18 +13,19 @@ G_DEFINE_QUARK(hyperscale - dataset - error, dataset_error)
 typedef struct {
   const char *name;
   DatasetKind kind;
-  const char *shipped; /* NULL: fetched from the hub */
+  const char *shipped; /* NULL: fetched */
+  guint rows;          /* that the fetched file has; 0: several files, whose checksums are pinned */
 } Task;
 
 static const Task tasks[] = {
-    {"aime24", DATASET_INTEGER, NULL},
-    {"aime25", DATASET_INTEGER, NULL},
-    {"math500", DATASET_MATH, NULL},
-    {"gpqa-diamond", DATASET_CHOICE, NULL},
-    {"livecodebench", DATASET_CODE, NULL},
-    {"pocket-aime", DATASET_INTEGER, "pocket/aime.jsonl"},
-    {"pocket-gpqa", DATASET_CHOICE, "pocket/gpqa.csv"},
-    {"pocket-livecodebench", DATASET_CODE, "pocket/livecodebench.jsonl"},
+    {"aime24", DATASET_INTEGER, NULL, 30},
+    {"aime25", DATASET_INTEGER, NULL, 30},
+    {"math500", DATASET_MATH, NULL, 500},
+    {"gpqa-diamond", DATASET_CHOICE, NULL, 198},
+    {"livecodebench", DATASET_CODE, NULL, 0},
+    {"pocket-aime", DATASET_INTEGER, "pocket/aime.jsonl", 30},
+    {"pocket-gpqa", DATASET_CHOICE, "pocket/gpqa.csv", 30},
+    {"pocket-livecodebench", DATASET_CODE, "pocket/livecodebench.jsonl", 30},
 };
 
 /* Only livecodebench may be followed by a release or a window. */
@@ -94,6 +95,11 @@ Dataset *dataset_open(const char *task_name, const DatasetOptions *options, GErr
   if (ok && dataset->rows->len == 0) {
     g_set_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT, "%s: no rows%s", path,
                 strchr(task_name, ':') ? " in the window of dates" : "");
+    ok = FALSE;
+  }
+  if (ok && !options->path && task->rows && dataset->rows->len != task->rows) {
+    g_set_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT, "%s: %u rows; %s has %u", path, dataset->rows->len,
+                task->name, task->rows);
     ok = FALSE;
   }
   if (!ok) {

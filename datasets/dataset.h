@@ -50,7 +50,8 @@ typedef struct {
   const char *answer;     /* gold: digits, LaTeX, the letter shown; NULL for programs */
   const char *options[4]; /* GPQA: A to D as shown, stripped of blanks at both ends */
   int n_options;          /* 0 or 4 */
-  /* GPQA: the order shown, "2013" say: options[i] is the row's order[i]-th, 0 the correct one, 1..3 the incorrect ones */
+  /* GPQA: the order shown, "2013" say: options[i] is the row's order[i]-th, 0 the correct one, 1..3 the incorrect
+   * ones */
   const char *order;
   const char *starter_code, *function_name; /* LiveCodeBench functional problems; NULL for stdin programs */
   const char *date, *difficulty, *platform; /* LiveCodeBench; may be NULL */

@@ -21,8 +21,7 @@ gboolean lcb_selection_parse(const char *suffix, LcbSelection *selection, GError
 /* Whether `contest_date` ("2024-08-03T00:00:00") falls on a day of the window, both ends included. */
 gboolean lcb_selection_has_date(const LcbSelection *selection, const char *contest_date);
 
-/* "test.jsonl" for version 1, "test2.jsonl" for 2; how many rows the published file has. */
+/* "test.jsonl" for version 1, "test2.jsonl" for 2. */
 const char *lcb_file_name(guint version);
-guint lcb_file_rows(guint version);
 
 #endif
