@@ -14,6 +14,14 @@ typedef struct {
   GError *error;
 } Resolver;
 
+/* "[4096, 128]"; of more than two dimensions the first two are known. */
+static char *shape_text(int rank, const int64_t *shape) {
+  GString *text = g_string_new("[");
+  for (int i = 0; i < MIN(rank, 2); i++) g_string_append_printf(text, "%s%" G_GINT64_FORMAT, i ? ", " : "", shape[i]);
+  g_string_append(text, rank > 2 ? ", ...]" : "]");
+  return g_string_free(text, FALSE);
+}
+
 /* The tensor `prefix``name`: [rows, columns], or [rows] where columns is 0. */
 static const DmsTensor *take(Resolver *resolver, const char *prefix, const char *name, int rows, int columns) {
   if (resolver->error) return NULL;
@@ -32,12 +40,11 @@ static const DmsTensor *take(Resolver *resolver, const char *prefix, const char 
                 file, full, dms_dtype_name(tensor->dtype));
     return NULL;
   }
+  const int64_t shape[2] = {rows, columns};
   if (tensor->rank != rank || tensor->shape[0] != rows || (rank == 2 && tensor->shape[1] != columns)) {
-    g_autofree char *second = rank == 2 ? g_strdup_printf(", %d", columns) : g_strdup("");
+    g_autofree char *found = shape_text(tensor->rank, tensor->shape), *wanted = shape_text(rank, shape);
     g_set_error(&resolver->error, DMS_ERROR, DMS_ERROR_MODEL,
-                "%s: tensor \"%s\" has %d dimensions, the first two %" G_GINT64_FORMAT ", %" G_GINT64_FORMAT
-                "; config.json makes it [%d%s]",
-                file, full, tensor->rank, tensor->shape[0], tensor->shape[1], rows, second);
+                "%s: tensor \"%s\" has the shape %s; config.json makes it %s", file, full, found, wanted);
     return NULL;
   }
   g_hash_table_add(resolver->taken, tensor->name);
