@@ -169,6 +169,7 @@ gboolean results_derive(ResultsStore *store, gint64 run, const ResultsGrid *grid
 /* ---- Reading ------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
+  gint64 method_id; /* ResultsMethodInfo.id: several CRs, or models, may have one name */
   const char *method, *model, *policy, *task;
   double cr;                  /* nominal */
   int length, threads;        /* L, W */
@@ -178,6 +179,7 @@ typedef struct {
   double low, high;           /* 95 % interval, bootstrap clustered by problem */
   double subset_error; /* standard error of `accuracy` from sampling subsets of threads; 0: every subset counts */
   double reads, peak, tokens; /* a problem */
+  double peak_error;          /* the same for `peak` */
   double bytes;               /* a problem: reads x layers x KV heads x bytes an item */
   double seconds;    /* a problem: prefill and the slowest of the W threads, as they ran beside the rest of the batch */
   double throughput; /* problems a minute of device time; NAN where seconds_device was not measured */
@@ -201,6 +203,9 @@ typedef struct {
   double margin, se, low, high;    /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
   double x_low, x_high;            /* the interval that both cover */
 } ResultsMargin;
+
+/* The mean of margins over models, as the paper's headline numbers are made; NAN when one of them is. */
+double results_mean_margin(const double *margin, guint n);
 
 typedef struct {
   const char *name; /* the run's, unique in the store */
@@ -243,6 +248,10 @@ typedef struct {
 /* `run` NULL: the newest. RESULTS_ERROR_MISSING lists the runs there are. */
 ResultsSummary *results_summary(ResultsStore *store, const char *run, GError **error);
 void results_summary_free(ResultsSummary *summary);
+/* The same, derived on the spot at any L up to the longest thread and any W up to the threads run, and not stored. `lengths` NULL: up to
+ * 32 of them, evenly spaced in log2 L; `threads` NULL: 1 to the most that were run. Where an L exceeds what a thread was run for and it
+ * had not stopped, its outcome is not known and the problem is missing there. */
+ResultsSummary *results_surface(ResultsStore *store, const char *run, const ResultsGrid *grid, GError **error);
 
 /* One thread whole, for the thread browser. */
 typedef struct {

@@ -147,11 +147,12 @@ CREATE TABLE point (
   subset_error        REAL NOT NULL, -- of accuracy, where subsets of threads were sampled; 0: all were counted
   reads               REAL NOT NULL,
   peak                REAL NOT NULL,
+  peak_error          REAL NOT NULL, -- the same for peak
   tokens              REAL NOT NULL,
   bytes               REAL NOT NULL,
   seconds             REAL,
   throughput          REAL,
-  realised_cr         REAL NOT NULL,
+  realised_cr         REAL,
   problems            INTEGER NOT NULL,
   correct             REAL NOT NULL, -- shares of the threads
   wrong               REAL NOT NULL,

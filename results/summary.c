@@ -15,7 +15,7 @@ typedef void (*ReadRow)(ResultsSummary *summary, sqlite3_stmt *row, gpointer ite
 static gpointer read_rows(ResultsStore *store, ResultsSummary *summary, const char *sql, gsize item_size,
                           ReadRow read_row, guint *count, GError **error) {
   gboolean row = TRUE;
-  g_autoptr(GArray) items = g_array_new(FALSE, TRUE, (guint)item_size);
+  g_autoptr(GArray) items = g_array_sized_new(FALSE, TRUE, (guint)item_size, 1); /* never NULL */
   g_autoptr(sqlite3_stmt) statement = results_db_prepare(store, error, sql, "i", summary->run);
   if (!statement) return NULL;
   while (results_db_step(store, statement, &row, error) && row) {
@@ -77,7 +77,7 @@ static const char point_sql[] = "SELECT method.name, model, policy, task.name, c
                                 "accuracy_se, accuracy_se_threads, low, high, "
                                 "subset_error, reads, peak, tokens, bytes, seconds, throughput, realised_cr, "
                                 "point.problems, correct, wrong, no_answer, truncated, "
-                                "errors, ungraded, derived "
+                                "errors, ungraded, derived, peak_error, method.id "
                                 "FROM task JOIN point ON point.task = task.id JOIN method ON method.id = point.method "
                                 "WHERE task.run = ? ORDER BY task.id, method.id, length, threads";
 
@@ -90,7 +90,8 @@ static void read_point(ResultsSummary *summary, sqlite3_stmt *row, gpointer item
                           .length = sqlite3_column_int(row, 5),
                           .threads = sqlite3_column_int(row, 6),
                           .problems = sqlite3_column_int(row, 20),
-                          .derived = sqlite3_column_int(row, 27)};
+                          .derived = sqlite3_column_int(row, 27),
+                          .method_id = sqlite3_column_int64(row, 29)};
   double *const numbers[] = {[4] = &point->cr,
                              [7] = &point->accuracy,
                              [8] = &point->accuracy_se,
@@ -110,7 +111,8 @@ static void read_point(ResultsSummary *summary, sqlite3_stmt *row, gpointer item
                              [23] = &point->no_answer,
                              [24] = &point->truncated,
                              [25] = &point->errors,
-                             [26] = &point->ungraded};
+                             [26] = &point->ungraded,
+                             [28] = &point->peak_error};
   for (guint column = 0; column < G_N_ELEMENTS(numbers); column++)
     if (numbers[column]) *numbers[column] = results_column_double(row, (int)column);
 }

@@ -1,0 +1,154 @@
+#include "results/estimate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/statistics.h"
+
+const char *const results_cost_names[COSTS] = {"bytes", "peak", "reads", "seconds", "throughput", "tokens"};
+
+gsize results_sums_size(const ResultsCells *cells) {
+  return results_cell(cells, 1, 0, 0, 0) * CELL_QUANTITIES;
+}
+
+void results_cells_sum(const ResultsCells *cells, double *sums) {
+  gsize size = results_sums_size(cells);
+  memset(sums, 0, size * sizeof *sums);
+  for (guint p = 0; p < cells->n_problems; p++)
+    for (gsize i = 0; i < size; i++) sums[i] += cells->value[p * size + i];
+}
+
+/* sums[i] += weight * value[i] over a stretch that stays in the first-level cache while many resamples use it. */
+#define STRETCH 128
+
+static void add_stretch(double *restrict sums, const double *restrict value, double weight) {
+  for (int i = 0; i < STRETCH; i++) sums[i] += weight * value[i];
+}
+
+static void add_weighted(const ResultsCells *cells, const guint32 *weight, guint n, double *sums) {
+  gsize size = results_sums_size(cells);
+  for (gsize at = 0; at < size; at += STRETCH)
+    for (guint p = 0; p < cells->n_problems; p++) {
+      const double *value = cells->value + p * size + at;
+      for (guint b = 0; b < n; b++) {
+        double times = weight[(gsize)b * cells->n_problems + p], *sum = sums + b * size + at;
+        if (times == 0) continue;
+        if (at + STRETCH <= size)
+          add_stretch(sum, value, times);
+        else
+          for (gsize i = 0; i < size - at; i++) sum[i] += times * value[i];
+      }
+    }
+}
+
+void results_cells_resample(const ResultsCells *cells, uint64_t seed, const char *task, guint first, guint n,
+                            double *sums) {
+  g_autofree guint32 *weight = g_new0(guint32, (gsize)n * cells->n_problems + 1);
+  for (guint b = 0; b < n; b++) {
+    g_autofree char *name = g_strdup_printf("%s/%u", task, first + b);
+    uint64_t state = results_random_state(seed, name);
+    for (guint draw = 0; draw < cells->n_problems; draw++)
+      weight[(gsize)b * cells->n_problems + results_random_below(&state, cells->n_problems)]++;
+  }
+  memset(sums, 0, n * results_sums_size(cells) * sizeof *sums);
+  add_weighted(cells, weight, n, sums);
+}
+
+static void estimate_cell(const ResultsCells *cells, const double *sums, const ResultsMethodInfo *method, guint slot,
+                          int length, int thread, ResultsEstimate *estimate) {
+  const double *sum = sums + results_cell(cells, 0, slot, length, thread) * CELL_QUANTITIES;
+  double n = sum[CELL_PRESENT] > 0 ? sum[CELL_PRESENT] : NAN, device = sum[CELL_DEVICE] / n;
+  *estimate = (ResultsEstimate){.accuracy = sum[CELL_ACCURACY] / n, .problems = sum[CELL_PRESENT]};
+  estimate->cost[COST_READS] = sum[CELL_READS] / n;
+  estimate->cost[COST_PEAK] = sum[CELL_PEAK] / n;
+  estimate->cost[COST_TOKENS] = sum[CELL_TOKENS] / n;
+  estimate->cost[COST_BYTES] =
+      estimate->cost[COST_READS] * method->layers * method->kv_heads * (double)method->item_bytes;
+  estimate->cost[COST_SECONDS] = sum[CELL_SECONDS] / n;
+  estimate->cost[COST_THROUGHPUT] = device > 0 ? 60 / device : NAN;
+}
+
+/* ---- Families ------------------------------------------------------------------------------------------------------------------ */
+
+static int compare_families(const void *a, const void *b) {
+  return strcmp(((const ResultsFamily *)a)->name, ((const ResultsFamily *)b)->name);
+}
+
+ResultsFamily *results_families_new(const ResultsMethodInfo *method, guint n_methods, guint *n_families) {
+  ResultsFamily *families = g_new0(ResultsFamily, n_methods + 1);
+  *n_families = 0;
+  for (guint m = 0; m < n_methods; m++) {
+    guint f = 0;
+    while (f < *n_families && !g_str_equal(families[f].name, method[m].name)) f++;
+    ResultsFamily *family = &families[f];
+    if (f == *n_families) {
+      *family = (ResultsFamily){.name = method[m].name,
+                                .slot = g_new(guint, n_methods),
+                                .method = g_new(const ResultsMethodInfo *, n_methods)};
+      ++*n_families;
+    }
+    family->slot[family->n] = m;
+    family->method[family->n++] = &method[m];
+  }
+  qsort(families, *n_families, sizeof *families, compare_families);
+  return families;
+}
+
+void results_families_free(ResultsFamily *family, guint n_families) {
+  for (guint f = 0; f < n_families; f++) {
+    g_free(family[f].slot);
+    g_free(family[f].method);
+  }
+  g_free(family);
+}
+
+ResultsMeans *results_means_new(const ResultsCells *cells, const ResultsFamily *family, guint n_families) {
+  guint n_frontiers = n_families * COSTS;
+  ResultsMeans *means = g_new(ResultsMeans, 1);
+  *means = (ResultsMeans){.n_families = n_families,
+                          .estimate = g_new(ResultsEstimate *, n_families + 1),
+                          .frontier = g_new(ResultsParetoPoint *, n_frontiers + 1),
+                          .n_frontier = g_new0(guint, n_frontiers + 1)};
+  for (guint f = 0; f < n_families; f++) {
+    gsize n = results_family_budgets(cells, &family[f]);
+    means->estimate[f] = g_new(ResultsEstimate, n);
+    for (guint cost = 0; cost < COSTS; cost++) means->frontier[f * COSTS + cost] = g_new(ResultsParetoPoint, n);
+  }
+  return means;
+}
+
+void results_means_free(ResultsMeans *means) {
+  if (!means) return;
+  for (guint f = 0; f < means->n_families; f++) g_free(means->estimate[f]);
+  for (guint i = 0; i < means->n_families * COSTS; i++) g_free(means->frontier[i]);
+  g_free(means->estimate);
+  g_free(means->frontier);
+  g_free(means->n_frontier);
+  g_free(means);
+}
+
+static guint find_frontier(const ResultsEstimate *estimate, gsize n, int cost, ResultsParetoPoint *points) {
+  guint known = 0;
+  for (gsize i = 0; i < n; i++)
+    if (!isnan(estimate[i].accuracy) && isfinite(estimate[i].cost[cost]))
+      points[known++] =
+          (ResultsParetoPoint){.x = estimate[i].cost[cost], .accuracy = estimate[i].accuracy, .origin = (guint)i};
+  return results_pareto(points, known, results_more_is_better(cost));
+}
+
+void results_means_fill(ResultsMeans *means, const ResultsCells *cells, const ResultsFamily *family,
+                        const double *sums) {
+  for (guint f = 0; f < means->n_families; f++) {
+    ResultsEstimate *estimate = means->estimate[f];
+    for (guint i = 0; i < family[f].n; i++)
+      for (int l = 0; l < cells->n_lengths; l++)
+        for (int w = 0; w < cells->n_threads; w++)
+          estimate_cell(cells, sums, family[f].method[i], family[f].slot[i], l, w, estimate++);
+    for (int cost = 0; cost < COSTS; cost++) {
+      guint at = f * COSTS + (guint)cost;
+      means->n_frontier[at] =
+          find_frontier(means->estimate[f], results_family_budgets(cells, &family[f]), cost, means->frontier[at]);
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/* From cells to means over problems, as they are or resampled, and to the frontiers of those means. */
+#ifndef HYPERSCALE_RESULTS_ESTIMATE_H
+#define HYPERSCALE_RESULTS_ESTIMATE_H
+
+#include "results/cells.h"
+#include "results/frontier.h"
+
+/* In the order of their names. */
+enum { COST_BYTES, COST_PEAK, COST_READS, COST_SECONDS, COST_THROUGHPUT, COST_TOKENS, COSTS };
+extern const char *const results_cost_names[COSTS];
+static inline gboolean results_more_is_better(int cost) {
+  return cost == COST_THROUGHPUT;
+}
+
+/* One (L, W) of a method, a problem; NAN where nothing is known. */
+typedef struct {
+  double accuracy, problems, cost[COSTS];
+} ResultsEstimate;
+
+/* Numbers that results_cells_sum() and results_cells_resample() fill for one set of weights. */
+gsize results_sums_size(const ResultsCells *cells);
+/* Sums over problems. */
+void results_cells_sum(const ResultsCells *cells, double *sums);
+/* The same for the bootstrap's resamples first .. first + n - 1: in each, problems are drawn with replacement, as many as there are.
+ * Resample b draws from the state named "TASK/b", so it does not depend on which others are made. sums [n, results_sums_size()]. */
+void results_cells_resample(const ResultsCells *cells, uint64_t seed, const char *task, guint first, guint n,
+                            double *sums);
+
+/* Methods of one name, which share frontiers. */
+typedef struct {
+  const char *name;
+  guint *slot; /* [n] their numbers in the cells */
+  const ResultsMethodInfo **method;
+  guint n;
+} ResultsFamily;
+
+static inline gsize results_family_budgets(const ResultsCells *cells, const ResultsFamily *family) {
+  return (gsize)family->n * (gsize)cells->n_lengths * (gsize)cells->n_threads;
+}
+
+/* The families of method[0..n_methods), which are the cells' methods in this order; sorted by name. Free with results_families_free(). */
+ResultsFamily *results_families_new(const ResultsMethodInfo *method, guint n_methods, guint *n_families);
+void results_families_free(ResultsFamily *family, guint n_families);
+
+/* All that follows from one set of sums. */
+typedef struct {
+  guint n_families;
+  ResultsEstimate **estimate;    /* [n_families][family.n, n_lengths, n_threads] */
+  ResultsParetoPoint **frontier; /* [n_families * COSTS][n_frontier]; origin counts in the family's estimates */
+  guint *n_frontier;             /* [n_families * COSTS] */
+} ResultsMeans;
+
+/* Room for it, and what follows from `sums`. */
+ResultsMeans *results_means_new(const ResultsCells *cells, const ResultsFamily *family, guint n_families);
+void results_means_fill(ResultsMeans *means, const ResultsCells *cells, const ResultsFamily *family,
+                        const double *sums);
+void results_means_free(ResultsMeans *means);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ResultsMeans, results_means_free)
+
+#endif

@@ -1,0 +1,105 @@
+#include "results/statistics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Random -------------------------------------------------------------------------------------------------------------------- */
+
+uint64_t results_random_state(uint64_t seed, const char *name) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (int i = 0; i < 8; i++) hash = (hash ^ (seed >> (8 * i) & 0xff)) * 0x100000001b3;
+  for (; *name; name++) hash = (hash ^ (guint8)*name) * 0x100000001b3;
+  return hash;
+}
+
+uint64_t results_random_next(uint64_t *state) {
+  uint64_t z = *state += 0x9e3779b97f4a7c15;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+  z = (z ^ z >> 27) * 0x94d049bb133111eb;
+  return z ^ z >> 31;
+}
+
+uint32_t results_random_below(uint64_t *state, uint32_t n) {
+  return (uint32_t)((results_random_next(state) >> 32) * n >> 32);
+}
+
+void results_random_subset(uint64_t *state, int *order, int n, int k) {
+  for (int i = 0; i < k; i++) {
+    int j = i + (int)results_random_below(state, (uint32_t)(n - i)), swap = order[i];
+    order[i] = order[j];
+    order[j] = swap;
+  }
+}
+
+/* ---- Distributions ------------------------------------------------------------------------------------------------------------- */
+
+/* lgamma() writes a global; this does not. */
+static double log_factorial(int n) {
+  int sign;
+  return lgamma_r(n + 1.0, &sign);
+}
+
+double results_log_choose(int n, int k) {
+  return log_factorial(n) - log_factorial(k) - log_factorial(n - k);
+}
+
+double results_normal_cdf(double z) {
+  return 0.5 * erfc(-z * M_SQRT1_2);
+}
+
+/* P(T <= t) for whole degrees of freedom: the finite series in cos(theta), theta = atan(t / sqrt(df)) (Abramowitz & Stegun 26.7.3, 4). */
+static double t_cdf(double t, int df) {
+  double theta = atan(t / sqrt(df)), cosine2 = pow(cos(theta), 2), term = df % 2 ? cos(theta) : 1, sum = 0;
+  for (int k = df % 2 ? 3 : 2; k <= df; k += 2) {
+    sum += term;
+    term *= cosine2 * (k - 1) / k;
+  }
+  double inner = df % 2 ? (theta + sin(theta) * sum) * M_2_PI : sin(theta) * sum;
+  return 0.5 + 0.5 * inner;
+}
+
+double results_t_quantile(double p, int df) {
+  double low = -1, high = 1;
+  while (t_cdf(low, df) > p) low *= 2;
+  while (t_cdf(high, df) < p) high *= 2;
+  for (int i = 0; i < 80; i++) {
+    double middle = (low + high) / 2;
+    *(t_cdf(middle, df) < p ? &low : &high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+double results_quantile(const double *sorted, guint n, double p) {
+  double at = p * (n - 1);
+  guint below = (guint)at;
+  return below + 1 < n ? sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]) : sorted[n - 1];
+}
+
+static int compare_double(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+void results_bootstrap_interval(double *value, guint n, guint problems, double *se, double *low, double *high) {
+  guint defined = 0;
+  for (guint i = 0; i < n; i++)
+    if (!isnan(value[i])) value[defined++] = value[i];
+  *se = *low = *high = NAN;
+  if (defined < 2 || defined < (n + 1) / 2 || problems < 2) return;
+  double mean = 0, square = 0;
+  for (guint i = 0; i < defined; i++) mean += value[i] / defined;
+  for (guint i = 0; i < defined; i++) square += pow(value[i] - mean, 2);
+  *se = sqrt(square / (defined - 1));
+  qsort(value, defined, sizeof *value, compare_double);
+  double level = results_normal_cdf(results_t_quantile(0.025, (int)problems - 1) * sqrt(problems / (problems - 1.0)));
+  *low = results_quantile(value, defined, level);
+  *high = results_quantile(value, defined, 1 - level);
+}
+
+double results_mcnemar(int more, int less) {
+  int differ = more + less;
+  double tail = 0;
+  for (int k = 0; k <= MIN(more, less); k++) tail += exp(results_log_choose(differ, k) - differ * M_LN2);
+  return MIN(1, 2 * tail);
+}

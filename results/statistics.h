@@ -1,0 +1,29 @@
+/* Pure arithmetic: a small generator, quantiles, intervals, tests. No state, no store. */
+#ifndef HYPERSCALE_RESULTS_STATISTICS_H
+#define HYPERSCALE_RESULTS_STATISTICS_H
+
+#include <glib.h>
+#include <stdint.h>
+
+/* SplitMix64. The state for something named: FNV-1a over `seed` (its eight bytes, lowest first) and the text. */
+uint64_t results_random_state(uint64_t seed, const char *name);
+uint64_t results_random_next(uint64_t *state);
+uint32_t results_random_below(uint64_t *state, uint32_t n); /* in [0, n) */
+/* The first `k` of order[0..n) become a uniformly random subset; `order` must hold a permutation. */
+void results_random_subset(uint64_t *state, int *order, int n, int k);
+
+double results_log_choose(int n, int k);
+double results_normal_cdf(double z);
+/* Of Student's t with `df` >= 1 degrees of freedom, 0 < p < 1. */
+double results_t_quantile(double p, int df);
+/* Of sorted[0..n), linear between order statistics (R's type 7). */
+double results_quantile(const double *sorted, guint n, double p);
+/* Bootstrap standard error and 95 % interval of a statistic of `problems` problems from its resampled values, which are sorted here; NAN
+ * among them are resamples where it is not defined. All NAN when fewer than half are defined or there are fewer than two problems.
+ * The interval is the percentile interval at levels widened for few problems: a mean's is then as wide as Student's t makes it
+ * (Hesterberg 2015, "expanded percentile"). */
+void results_bootstrap_interval(double *value, guint n, guint problems, double *se, double *low, double *high);
+/* Two-sided exact McNemar (sign) test: `more` and `less` of the problems differ this way and that way. */
+double results_mcnemar(int more, int less);
+
+#endif

@@ -1,0 +1,349 @@
+/* Points, frontiers and margins with their intervals. Whatever has an interval is one statistic of the means over problems; the bootstrap
+ * computes all of them anew for each resample of a task's problems, the same resample for all methods, so that margins are paired by
+ * problem. */
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/estimate.h"
+#include "results/parallel.h"
+#include "results/statistics.h"
+#include "results/store.h"
+#include "results/summary.h"
+
+#define RESAMPLES 2000
+#define BLOCK 16 /* resamples that a processor makes at a time */
+
+enum { LINEAR, LOG2, SCALES };
+static const char *const scale_names[SCALES] = {"linear", "log2"};
+
+/* One task at work. The statistics: first the accuracies of all budgets, family by family, then the heights of the frontiers at their
+ * points, then the margins of family a over family b > a. */
+typedef struct {
+  const ResultsSummary *summary;
+  const ResultsTaskInfo *task;
+  ResultsCells *cells;
+  ResultsFamily *family;
+  guint n_families;
+  ResultsMeans *observed;
+  uint64_t seed;
+  guint n_resamples;
+  gsize n_statistics;
+  double *resampled; /* [n_statistics, n_resamples] */
+} Work;
+
+/* ---- The bootstrap ------------------------------------------------------------------------------------------------------------- */
+
+static double margin_between(const ResultsMeans *means, guint a, guint b, int cost, int scale, double *low,
+                             double *high) {
+  guint i = a * COSTS + (guint)cost, j = b * COSTS + (guint)cost;
+  return results_margin(means->frontier[i], means->n_frontier[i], means->frontier[j], means->n_frontier[j],
+                        scale == LOG2, low, high);
+}
+
+/* Writes the statistics of one resample into column `b`, or counts them where there are no columns yet. */
+static gsize put_statistics(const Work *work, const ResultsMeans *means, guint b) {
+  double *at = work->resampled ? work->resampled + b : NULL;
+  gsize count = 0;
+  for (guint f = 0; f < work->n_families; f++)
+    for (gsize i = 0; i < results_family_budgets(work->cells, &work->family[f]); i++, count++)
+      if (at) at[count * work->n_resamples] = means->estimate[f][i].accuracy;
+  for (guint i = 0; i < work->n_families * COSTS; i++)
+    for (guint k = 0; k < work->observed->n_frontier[i]; k++, count++)
+      if (at)
+        at[count * work->n_resamples] =
+            means->n_frontier[i]
+                ? results_frontier_at(means->frontier[i], means->n_frontier[i], work->observed->frontier[i][k].x, FALSE)
+                : NAN;
+  for (guint f = 0; f < work->n_families; f++)
+    for (guint g = f + 1; g < work->n_families; g++)
+      for (int cost = 0; cost < COSTS; cost++)
+        for (int scale = 0; scale < SCALES; scale++, count++)
+          if (at) at[count * work->n_resamples] = margin_between(means, f, g, cost, scale, NULL, NULL);
+  return count;
+}
+
+static void resample_block(guint block, gpointer data) {
+  const Work *work = data;
+  guint first = block * BLOCK, n = MIN(BLOCK, work->n_resamples - first);
+  gsize size = results_sums_size(work->cells);
+  g_autofree double *sums = g_new(double, size *n);
+  g_autoptr(ResultsMeans) means = results_means_new(work->cells, work->family, work->n_families);
+  results_cells_resample(work->cells, work->seed, work->task->name, first, n, sums);
+  for (guint b = 0; b < n; b++) {
+    results_means_fill(means, work->cells, work->family, sums + b * size);
+    put_statistics(work, means, first + b);
+  }
+}
+
+typedef struct {
+  double se, low, high;
+} Interval;
+
+typedef struct {
+  const Work *work;
+  Interval *interval; /* [n_statistics] */
+} Intervals;
+
+static void find_interval(guint statistic, gpointer data) {
+  const Intervals *all = data;
+  Interval *interval = &all->interval[statistic];
+  results_bootstrap_interval(all->work->resampled + (gsize)statistic * all->work->n_resamples, all->work->n_resamples,
+                             all->work->cells->n_problems, &interval->se, &interval->low, &interval->high);
+}
+
+static Interval *bootstrap(Work *work) {
+  work->n_statistics = put_statistics(work, work->observed, 0);
+  Interval *interval = g_new(Interval, work->n_statistics + 1);
+  work->resampled = g_new(double, work->n_statistics * work->n_resamples + 1);
+  results_parallel((work->n_resamples + BLOCK - 1) / BLOCK, resample_block, work);
+  results_parallel((guint)work->n_statistics, find_interval, &(Intervals){work, interval});
+  g_clear_pointer(&work->resampled, g_free);
+  return interval;
+}
+
+/* ---- Points -------------------------------------------------------------------------------------------------------------------- */
+
+/* Sums of one budget over the problems that have it. */
+typedef struct {
+  double n, square, positions, reads, variance, subset_variance, peak_variance, lowest, highest;
+} Spread;
+
+static Spread spread_of(const ResultsCells *cells, guint slot, int l, int w, double mean) {
+  Spread spread = {.lowest = 1};
+  for (guint p = 0; p < cells->n_problems; p++) {
+    gsize at = results_cell(cells, p, slot, l, w);
+    const double *value = cells->value + at * CELL_QUANTITIES, *extra = cells->extra + at * EXTRA_QUANTITIES;
+    if (!value[CELL_PRESENT]) continue;
+    spread.n++;
+    spread.square += pow(value[CELL_ACCURACY] - mean, 2);
+    spread.lowest = MIN(spread.lowest, value[CELL_ACCURACY]);
+    spread.highest = MAX(spread.highest, value[CELL_ACCURACY]);
+    spread.reads += value[CELL_READS];
+    spread.positions += extra[EXTRA_POSITIONS];
+    spread.variance += extra[EXTRA_VARIANCE];
+    spread.subset_variance += extra[EXTRA_SUBSET_VARIANCE];
+    spread.peak_variance += extra[EXTRA_PEAK_VARIANCE];
+  }
+  return spread;
+}
+
+/* Where every problem is solved, or none, there is nothing to resample: the exact binomial interval of n out of n. */
+static void bound_certainty(ResultsPoint *point, const Spread *spread) {
+  double far = pow(0.025, 1 / spread->n);
+  if (spread->lowest == 1) point->low = far, point->high = 1;
+  if (spread->highest == 0) point->low = 0, point->high = 1 - far;
+}
+
+static void fill_shares(ResultsPoint *point, const double *share) {
+  double all = 0;
+  double *const shares[SHARES] = {&point->correct,   &point->wrong,  &point->no_answer,
+                                  &point->truncated, &point->errors, &point->ungraded};
+  for (int i = 0; i < SHARES; i++) all += share[i];
+  for (int i = 0; i < SHARES; i++) *shares[i] = share[i] / all;
+}
+
+static void add_point(GArray *points, const Work *work, const ResultsMethodInfo *method, guint slot, int l, int w,
+                      const ResultsEstimate *estimate, const Interval *interval) {
+  const ResultsCells *cells = work->cells;
+  if (!(estimate->problems > 0)) return;
+  Spread spread = spread_of(cells, slot, l, w, estimate->accuracy);
+  ResultsPoint point = {.method_id = method->id,
+                        .method = method->name,
+                        .model = method->model,
+                        .policy = method->policy,
+                        .task = work->task->name,
+                        .cr = method->cr,
+                        .length = cells->lengths[l],
+                        .threads = cells->threads[w],
+                        .accuracy = estimate->accuracy,
+                        .accuracy_se = spread.n > 1 ? sqrt(spread.square / (spread.n - 1) / spread.n) : NAN,
+                        .accuracy_se_threads = sqrt(spread.variance) / spread.n,
+                        .low = interval->low,
+                        .high = interval->high,
+                        .subset_error = sqrt(spread.subset_variance) / spread.n,
+                        .reads = estimate->cost[COST_READS],
+                        .peak = estimate->cost[COST_PEAK],
+                        .peak_error = sqrt(spread.peak_variance) / spread.n,
+                        .tokens = estimate->cost[COST_TOKENS],
+                        .bytes = estimate->cost[COST_BYTES],
+                        .seconds = estimate->cost[COST_SECONDS],
+                        .throughput = estimate->cost[COST_THROUGHPUT],
+                        .realised_cr = spread.reads > 0 ? spread.positions / spread.reads : NAN,
+                        .problems = (int)spread.n,
+                        .derived = cells->lengths[l] != work->task->max_length ||
+                                   cells->threads[w] != work->task->max_threads};
+  bound_certainty(&point, &spread);
+  fill_shares(&point, cells->share + (slot * (gsize)cells->n_lengths + (gsize)l) * SHARES);
+  g_array_append_val(points, point);
+}
+
+/* In the order of the methods, which the families are not in. */
+static void add_points(GArray *points, const Work *work, const Interval *interval) {
+  const ResultsCells *cells = work->cells;
+  for (guint slot = 0; slot < cells->n_methods; slot++) {
+    gsize first = 0;
+    for (guint f = 0; f < work->n_families; first += results_family_budgets(cells, &work->family[f++])) {
+      const ResultsFamily *family = &work->family[f];
+      for (guint i = 0; i < family->n; i++) {
+        gsize at = i * results_family_budgets(cells, family) / family->n;
+        if (family->slot[i] != slot) continue;
+        for (int l = 0; l < cells->n_lengths; l++)
+          for (int w = 0; w < cells->n_threads; w++, at++)
+            add_point(points, work, family->method[i], slot, l, w, &work->observed->estimate[f][at],
+                      &interval[first + at]);
+      }
+    }
+  }
+}
+
+/* ---- Frontiers and margins ----------------------------------------------------------------------------------------------------- */
+
+static const Interval *add_frontiers(GArray *frontiers, const Work *work, const Interval *interval) {
+  const ResultsCells *cells = work->cells;
+  g_autofree const Interval **first = g_new(const Interval *, work->n_families *COSTS + 1);
+  for (guint i = 0; i < work->n_families * COSTS; i++) {
+    first[i] = interval;
+    interval += work->observed->n_frontier[i];
+  }
+  for (int cost = 0; cost < COSTS; cost++)
+    for (guint f = 0; f < work->n_families; f++) {
+      const ResultsFamily *family = &work->family[f];
+      guint at = f * COSTS + (guint)cost, budgets = (guint)(cells->n_lengths * cells->n_threads);
+      for (guint k = 0; k < work->observed->n_frontier[at]; k++) {
+        const ResultsParetoPoint *pareto = &work->observed->frontier[at][k];
+        ResultsFrontierPoint point = {.method = family->name,
+                                      .task = work->task->name,
+                                      .cost = results_cost_names[cost],
+                                      .x = pareto->x,
+                                      .accuracy = pareto->accuracy,
+                                      .cr = family->method[pareto->origin / budgets]->cr,
+                                      .low = first[at][k].low,
+                                      .high = first[at][k].high,
+                                      .length = cells->lengths[pareto->origin % budgets / (guint)cells->n_threads],
+                                      .threads = cells->threads[pareto->origin % (guint)cells->n_threads]};
+        g_array_append_val(frontiers, point);
+      }
+    }
+  return interval;
+}
+
+static int compare_margins(gconstpointer a, gconstpointer b) {
+  const ResultsMargin *p = a, *q = b;
+  int by_cost = strcmp(p->cost, q->cost), by_scale = strcmp(p->scale, q->scale),
+      by_a = strcmp(p->method_a, q->method_a);
+  return by_cost ? by_cost : by_scale ? by_scale : by_a ? by_a : strcmp(p->method_b, q->method_b);
+}
+
+static void add_margins(GArray *margins, const Work *work, const Interval *interval) {
+  g_autoptr(GArray) sorted = g_array_new(FALSE, FALSE, sizeof(ResultsMargin));
+  for (guint f = 0; f < work->n_families; f++)
+    for (guint g = f + 1; g < work->n_families; g++)
+      for (int cost = 0; cost < COSTS; cost++)
+        for (int scale = 0; scale < SCALES; scale++, interval++) {
+          ResultsMargin margin = {.task = work->task->name,
+                                  .cost = results_cost_names[cost],
+                                  .scale = scale_names[scale],
+                                  .method_a = work->family[f].name,
+                                  .method_b = work->family[g].name};
+          margin.margin = margin_between(work->observed, f, g, cost, scale, &margin.x_low, &margin.x_high);
+          gboolean defined = !isnan(margin.margin);
+          margin.se = defined ? interval->se : NAN;
+          margin.low = defined ? interval->low : NAN;
+          margin.high = defined ? interval->high : NAN;
+          g_array_append_val(sorted, margin);
+          ResultsMargin reverse = margin;
+          reverse.method_a = margin.method_b;
+          reverse.method_b = margin.method_a;
+          reverse.margin = -margin.margin;
+          reverse.low = -margin.high;
+          reverse.high = -margin.low;
+          g_array_append_val(sorted, reverse);
+        }
+  g_array_sort(sorted, compare_margins);
+  g_array_append_vals(margins, sorted->data, sorted->len);
+}
+
+/* ---- A task, a run --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  GArray *points, *frontiers, *margins;
+} Derived;
+
+static gboolean derive_task(ResultsStore *store, const ResultsSummary *summary, const ResultsTaskInfo *task,
+                            const ResultsGrid *grid, Derived *derived, GError **error) {
+  g_autoptr(ResultsCells) cells = results_cells_new(store, summary->run, task->name, grid, summary->n_methods, error);
+  if (!cells) return FALSE;
+  for (guint m = 0; m < summary->n_methods; m++)
+    if (!results_cells_read(cells, store, summary->run, task, &summary->method[m], m, grid, error)) return FALSE;
+  Work work = {.summary = summary,
+               .task = task,
+               .cells = cells,
+               .seed = grid->seed,
+               .n_resamples = grid->bootstrap < 0    ? 0
+                              : grid->bootstrap == 0 ? RESAMPLES
+                                                     : (guint)grid->bootstrap};
+  g_autofree double *sums = g_new(double, results_sums_size(cells) + 1);
+  results_cells_sum(cells, sums);
+  work.family = results_families_new(summary->method, summary->n_methods, &work.n_families);
+  work.observed = results_means_new(cells, work.family, work.n_families);
+  results_means_fill(work.observed, cells, work.family, sums);
+  g_autofree Interval *interval = bootstrap(&work);
+  gsize heights = 0;
+  for (guint f = 0; f < work.n_families; f++) heights += results_family_budgets(cells, &work.family[f]);
+  add_points(derived->points, &work, interval);
+  add_margins(derived->margins, &work, add_frontiers(derived->frontiers, &work, interval + heights));
+  results_means_free(work.observed);
+  results_families_free(work.family, work.n_families);
+  return TRUE;
+}
+
+static gboolean fill_grid(ResultsStore *store, const ResultsSummary *summary, ResultsGrid *grid, GArray *lengths,
+                          GArray *threads, GError **error) {
+  gint64 longest = 0;
+  int most = 0, before = 0;
+  if (!results_db_integer(store, &longest, error,
+                          "SELECT max(n_tokens) FROM method JOIN thread ON thread.method = method.id "
+                          "JOIN generation ON generation.id = thread.generation WHERE method.run = ?",
+                          "i", summary->run))
+    return FALSE;
+  for (guint t = 0; t < summary->n_tasks; t++) most = MAX(most, summary->task[t].max_threads);
+  for (int step = 0; step < 32 && longest > 0; step++) {
+    int length = (int)lround((double)longest * exp2((step - 31) / 4.0));
+    if (length > before) g_array_append_val(lengths, length);
+    before = MAX(before, length);
+  }
+  for (int w = 1; w <= most; w++) g_array_append_val(threads, w);
+  if (!grid->lengths) grid->lengths = (const int *)lengths->data, grid->n_lengths = (int)lengths->len;
+  if (!grid->threads) grid->threads = (const int *)threads->data, grid->n_threads = (int)threads->len;
+  return TRUE;
+}
+
+static gboolean derive_run(ResultsStore *store, ResultsSummary *summary, const ResultsGrid *grid, GError **error) {
+  g_autoptr(GArray) lengths = g_array_new(FALSE, FALSE, sizeof(int)), threads = g_array_new(FALSE, FALSE, sizeof(int));
+  ResultsGrid filled = *grid;
+  if ((!grid->lengths || !grid->threads) && !fill_grid(store, summary, &filled, lengths, threads, error)) return FALSE;
+  Derived derived = {.points = g_array_new(FALSE, FALSE, sizeof(ResultsPoint)),
+                     .frontiers = g_array_new(FALSE, FALSE, sizeof(ResultsFrontierPoint)),
+                     .margins = g_array_new(FALSE, FALSE, sizeof(ResultsMargin))};
+  gboolean ok = TRUE;
+  for (guint t = 0; ok && t < summary->n_tasks; t++)
+    ok = derive_task(store, summary, &summary->task[t], &filled, &derived, error);
+  summary->n_points = derived.points->len;
+  summary->n_frontier = derived.frontiers->len;
+  summary->n_margins = derived.margins->len;
+  summary->point = (ResultsPoint *)g_array_free(derived.points, FALSE);
+  summary->frontier = (ResultsFrontierPoint *)g_array_free(derived.frontiers, FALSE);
+  summary->margin = (ResultsMargin *)g_array_free(derived.margins, FALSE);
+  return ok;
+}
+
+ResultsSummary *results_surface(ResultsStore *store, const char *run, const ResultsGrid *grid, GError **error) {
+  gboolean began;
+  if (!results_db_snapshot(store, &began, error)) return NULL;
+  ResultsSummary *summary = results_summary_begin(store, run, error);
+  if (summary && !derive_run(store, summary, grid, error)) g_clear_pointer(&summary, results_summary_free);
+  results_db_snapshot_end(store, began);
+  return summary;
+}
