@@ -15,6 +15,7 @@
 #include "results/results.h"
 #include "results/store.h"
 #include "results/trace.h"
+#include "tests/unit/results_synthetic.h"
 
 static char *folder;
 
@@ -550,18 +551,6 @@ static void test_read_only_folder(void) {
   g_assert_cmpint(WIFEXITED(status) ? WEXITSTATUS(status) : -1, ==, 0);
 }
 
-static void remove_folder(const char *path) {
-  g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-  for (const char *name; dir && (name = g_dir_read_name(dir));) {
-    g_autofree char *inner = g_build_filename(path, name, NULL);
-    if (g_file_test(inner, G_FILE_TEST_IS_DIR) && !g_file_test(inner, G_FILE_TEST_IS_SYMLINK))
-      remove_folder(inner);
-    else
-      g_unlink(inner);
-  }
-  g_rmdir(path);
-}
-
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   folder = g_dir_make_tmp("hyperscale-store-XXXXXX", NULL);
@@ -578,7 +567,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/store/full-disk", test_full_disk);
   g_test_add_func("/results/store/read-only-folder", test_read_only_folder);
   int status = g_test_run();
-  remove_folder(folder);
+  synthetic_remove(folder);
   g_free(folder);
   return status;
 }
