@@ -1,0 +1,196 @@
+/* The launchers of the CUDA kernels, one family a .cu file, and the plain structs that they share with the C files of the backend.
+ *
+ * Every launcher queues its work on `stream` and returns what cudaGetLastError() says; none of them waits. All pointers are device
+ * memory. An element ("T") is float under DMS_CUDA_F32 and bf16 else; the residual stream, norms, scores and sums are always float. */
+#ifndef DMS_CUDA_KERNELS_H
+#define DMS_CUDA_KERNELS_H
+
+#include "engine/backend.h"
+
+#include <cuda_runtime_api.h>
+
+G_BEGIN_DECLS
+
+typedef enum { DMS_CUDA_F32, DMS_CUDA_BF16 } DmsCudaType;
+
+enum {
+  DMS_CUDA_PAGE = 64,          /* tokens of one page: the K rows, then the V rows, [64][head_dim] each */
+  DMS_CUDA_MAX_HEAD_DIM = 256, /* of any kernel; the tensor core kernels take 64 and 128 */
+  DMS_CUDA_MAX_GROUP = 24,     /* query heads a KV head; the tensor core decode kernel takes up to 8 */
+};
+
+/* The KV cache. A list of items per (slot, layer, KV head) in pages; `pair` counts layer * kv_heads + head. A token that leaves the
+ * window and is flagged gives its place to the arriving one, else the arriving one is appended: lists never shrink, nothing moves. */
+typedef struct {
+  DmsCudaType type;
+  int layers, kv_heads, group, head_dim;
+  int slots;
+  int max_pages; /* of one list */
+  int ring;      /* window + 1: the tokens whose fate is open; 0 where nothing is ever evicted */
+  uint8_t *pool; /* [pages][2][64][head_dim] */
+  gsize page_bytes;
+  int32_t *table;    /* [slots][pairs][max_pages] pages of a list */
+  int32_t *count;    /* [slots][pairs] items of a list */
+  int32_t *frozen;   /* [slots][pairs] first items that no later token can overwrite: their full pages may be shared */
+  int32_t *recent;   /* [slots][ring][pairs] item << 1 | flag of the token at position p, at p mod ring */
+  int32_t *users;    /* [pages] lists that hold a page */
+  int32_t *free_list; /* [pages], the first *free_count are free */
+  int32_t *free_count;
+  int32_t *position; /* [slots] tokens seen */
+  unsigned long long *live; /* [slots] items attended to by the last position, summed over pairs */
+} DmsCudaCache;
+
+/* How a token comes to be flagged. */
+typedef enum {
+  DMS_CUDA_KEEP,     /* never */
+  DMS_CUDA_BORROWED, /* by a query channel of its own group, in the kernel that rotates it */
+  DMS_CUDA_LOGITS,   /* by logits computed before: DMS_SOURCE_ADAPTER, or a borrowed channel that decides for the whole layer */
+  DMS_CUDA_SINKS,    /* from position `sinks` on: the fixed window */
+  DMS_CUDA_RANDOM,   /* a model of random weights: a share `rate` of tokens, drawn by hash */
+} DmsCudaDecision;
+
+typedef struct {
+  DmsCudaDecision decision;
+  int borrowed; /* the query channel is zeroed as DMS_SOURCE_BORROWED_Q says, whatever decides */
+  int shift, rezero, per_layer, sinks;
+  float scale, offset, rate;
+} DmsCudaRule;
+
+/* The rows of a step, one sequence each. `rows` is the batch bucket; rows that do not run have slot -1. */
+typedef struct {
+  int rows;
+  const DmsStepEntry *entries; /* [rows] */
+  DmsStepResult *results;      /* [rows] */
+  int32_t *tokens, *slots, *positions; /* [rows] */
+  int32_t *items;   /* [layers][rows][kv_heads] where the arriving token goes: page * 64 + row */
+  int32_t *lengths; /* [layers][rows][kv_heads] items of the list, the arriving one included */
+  int32_t *tiles;   /* [layers][rows * kv_heads + 1] tiles of 64 items before each list */
+  int32_t *starts;  /* [layers][parts + 1] list in which each part of the attention's work begins */
+  int parts;        /* CTAs among which a layer's tiles are dealt out evenly */
+} DmsCudaRows;
+
+/* Sampling state of the slots. */
+typedef struct {
+  DmsSampler *samplers; /* [slots] */
+  int32_t *next;        /* [slots] token sampled from the last position's logits */
+  uint32_t *drawn;      /* [slots] tokens taken so far: the generator's step */
+} DmsCudaSamplers;
+
+/* Shapes of attention. A row of qkv holds heads * head_dim, kv_heads * head_dim, kv_heads * head_dim elements. */
+typedef struct {
+  DmsCudaType type;
+  int heads, kv_heads, group, head_dim;
+  int stride; /* elements of a qkv row */
+  float scale;
+} DmsCudaHeads;
+
+/* Prompts laid end to end in one prefill. */
+typedef struct {
+  int n, tokens;
+  const int32_t *starts;    /* [n + 1] first token of each */
+  const int32_t *slots;     /* [n], or NULL: nothing is kept */
+  const int32_t *positions; /* [tokens] within its prompt */
+  const int32_t *prompt_of; /* [tokens] */
+  const int32_t *tiles;     /* [n_tiles][2] prompt and first query of each tile of 64 queries */
+  int n_tiles;
+} DmsCudaPrompts;
+
+/* ---- norm.cu: embedding, RMSNorm, adapter logits, SwiGLU ---- */
+cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens, int rows, int hidden, float *x);
+/* out T [rows][hidden] = x / rms(x) * weight */
+cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight, float eps, int rows, int hidden,
+                              void *out);
+/* out [rows][n] = (x / rms(x)) . weight[i] + bias[i]; the adapter's own norm is folded into `weight` [n][hidden] */
+cudaError_t dms_cuda_adapter(cudaStream_t stream, const float *x, const float *weight, const float *bias, float eps, int rows, int hidden,
+                             int n, float *out);
+/* out T [rows][inner] = silu(gate) * up; a row of `gate_up` is gate | up */
+cudaError_t dms_cuda_swiglu(cudaStream_t stream, DmsCudaType type, const void *gate_up, int rows, int inner, void *out);
+/* out [i] = x [rows_of[i]], rows of `hidden` floats */
+cudaError_t dms_cuda_gather(cudaStream_t stream, const float *x, const int32_t *rows_of, int n, int hidden, float *out);
+/* table [positions][half] of (cos, sin) of position * frequency */
+cudaError_t dms_cuda_rope_table(cudaStream_t stream, const float *frequencies, int positions, int half, float2 *table);
+
+/* ---- rope_append.cu: q/k norm, decision, RoPE, cache append ---- */
+typedef struct {
+  DmsCudaHeads heads;
+  DmsCudaRule rule;
+  void *qkv;                    /* rotated in place */
+  const float *q_norm, *k_norm; /* [head_dim] or NULL */
+  float eps;
+  const float2 *rope;   /* [context][head_dim / 2] */
+  const float *logits;  /* DMS_CUDA_LOGITS: [rows][kv_heads, or 1 per layer], before scale and offset */
+  int layer;
+} DmsCudaRope;
+/* out [rows]: the channel that the layer's first query head lends, for rules that decide per layer. To be called before the rotation. */
+cudaError_t dms_cuda_borrowed_logits(cudaStream_t stream, const DmsCudaRope *rope, int rows, float *out);
+/* One token a row: K and V also go to their place in the cache, and the decision to the recent ring. */
+cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache, const DmsCudaRows *rows);
+/* Prompts: K stays in qkv; flags [kv_heads][tokens] are set. */
+cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaPrompts *prompts, uint8_t *flags);
+
+/* ---- cache.cu: pages ---- */
+/* The head of a step: what each entry's token is, and for all layers at once where its keys and values go, how long the lists are then.
+ * Entries that find no page stall as they are. */
+cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaSamplers *samplers, const DmsCudaRows *rows);
+/* The lists of all layers cut into tiles and dealt out to `parts` CTAs. */
+cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int lists, const DmsCudaRows *rows);
+/* One layer's K and V of prompts into pages, by the rule. `reads` [n] is added to. `*failed` is set when pages run out. */
+cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads, const DmsCudaPrompts *prompts,
+                                const void *qkv, const uint8_t *flags, int layer, unsigned long long *reads, int32_t *failed);
+cudaError_t dms_cuda_cache_fork(cudaStream_t stream, const DmsCudaCache *cache, int from, int to, int32_t *failed);
+cudaError_t dms_cuda_cache_release(cudaStream_t stream, const DmsCudaCache *cache, int slot);
+/* Sets up an empty pool. */
+cudaError_t dms_cuda_cache_reset(cudaStream_t stream, const DmsCudaCache *cache, int pages);
+/* Makes `slot` what `position` tokens with live[pairs] items kept would have left, with whatever the pages hold (for measurements). */
+cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, int slot, int position, const int32_t *live, float rate,
+                                int32_t *failed);
+
+/* ---- decode_attention.cu ---- */
+/* Whether the tensor core kernel takes these shapes; else the plain one runs. */
+int dms_cuda_decode_attention_tiled(const DmsCudaHeads *heads);
+/* CTAs among which it wants its work dealt out, and bytes of scratch that it needs for `lists` lists (zeroed once). */
+cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, int lists, int *parts, gsize *scratch_bytes);
+/* out T [rows][heads * head_dim] from the rotated queries of qkv; rows with slot -1 give zeros. */
+cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaCache *cache, const DmsCudaRows *rows,
+                                      int layer, const void *qkv, void *out, void *scratch);
+
+/* ---- prefill_attention.cu ---- */
+/* out T [tokens][heads * head_dim]; `flags` [kv_heads][tokens], or NULL where nothing is evicted. */
+cudaError_t dms_cuda_prefill_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaPrompts *prompts, const void *qkv,
+                                       const uint8_t *flags, int window, void *out);
+
+/* ---- sampling.cu ---- */
+/* samplers->next[slot of row] from logits [rows][vocab]; rows with slot -1 are left out. */
+cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots, int rows, const float *logits,
+                            int vocab);
+
+/* ---- gemv.cu: matrix products of a few rows, at the speed of reading the weights ---- */
+enum { DMS_CUDA_GEMV_ROWS = 8 };
+typedef enum {
+  DMS_CUDA_GEMV_STORE,  /* T out = x w^T + bias */
+  DMS_CUDA_GEMV_ADD,    /* float out += x w^T + bias */
+  DMS_CUDA_GEMV_SWIGLU, /* T out [n / 2] = silu(first half) * second half */
+  DMS_CUDA_GEMV_LOGITS, /* float out = x w^T */
+} DmsCudaGemvEnd;
+typedef struct {
+  const void *weight; /* bf16 [n][k] */
+  const float *bias;  /* [n] or NULL */
+  const float *norm;  /* [k]: `x` is the float residual stream, to be normalised first; NULL: x is bf16 [rows][k] */
+  const void *x;
+  float eps;
+  int rows, n, k;
+  DmsCudaGemvEnd end;
+  void *out;
+} DmsCudaGemv;
+int dms_cuda_gemv_takes(int rows, int n, int k);
+cudaError_t dms_cuda_gemv(cudaStream_t stream, const DmsCudaGemv *gemv);
+
+/* ---- measure.cu: what the device can do ---- */
+/* Reads `bytes` once. */
+cudaError_t dms_cuda_read_memory(cudaStream_t stream, const void *memory, gsize bytes, int *sink);
+/* `n` elements of standard deviation `scale` about `mean`, by hash of `seed` and index. */
+cudaError_t dms_cuda_random(cudaStream_t stream, DmsCudaType type, void *out, gsize n, uint64_t seed, float mean, float scale);
+
+G_END_DECLS
+
+#endif

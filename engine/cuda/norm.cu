@@ -1,0 +1,108 @@
+/* Embedding, RMSNorm, the adapter's logits and SwiGLU: the kernels between the matrix products. Memory moves once, sums are float. */
+#include "engine/cuda/element.cuh"
+
+template <typename T>
+__global__ void embed_kernel(const T *embed, const int32_t *tokens, int hidden, float *x) {
+  int token = tokens[blockIdx.x];
+  if (token < 0) token = 0; /* a row that does not run, or an invalid token: its outcome is never used */
+  for (int i = threadIdx.x; i < hidden; i += blockDim.x)
+    x[(size_t)blockIdx.x * hidden + i] = to_float(embed[(size_t)token * hidden + i]);
+}
+
+template <typename T>
+__global__ void rms_norm_kernel(const float *x, const float *weight, float eps, int hidden, T *out) {
+  __shared__ float shared[32];
+  const float4 *row = reinterpret_cast<const float4 *>(x + (size_t)blockIdx.x * hidden);
+  float sum = 0;
+  for (int i = threadIdx.x; i < hidden / 4; i += blockDim.x) {
+    float4 v = row[i];
+    sum += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+  }
+  float factor = rsqrtf(block_sum(sum, shared) / hidden + eps);
+  T *to = out + (size_t)blockIdx.x * hidden;
+  for (int i = threadIdx.x; i < hidden / 4; i += blockDim.x) {
+    float4 v = row[i], w = reinterpret_cast<const float4 *>(weight)[i];
+    to[4 * i] = from_float<T>(v.x * factor * w.x), to[4 * i + 1] = from_float<T>(v.y * factor * w.y);
+    to[4 * i + 2] = from_float<T>(v.z * factor * w.z), to[4 * i + 3] = from_float<T>(v.w * factor * w.w);
+  }
+}
+
+__global__ void adapter_kernel(const float *x, const float *weight, const float *bias, float eps, int hidden, int n, float *out) {
+  __shared__ float shared[32];
+  const float *row = x + (size_t)blockIdx.x * hidden;
+  float sum = 0;
+  for (int i = threadIdx.x; i < hidden; i += blockDim.x) sum += row[i] * row[i];
+  float factor = rsqrtf(block_sum(sum, shared) / hidden + eps);
+  for (int head = threadIdx.x / 32; head < n; head += blockDim.x / 32) {
+    float dot = 0;
+    for (int i = threadIdx.x % 32; i < hidden; i += 32) dot += row[i] * factor * weight[(size_t)head * hidden + i];
+    dot = warp_sum(dot);
+    if (threadIdx.x % 32 == 0) out[(size_t)blockIdx.x * n + head] = dot + (bias ? bias[head] : 0);
+  }
+}
+
+template <typename T>
+__global__ void swiglu_kernel(const T *gate_up, int inner, T *out) {
+  const T *gate = gate_up + (size_t)blockIdx.y * 2 * inner, *up = gate + inner;
+  constexpr int kWide = 16 / sizeof(T);
+  int i = (blockIdx.x * blockDim.x + threadIdx.x) * kWide;
+  if (i >= inner) return;
+  alignas(16) T g[kWide], u[kWide], o[kWide];
+  *reinterpret_cast<uint4 *>(g) = *reinterpret_cast<const uint4 *>(gate + i);
+  *reinterpret_cast<uint4 *>(u) = *reinterpret_cast<const uint4 *>(up + i);
+#pragma unroll
+  for (int j = 0; j < kWide; j++) {
+    float a = to_float(g[j]);
+    o[j] = from_float<T>(a / (1.0f + expf(-a)) * to_float(u[j]));
+  }
+  *reinterpret_cast<uint4 *>(out + (size_t)blockIdx.y * inner + i) = *reinterpret_cast<uint4 *>(o);
+}
+
+__global__ void gather_kernel(const float *x, const int32_t *rows_of, int hidden, float *out) {
+  for (int i = threadIdx.x; i < hidden; i += blockDim.x)
+    out[(size_t)blockIdx.x * hidden + i] = x[(size_t)rows_of[blockIdx.x] * hidden + i];
+}
+
+__global__ void rope_table_kernel(const float *frequencies, int half, float2 *table) {
+  for (int i = threadIdx.x; i < half; i += blockDim.x) {
+    float angle = (float)blockIdx.x * frequencies[i], sine, cosine; /* the float product, as transformers forms it */
+    sincosf(angle, &sine, &cosine);
+    table[(size_t)blockIdx.x * half + i] = make_float2(cosine, sine);
+  }
+}
+
+extern "C" cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens, int rows, int hidden,
+                                      float *x) {
+  DISPATCH_TYPE(type, embed_kernel<<<rows, 256, 0, stream>>>((const T *)embed, tokens, hidden, x));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight, float eps, int rows,
+                                         int hidden, void *out) {
+  int threads = hidden >= 2048 ? 512 : 128;
+  DISPATCH_TYPE(type, rms_norm_kernel<<<rows, threads, 0, stream>>>(x, weight, eps, hidden, (T *)out));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t dms_cuda_adapter(cudaStream_t stream, const float *x, const float *weight, const float *bias, float eps, int rows,
+                                        int hidden, int n, float *out) {
+  adapter_kernel<<<rows, 256, 0, stream>>>(x, weight, bias, eps, hidden, n, out);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t dms_cuda_swiglu(cudaStream_t stream, DmsCudaType type, const void *gate_up, int rows, int inner, void *out) {
+  int wide = type == DMS_CUDA_F32 ? 4 : 8, threads = 128;
+  dim3 grid((inner / wide + threads - 1) / threads, rows);
+  DISPATCH_TYPE(type, swiglu_kernel<<<grid, threads, 0, stream>>>((const T *)gate_up, inner, (T *)out));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t dms_cuda_gather(cudaStream_t stream, const float *x, const int32_t *rows_of, int n, int hidden, float *out) {
+  gather_kernel<<<n, 256, 0, stream>>>(x, rows_of, hidden, out);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t dms_cuda_rope_table(cudaStream_t stream, const float *frequencies, int positions, int half, float2 *table) {
+  rope_table_kernel<<<positions, 64, 0, stream>>>(frequencies, half, table);
+  return cudaGetLastError();
+}

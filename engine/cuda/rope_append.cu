@@ -1,0 +1,188 @@
+/* q/k norm, eviction decision, RoPE and cache append in one pass over a row of qkv. A block takes one KV head of one token, a warp one
+ * vector of it: the group's queries, K, V and, where a query channel decides, one more warp for the decision. */
+#include "engine/cuda/element.cuh"
+
+enum { kPairs = DMS_CUDA_MAX_HEAD_DIM / 64 }; /* rotated pairs a lane at most */
+
+/* A warp's head vector: lane l holds the pairs (i, i + dim / 2) of i = l, l + 32, ... */
+template <typename T> struct HeadVector {
+  float low[kPairs], high[kPairs];
+
+  __device__ void load(const T *from, int half) {
+#pragma unroll
+    for (int p = 0; p < kPairs; p++) {
+      int i = threadIdx.x % 32 + 32 * p;
+      low[p] = i < half ? to_float(from[i]) : 0, high[p] = i < half ? to_float(from[i + half]) : 0;
+    }
+  }
+  __device__ void norm(const float *weight, float eps, int half) {
+    float sum = 0;
+#pragma unroll
+    for (int p = 0; p < kPairs; p++) sum += low[p] * low[p] + high[p] * high[p];
+    float factor = rsqrtf(warp_sum(sum) / (2 * half) + eps);
+#pragma unroll
+    for (int p = 0; p < kPairs; p++) {
+      int i = threadIdx.x % 32 + 32 * p;
+      if (i < half) low[p] *= factor * weight[i], high[p] *= factor * weight[i + half];
+    }
+  }
+  __device__ void rotate(const float2 *table, int half) {
+#pragma unroll
+    for (int p = 0; p < kPairs; p++) {
+      int i = threadIdx.x % 32 + 32 * p;
+      if (i >= half) continue;
+      float2 t = table[i];
+      float a = low[p] * t.x - high[p] * t.y;
+      high[p] = high[p] * t.x + low[p] * t.y, low[p] = a;
+    }
+  }
+  /* The last channel: held by one lane. */
+  __device__ float last(int half) const {
+    float x = 0;
+#pragma unroll
+    for (int p = 0; p < kPairs; p++)
+      if (p == (half - 1) / 32) x = high[p];
+    return __shfl_sync(~0u, x, (half - 1) % 32);
+  }
+  __device__ void clear_last(int half) {
+#pragma unroll
+    for (int p = 0; p < kPairs; p++)
+      if (p == (half - 1) / 32 && threadIdx.x % 32 == (half - 1) % 32) high[p] = 0;
+  }
+  __device__ void store(T *to, int half) const {
+#pragma unroll
+    for (int p = 0; p < kPairs; p++) {
+      int i = threadIdx.x % 32 + 32 * p;
+      if (i < half) to[i] = from_float<T>(low[p]), to[i + half] = from_float<T>(high[p]);
+    }
+  }
+  __device__ void store_item(T *page, int row, int half) const {
+#pragma unroll
+    for (int p = 0; p < kPairs; p++) {
+      int i = threadIdx.x % 32 + 32 * p;
+      if (i >= half) continue;
+      page[page_offset<T>(row, i, 2 * half)] = from_float<T>(low[p]);
+      page[page_offset<T>(row, i + half, 2 * half)] = from_float<T>(high[p]);
+    }
+  }
+};
+
+/* Whether the decision computed at this token says evict. All lanes of the deciding warp call it. */
+template <typename T>
+__device__ bool decide(const DmsCudaRope &rope, const T *row, int row_index, int head, int position) {
+  const DmsCudaRule &rule = rope.rule;
+  int dim = rope.heads.head_dim;
+  float logit = 0;
+  switch (rule.decision) {
+  case DMS_CUDA_KEEP: return false;
+  case DMS_CUDA_SINKS: return position >= rule.sinks;
+  case DMS_CUDA_RANDOM:
+    return (uint32_t)dms_philox(rope.layer * rope.heads.kv_heads + head, 0, position) < rule.rate * 4294967296.0;
+  case DMS_CUDA_LOGITS: logit = rope.logits[rule.per_layer ? row_index : row_index * rope.heads.kv_heads + head]; break;
+  case DMS_CUDA_BORROWED: {
+    HeadVector<T> q;
+    q.load(row + (size_t)head * rope.heads.group * dim, dim / 2);
+    if (rope.q_norm) q.norm(rope.q_norm, rope.eps, dim / 2);
+    logit = q.last(dim / 2);
+  }
+  }
+  return logit * rule.scale - rule.offset > 0;
+}
+
+/* What warp `part` of the block does to the row in place: queries and K are normalised and rotated. */
+template <typename T>
+__device__ void rotate_in_place(const DmsCudaRope &rope, HeadVector<T> &v, T *vector, bool query, bool first, int position) {
+  int half = rope.heads.head_dim / 2;
+  const float *norm = query ? rope.q_norm : rope.k_norm;
+  bool borrowed = query && first && rope.rule.borrowed;
+  v.load(vector, half);
+  if (norm) v.norm(norm, rope.eps, half);
+  if (borrowed) v.clear_last(half);
+  v.rotate(rope.rope + (size_t)position * half, half);
+  if (borrowed && rope.rule.rezero) v.clear_last(half);
+}
+
+template <typename T> __global__ void rope_append_kernel(DmsCudaRope rope, DmsCudaCache cache, DmsCudaRows rows) {
+  int head = blockIdx.x, row = blockIdx.y, part = threadIdx.x / 32, group = rope.heads.group, dim = rope.heads.head_dim;
+  int slot = rows.slots[row];
+  if (slot < 0) return;
+  int position = rows.positions[row];
+  T *qkv = (T *)rope.qkv + (size_t)row * rope.heads.stride;
+  size_t at = ((size_t)rope.layer * rows.rows + row) * cache.kv_heads + head;
+  /* The borrowed channel is read by the deciding warp before a query warp clears it in place. */
+  bool evict = part == group + 2 && decide<T>(rope, qkv, row, head, position);
+  HeadVector<T> v;
+  if (part < group) {
+    T *vector = qkv + (size_t)(head * group + part) * dim;
+    rotate_in_place(rope, v, vector, true, part == 0, position);
+  } else if (part <= group + 1) {
+    bool is_value = part == group + 1;
+    T *vector = qkv + (size_t)(rope.heads.heads + (is_value ? rope.heads.kv_heads : 0) + head) * dim;
+    int item = rows.items[at];
+    T *page = page_base<T>(cache, item / DMS_CUDA_PAGE) + (is_value ? DMS_CUDA_PAGE * dim : 0);
+    if (is_value) v.load(vector, dim / 2);
+    else rotate_in_place(rope, v, vector, false, false, position);
+    v.store_item(page, item % DMS_CUDA_PAGE, dim / 2);
+  }
+  __syncthreads();
+  if (part < group) v.store(qkv + (size_t)(head * group + part) * dim, dim / 2);
+  if (part != group + 2 || threadIdx.x % 32 || !cache.ring || !evict) return;
+  int flagged = position - rope.rule.shift, pairs = cache.layers * cache.kv_heads;
+  if (flagged >= 0)
+    cache.recent[((size_t)slot * cache.ring + flagged % cache.ring) * pairs + rope.layer * cache.kv_heads + head] |= 1;
+}
+
+template <typename T> __global__ void rope_prefill_kernel(DmsCudaRope rope, DmsCudaPrompts prompts, uint8_t *flags) {
+  int head = blockIdx.x, row = blockIdx.y, part = threadIdx.x / 32, group = rope.heads.group, dim = rope.heads.head_dim;
+  int position = prompts.positions[row];
+  T *qkv = (T *)rope.qkv + (size_t)row * rope.heads.stride;
+  bool evict = part == group + 1 && decide<T>(rope, qkv, row, head, position);
+  T *vector = qkv + (size_t)(part < group ? head * group + part : rope.heads.heads + head) * dim;
+  HeadVector<T> v;
+  if (part <= group) rotate_in_place(rope, v, vector, part < group, part == 0, position);
+  __syncthreads();
+  if (part <= group) v.store(vector, dim / 2);
+  if (part == group + 1 && threadIdx.x % 32 == 0 && flags && position >= rope.rule.shift)
+    flags[(size_t)head * prompts.tokens + row - rope.rule.shift] = evict;
+}
+
+template <typename T> __global__ void borrowed_logits_kernel(DmsCudaRope rope, int rows, float *out) {
+  int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, half = rope.heads.head_dim / 2;
+  if (row >= rows) return;
+  HeadVector<T> q;
+  q.load((const T *)rope.qkv + (size_t)row * rope.heads.stride, half);
+  if (rope.q_norm) q.norm(rope.q_norm, rope.eps, half);
+  float logit = q.last(half);
+  if (threadIdx.x % 32 == 0) out[row] = logit;
+}
+
+extern "C" cudaError_t dms_cuda_borrowed_logits(cudaStream_t stream, const DmsCudaRope *rope, int rows, float *out) {
+  DISPATCH_TYPE(rope->heads.type, borrowed_logits_kernel<T><<<(rows + 3) / 4, 128, 0, stream>>>(*rope, rows, out));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,
+                                            const DmsCudaRows *rows) {
+  dim3 grid(cache->kv_heads, rows->rows);
+  int threads = (rope->heads.group + 3) * 32;
+  DISPATCH_TYPE(cache->type, rope_append_kernel<T><<<grid, threads, 0, stream>>>(*rope, *cache, *rows));
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaPrompts *prompts, uint8_t *flags) {
+  /* Rows are the grid's second dimension, 65535 at most, so a longer prompt takes several launches. */
+  int threads = (rope->heads.group + 2) * 32;
+  for (int first = 0; first < prompts->tokens; first += 32768) {
+    DmsCudaRope part = *rope;
+    DmsCudaPrompts some = *prompts;
+    int rows = prompts->tokens - first < 32768 ? prompts->tokens - first : 32768;
+    gsize element = rope->heads.type == DMS_CUDA_F32 ? 4 : 2;
+    part.qkv = (char *)rope->qkv + (gsize)first * rope->heads.stride * element;
+    if (rope->logits) part.logits = rope->logits + (gsize)first * (rope->rule.per_layer ? 1 : rope->heads.kv_heads);
+    some.positions += first;
+    dim3 grid(rope->heads.kv_heads, rows);
+    DISPATCH_TYPE(rope->heads.type,
+                  rope_prefill_kernel<T><<<grid, threads, 0, stream>>>(part, some, flags ? flags + first : NULL));
+  }
+  return cudaGetLastError();
+}
