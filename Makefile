@@ -14,6 +14,11 @@ PREFIX ?= /usr/local
 BUILD := build$(if $(SANITIZE),-sanitize)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
+# Machine code for Hopper, PTX for every NVIDIA GPU from Ampere on.
+CUDA_TARGETS ?= -gencode arch=compute_90a,code=sm_90a -gencode arch=compute_80,code=compute_80 -gencode arch=compute_90,code=compute_90
+NVCC_FLAGS = -std=c++17 -O3 -I. $(CUDA_TARGETS) -diag-suppress 1217 -Xcompiler -fPIC \
+  $(patsubst -I%,-isystem %,$(shell pkg-config --cflags-only-I glib-2.0)) -MMD -MP
+
 LIBRARIES := glib-2.0 jansson libpcre2-8 sqlite3 libcurl libcyaml libzip zlib libseccomp
 PACKAGES := gcc g++ binutils make pkg-config perl libglib2.0-dev libjansson-dev libpcre2-dev libsqlite3-dev libcurl4-openssl-dev libcyaml-dev \
   libzip-dev zlib1g-dev libseccomp-dev python3 sqlite3 librsvg2-bin
@@ -26,7 +31,10 @@ ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(CFLAGS) $(if $(SANITIZE),$(SANITIZERS)) \
 LDLIBS = $(shell pkg-config --libs $(LIBRARIES)) -lm -ldl -lpthread
 LDFLAGS += $(if $(SANITIZE),$(SANITIZERS))
 
-ENGINE := $(wildcard engine/*.c engine/model/*.c engine/text/*.c engine/cpu/*.c) $(wildcard engine/cuda/*.c)
+# Of engine/cuda only library.c is part of the program: it opens libdms-cuda.so, which holds the rest, where there is one.
+ENGINE := $(wildcard engine/*.c engine/model/*.c engine/text/*.c engine/cpu/*.c) engine/cuda/library.c
+CUDA_SOURCES := $(filter-out engine/cuda/library.c,$(wildcard engine/cuda/*.c engine/cuda/*.cu))
+CUDA_LIBRARY := $(if $(filter 1,$(CUDA)),$(BUILD)/libdms-cuda.so)
 SANDBOX := $(wildcard grading/sandbox/*.c)
 PARTS := $(filter-out $(SANDBOX),$(wildcard datasets/*.c grading/*.c grading/*/*.c results/*.c reports/*.c))
 HARNESS := $(wildcard harness/*.c harness/*/*.c)
@@ -46,7 +54,7 @@ E2E_TESTS := $(wildcard tests/e2e/*.sh)
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(if $(HARNESS),$(BUILD)/hyperscale)
+all: $(if $(HARNESS),$(BUILD)/hyperscale) $(CUDA_LIBRARY)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -59,6 +67,18 @@ deps: ## install from Debian what the build and the tests need and lack
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(BUILD)/cuda/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fPIC -isystem $(CUDA_HOME)/include -c $< -o $@
+
+$(BUILD)/cuda/%.o: %.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -c $< -o $@
+
+$(BUILD)/libdms-cuda.so: $(patsubst %,$(BUILD)/cuda/%.o,$(basename $(CUDA_SOURCES)))
+	$(CC) -shared $(LDFLAGS) $^ -o $@ -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 \
+	  -lcublasLt -lcudart_static $(shell pkg-config --libs glib-2.0) -lstdc++ -lm -ldl -lrt -lpthread
 
 $(BUILD)/%.embed.o: %
 	@mkdir -p $(@D)
@@ -90,7 +110,7 @@ $(BUILD)/hyperscale: $(patsubst %.c,$(BUILD)/%.o,$(HARNESS)) $(BUILD)/libhypersc
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libhyperscale.a
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
-unit: $(UNIT_TESTS) ## the unit tests alone
+unit: $(UNIT_TESTS) $(CUDA_LIBRARY) ## the unit tests alone
 	prove --exec '' $(UNIT_TESTS) :: --tap
 
 test: all unit ## all tests

@@ -30,7 +30,9 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
   int row = blockIdx.x, pairs = cache.layers * cache.kv_heads;
   DmsStepEntry entry = rows.entries[row];
   int slot = entry.slot, position = slot < 0 ? 0 : cache.position[slot];
-  bool runs = slot >= 0 && !entry.last;
+  int token = slot < 0 ? -1 : entry.forced >= 0 ? entry.forced : samplers.next[slot];
+  /* A step that ran ahead of a stalled one finds the slot at another token than it was issued for. */
+  bool in_turn = slot >= 0 && entry.index == (int)samplers.drawn[slot], runs = in_turn && token >= 0 && !entry.last;
   if (threadIdx.x == 0) need = 0, taken = 0, live = 0;
   __syncthreads();
   if (runs) {
@@ -42,17 +44,15 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
   __syncthreads();
   if (threadIdx.x == 0) {
     base = need ? reserve_pages(cache, need) : 0;
-    bool stalled = base < 0;
-    int token = slot < 0 ? -1 : entry.forced >= 0 ? entry.forced : samplers.next[slot];
     if (slot >= 0) {
       rows.results[row].slot = slot;
-      rows.results[row].token = stalled ? DMS_TOKEN_STALLED : token;
+      rows.results[row].token = base < 0 || !in_turn ? DMS_TOKEN_STALLED : token;
       rows.results[row].live = cache.live[slot];
-      if (!stalled) samplers.drawn[slot]++;
+      if (base >= 0 && in_turn && token >= 0) samplers.drawn[slot]++;
     }
     rows.tokens[row] = token;
     rows.positions[row] = position;
-    rows.slots[row] = runs && !stalled ? slot : -1;
+    rows.slots[row] = runs && base >= 0 ? slot : -1;
   }
   __syncthreads();
   runs = runs && base >= 0;

@@ -163,6 +163,9 @@ cudaError_t dms_cuda_prefill_attention(cudaStream_t stream, const DmsCudaHeads *
 /* samplers->next[slot of row] from logits [rows][vocab]; rows with slot -1 are left out. */
 cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots, int rows, const float *logits,
                             int vocab);
+/* A slot takes `sampler`, has taken no token yet, and the first is sampled from logits [vocab]. */
+cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot, DmsSampler sampler, const float *logits,
+                                  int vocab);
 
 /* ---- gemv.cu: matrix products of a few rows, at the speed of reading the weights ---- */
 enum { DMS_CUDA_GEMV_ROWS = 8 };
@@ -174,7 +177,7 @@ typedef enum {
 } DmsCudaGemvEnd;
 typedef struct {
   const void *weight; /* bf16 [n][k] */
-  const float *bias;  /* [n] or NULL */
+  const void *bias;   /* [n] or NULL; float for DMS_CUDA_GEMV_ADD, bf16 else */
   const float *norm;  /* [k]: `x` is the float residual stream, to be normalised first; NULL: x is bf16 [rows][k] */
   const void *x;
   float eps;

@@ -208,30 +208,46 @@ __device__ bool find_top(const float *logits, int vocab, Shared &shared, float *
   return sound && fabsf(best) < INFINITY;
 }
 
-__global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers samplers, const int32_t *slots, const float *all, int vocab) {
-  __shared__ Shared shared;
-  int slot = slots[blockIdx.x], id;
-  if (slot < 0) return;
-  DmsSampler sampler = samplers.samplers[slot];
-  Row row = {all + (size_t)blockIdx.x * vocab, vocab, 0, dms_weight_scale(sampler.temperature)};
-  if (!find_top(row.logits, vocab, shared, &row.max, &id)) {
-    id = DMS_TOKEN_INVALID;
-  } else if (sampler.temperature > 0) {
-    Cut cut = {0, 0, 0};
-    if (sampler.top_k > 0 && sampler.top_k < vocab) cut = find_cut(row, shared, true, sampler.top_k);
-    if (!cut.sum) {
-      uint64_t mine = 0;
-      for_weights(row, 0, vocab, threadIdx.x, kThreads, -1, [&](int, uint64_t w) { mine += w; });
-      cut.sum = block_total(mine, shared.sums);
-    }
-    if (sampler.top_p < 1) cut = find_cut(row, shared, false, dms_nucleus_target(cut.sum, sampler.top_p));
-    id = find_id(row, shared, cut, dms_draw(dms_philox(sampler.key, sampler.thread, samplers.drawn[slot]), cut.sum));
+/* The token that `sampler` takes as number `step`, for the whole block. */
+__device__ int sample(const DmsSampler &sampler, uint32_t step, const float *logits, int vocab, Shared &shared) {
+  int id;
+  Row row = {logits, vocab, 0, dms_weight_scale(sampler.temperature)};
+  if (!find_top(logits, vocab, shared, &row.max, &id)) return DMS_TOKEN_INVALID;
+  if (!(sampler.temperature > 0)) return id;
+  Cut cut = {0, 0, 0};
+  if (sampler.top_k > 0 && sampler.top_k < vocab) cut = find_cut(row, shared, true, sampler.top_k);
+  if (!cut.sum) {
+    uint64_t mine = 0;
+    for_weights(row, 0, vocab, threadIdx.x, kThreads, 0, [&](int, uint64_t w) { mine += w; });
+    cut.sum = block_total(mine, shared.sums);
   }
+  if (sampler.top_p < 1) cut = find_cut(row, shared, false, dms_nucleus_target(cut.sum, sampler.top_p));
+  return find_id(row, shared, cut, dms_draw(dms_philox(sampler.key, sampler.thread, step), cut.sum));
+}
+
+__global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers samplers, const int32_t *slots, const float *logits, int vocab) {
+  __shared__ Shared shared;
+  int slot = slots[blockIdx.x];
+  if (slot < 0) return;
+  int id = sample(samplers.samplers[slot], samplers.drawn[slot], logits + (size_t)blockIdx.x * vocab, vocab, shared);
   if (threadIdx.x == 0) samplers.next[slot] = id;
+}
+
+__global__ __launch_bounds__(kThreads) void sample_first_kernel(DmsCudaSamplers samplers, int slot, DmsSampler sampler, const float *logits,
+                                                                int vocab) {
+  __shared__ Shared shared;
+  int id = sample(sampler, 0, logits, vocab, shared);
+  if (threadIdx.x == 0) samplers.next[slot] = id, samplers.drawn[slot] = 0, samplers.samplers[slot] = sampler;
 }
 
 extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots, int rows,
                                        const float *logits, int vocab) {
   sample_kernel<<<rows, kThreads, 0, stream>>>(*samplers, slots, logits, vocab);
+  return cudaGetLastError();
+}
+
+extern "C" cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot, DmsSampler sampler,
+                                             const float *logits, int vocab) {
+  sample_first_kernel<<<1, kThreads, 0, stream>>>(*samplers, slot, sampler, logits, vocab);
   return cudaGetLastError();
 }

@@ -48,8 +48,7 @@ __device__ __forceinline__ void barrier_init_fence() {
 #endif
 }
 __device__ __forceinline__ void barrier_arrive(uint64_t *barrier) {
-  uint64_t state;
-  asm volatile("mbarrier.arrive.shared.b64 %0, [%1];" : "=l"(state) : "r"(shared_address(barrier)) : "memory");
+  asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 __device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t phase) {
   uint32_t done;

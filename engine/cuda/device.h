@@ -1,0 +1,114 @@
+/* The CUDA backend's state: weights, work buffers, the cache and the steps under way. Internal to engine/cuda. */
+#ifndef DMS_CUDA_DEVICE_H
+#define DMS_CUDA_DEVICE_H
+
+#include "engine/cuda/gemm.h"
+#include "engine/cuda/kernels.h"
+#include "engine/cuda/library.h"
+
+typedef struct {
+  DmsCudaLinear qkv, o, gate_up, down;
+  float *input_norm, *post_norm;    /* [hidden] */
+  float *q_norm, *k_norm;           /* [head_dim] or NULL */
+  float *adapter, *adapter_bias;    /* [kv_heads or 1][hidden], its norm folded in; NULL without */
+} DmsCudaLayer;
+
+typedef struct {
+  void *arena; /* everything below lies in it; a layer is a fixed distance from the next */
+  gsize bytes, layer_bytes;
+  void *embed; /* T [vocab][hidden] */
+  DmsCudaLinear head;
+  float *norm;
+  DmsCudaLayer *layer; /* host memory, [layers] */
+} DmsCudaWeights;
+
+/* A step's way to the host: entries up, results and the number of free pages down. Pinned memory. */
+typedef struct {
+  DmsStepEntry *entries;
+  DmsStepResult *results;
+  int32_t *free_pages;
+  int n;
+  cudaEvent_t done;
+} DmsCudaFlight;
+
+enum { DMS_CUDA_LATENCY = 1, DMS_CUDA_FLIGHTS = DMS_CUDA_LATENCY + 2, DMS_CUDA_CHUNK = 8192 /* prompt tokens of one product */ };
+
+/* What part of a step a kernel belongs to, and when it began: filled while `profile` is set. */
+typedef struct {
+  const char *name;
+  cudaEvent_t begin;
+} DmsCudaMark;
+
+struct DmsBackend {
+  DmsBackendOptions options;
+  const DmsConfig *config;
+  DmsCudaType type;
+  gsize element; /* bytes */
+  cudaStream_t stream;
+  GPtrArray *allocations, *pinned;
+  char name[256];
+
+  DmsCudaWeights weights;
+  DmsGemm *gemm;
+  DmsCudaHeads heads;
+  DmsCudaRule rule;
+  float2 *rope;
+
+  DmsCudaCache cache;
+  int pages;
+  int32_t *failed;    /* a kernel found no page */
+  int32_t free_pages; /* as of the last time that the host looked */
+  DmsCudaSamplers samplers;
+
+  /* Work buffers, shared by steps and prompts: all queue on one stream. */
+  int max_rows, max_tokens;  /* of a step; of a prefill */
+  float *x;                  /* residual stream [tokens][hidden] */
+  void *normed;              /* T [chunk][hidden] */
+  void *qkv, *attended;      /* T [tokens][stride], [tokens][heads * head_dim] */
+  void *gate_up, *activated; /* T [chunk][2 * intermediate], [chunk][intermediate] */
+  float *decisions;          /* [tokens][kv_heads] logits of decisions made outside the rotating kernel, or NULL */
+  float *logits;             /* [max_rows][vocab] */
+  float *last_x;             /* [max_rows][hidden] */
+  float *slot_logits;        /* [slots][vocab] of the last prompt position, until the slot's first step */
+  uint8_t *flags;            /* [kv_heads][tokens] */
+  int32_t *prompt_data;      /* DmsCudaPrompts' arrays and the token ids */
+  unsigned long long *reads; /* [slots] */
+  void *scratch;             /* decode attention */
+
+  DmsCudaRows rows; /* of the largest bucket */
+  DmsStepEntry *entries;
+  DmsCudaFlight flight[DMS_CUDA_FLIGHTS];
+  unsigned issued, collected;
+  GHashTable *graphs; /* bucket -> cudaGraphExec_t */
+  GArray *profile;    /* of DmsCudaMark, or NULL */
+};
+
+/* device.c */
+gboolean dms_cuda_check(cudaError_t status, const char *place, GError **error); /* TRUE on success */
+/* Device memory that lives as long as the backend; zeroed. `what` is for the message. */
+gboolean dms_cuda_allocate(DmsBackend *backend, gsize bytes, const char *what, void *pointer, GError **error);
+void dms_cuda_mark(DmsBackend *backend, const char *name);
+
+/* weights.c */
+gboolean dms_cuda_weights_load(DmsBackend *backend, GError **error);
+
+/* layers.c: the kernels of the model, in order, queued for steps and prompts alike */
+gboolean dms_cuda_step_prepare(DmsBackend *backend, int bucket, GError **error);
+gboolean dms_cuda_step_queue(DmsBackend *backend, int bucket, GError **error);
+
+/* step.c */
+int dms_cuda_bucket(int rows);
+gboolean dms_cuda_step(DmsBackend *backend, const DmsStepEntry *entries, int n, GError **error);
+gboolean dms_cuda_collect(DmsBackend *backend, DmsStepResult *results, int *n, GError **error);
+gboolean dms_cuda_look_at_pages(DmsBackend *backend, GError **error); /* waits, then reads free_pages */
+
+/* prefill.c */
+gboolean dms_cuda_prefill(DmsBackend *backend, const DmsPrefill *prompts, int n, uint64_t *reads, GError **error);
+gboolean dms_cuda_forward(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error);
+
+#define TRY(call, place)                                                                                               \
+  do {                                                                                                                 \
+    if (!dms_cuda_check((call), (place), error)) return FALSE;                                                         \
+  } while (0)
+
+#endif

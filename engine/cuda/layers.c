@@ -1,0 +1,109 @@
+/* The kernels of the model in order, and a whole step of a batch bucket. */
+#include "engine/cuda/layers.h"
+
+static void *row_of(const DmsBackend *b, void *buffer, int row, int width) {
+  return (char *)buffer + (gsize)row * width * b->element;
+}
+
+DmsCudaRope dms_cuda_layer_rope(DmsBackend *b, int layer) {
+  const DmsCudaLayer *l = &b->weights.layer[layer];
+  return (DmsCudaRope){.heads = b->heads,
+                       .rule = b->rule,
+                       .qkv = b->qkv,
+                       .q_norm = l->q_norm,
+                       .k_norm = l->k_norm,
+                       .eps = b->config->norm_eps,
+                       .rope = b->rope,
+                       .logits = b->decisions,
+                       .layer = layer};
+}
+
+/* Decisions of rows first .. first + n where the rotating kernel does not make them itself. */
+static gboolean decide(DmsBackend *b, int layer, int first, int n, GError **error) {
+  const DmsConfig *c = b->config;
+  const DmsCudaLayer *l = &b->weights.layer[layer];
+  if (b->rule.decision != DMS_CUDA_LOGITS) return TRUE;
+  dms_cuda_mark(b, "decision");
+  int width = b->rule.per_layer ? 1 : c->kv_heads;
+  float *out = b->decisions + (gsize)first * width;
+  if (b->rule.borrowed) {
+    DmsCudaRope rope = dms_cuda_layer_rope(b, layer);
+    rope.qkv = row_of(b, b->qkv, first, b->heads.stride);
+    TRY(dms_cuda_borrowed_logits(b->stream, &rope, n, out), "the eviction decisions");
+  } else {
+    TRY(dms_cuda_adapter(b->stream, b->x + (gsize)first * c->hidden, l->adapter, l->adapter_bias, c->norm_eps, n, c->hidden, width, out),
+        "the eviction decisions");
+  }
+  return TRUE;
+}
+
+gboolean dms_cuda_layer_in(DmsBackend *b, int layer, int first, int n, GError **error) {
+  const DmsConfig *c = b->config;
+  const DmsCudaLayer *l = &b->weights.layer[layer];
+  dms_cuda_mark(b, "norm");
+  TRY(dms_cuda_rms_norm(b->stream, b->type, b->x + (gsize)first * c->hidden, l->input_norm, c->norm_eps, n, c->hidden, b->normed),
+      "the input norm");
+  dms_cuda_mark(b, "qkv product");
+  return dms_gemm_run(b->gemm, &l->qkv, b->normed, n, DMS_GEMM_STORE, row_of(b, b->qkv, first, b->heads.stride), error) &&
+         decide(b, layer, first, n, error);
+}
+
+gboolean dms_cuda_layer_out(DmsBackend *b, int layer, int first, int n, GError **error) {
+  const DmsConfig *c = b->config;
+  const DmsCudaLayer *l = &b->weights.layer[layer];
+  float *x = b->x + (gsize)first * c->hidden;
+  dms_cuda_mark(b, "output product");
+  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error)) return FALSE;
+  dms_cuda_mark(b, "norm");
+  TRY(dms_cuda_rms_norm(b->stream, b->type, x, l->post_norm, c->norm_eps, n, c->hidden, b->normed), "the MLP's norm");
+  dms_cuda_mark(b, "gate-up product");
+  if (!dms_gemm_run(b->gemm, &l->gate_up, b->normed, n, DMS_GEMM_STORE, b->gate_up, error)) return FALSE;
+  dms_cuda_mark(b, "swiglu");
+  TRY(dms_cuda_swiglu(b->stream, b->type, b->gate_up, n, c->intermediate, b->activated), "SwiGLU");
+  dms_cuda_mark(b, "down product");
+  return dms_gemm_run(b->gemm, &l->down, b->activated, n, DMS_GEMM_ADD, x, error);
+}
+
+gboolean dms_cuda_head(DmsBackend *b, const float *x, int n, float *logits, GError **error) {
+  const DmsConfig *c = b->config;
+  dms_cuda_mark(b, "norm");
+  TRY(dms_cuda_rms_norm(b->stream, b->type, x, b->weights.norm, c->norm_eps, n, c->hidden, b->normed), "the final norm");
+  dms_cuda_mark(b, "head product");
+  return dms_gemm_run(b->gemm, &b->weights.head, b->normed, n, DMS_GEMM_FLOAT, logits, error);
+}
+
+gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
+  const DmsCudaWeights *w = &b->weights;
+  const DmsCudaLayer *l = &w->layer[0];
+  int layers = b->config->layers;
+  gsize distance = w->layer_bytes;
+  return dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
+         dms_gemm_choose(b->gemm, &l->o, b->attended, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
+         dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance, error) &&
+         dms_gemm_choose(b->gemm, &l->down, b->activated, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
+         dms_gemm_choose(b->gemm, &w->head, b->normed, bucket, DMS_GEMM_FLOAT, b->logits, 1, 0, error);
+}
+
+gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
+  const DmsConfig *c = b->config;
+  DmsCudaRows rows = b->rows;
+  rows.rows = bucket;
+  dms_cuda_mark(b, "plan");
+  TRY(dms_cuda_plan_step(b->stream, &b->cache, &b->samplers, &rows), "planning the step");
+  if (rows.parts) TRY(dms_cuda_plan_tiles(b->stream, c->layers, bucket * c->kv_heads, &rows), "planning attention");
+  dms_cuda_mark(b, "embedding");
+  TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, rows.tokens, bucket, c->hidden, b->x), "the embedding");
+  for (int layer = 0; layer < c->layers; layer++) {
+    if (!dms_cuda_layer_in(b, layer, 0, bucket, error)) return FALSE;
+    DmsCudaRope rope = dms_cuda_layer_rope(b, layer);
+    dms_cuda_mark(b, "rotate and append");
+    TRY(dms_cuda_rope_append(b->stream, &rope, &b->cache, &rows), "rotating and appending");
+    dms_cuda_mark(b, "attention");
+    TRY(dms_cuda_decode_attention(b->stream, &b->heads, &b->cache, &rows, layer, b->qkv, b->attended, b->scratch), "attention");
+    if (!dms_cuda_layer_out(b, layer, 0, bucket, error)) return FALSE;
+  }
+  if (!dms_cuda_head(b, b->x, bucket, b->logits, error)) return FALSE;
+  dms_cuda_mark(b, "sampling");
+  TRY(dms_cuda_sample(b->stream, &b->samplers, rows.slots, bucket, b->logits, c->vocab), "sampling");
+  return TRUE;
+}
