@@ -60,6 +60,19 @@ typedef struct {
   int page_items;
 } DmsMemory;
 
+/* Kernels of one step that do the same work, for measurements. */
+typedef struct {
+  const char *name;
+  int launches;
+  double seconds; /* of all of them, the gaps to the next kernel included */
+} DmsKernelTime;
+
+/* Decode attention alone: one layer whose (sequence, KV head) lists have the lengths given. */
+typedef struct {
+  int head_dim, group, batch, kv_heads;
+  const int32_t *lengths; /* [batch][kv_heads] items */
+} DmsAttentionCase;
+
 typedef struct {
   const char *name;
   int latency; /* steps by which results may lag: 0 on the CPU */
@@ -77,10 +90,22 @@ typedef struct {
   void (*describe)(DmsBackend *backend, char *text, gsize size); /* the device, for people */
   /* dms_engine_forward(); uses no slot. */
   gboolean (*forward)(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error);
+
+  /* For `bench` alone; a backend leaves NULL what it does not offer.
+   * fill: an empty slot becomes what `position` tokens would have left of which live[layers * kv_heads] items are kept, with made-up keys and
+   * values; in a model of random weights a share `rate` of the tokens to come is flagged. */
+  gboolean (*fill)(DmsBackend *backend, int slot, int position, const int32_t *live, double rate, GError **error);
+  /* A step, with its kernels timed one by one: DmsKernelTime into `kernels`. */
+  gboolean (*profile)(DmsBackend *backend, const DmsStepEntry *entries, int n, GArray *kernels, GError **error);
+  /* What the device reaches when it does nothing else: bytes read, and bf16 multiplications and additions, a second. */
+  gboolean (*rates)(int device_index, double *read_bytes, double *matrix_flops, GError **error);
+  /* Seconds of a layer's attention, the dealing out of its work included; bf16. */
+  gboolean (*attention)(int device_index, const DmsAttentionCase *shape, double *seconds, GError **error);
 } DmsBackendOps;
 
 extern const DmsBackendOps dms_backend_cpu;
-/* NULL in a build without CUDA. */
+/* Never NULL: open() says what this build or this machine lacks. Its other functions are there once open() has succeeded, but for rates() and
+ * attention(), which can be called at once. */
 const DmsBackendOps *dms_backend_cuda(void);
 
 #endif

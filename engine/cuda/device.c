@@ -320,7 +320,11 @@ const DmsBackendOps *dms_cuda_backend_1(const DmsCudaHost *host) {
                                     .release = release,
                                     .memory = memory,
                                     .describe = describe,
-                                    .forward = dms_cuda_forward};
+                                    .forward = dms_cuda_forward,
+                                    .fill = dms_cuda_fill,
+                                    .profile = dms_cuda_profile,
+                                    .rates = dms_cuda_rates,
+                                    .attention = dms_cuda_attention};
   dms_cuda_host = *host;
   return &ops;
 }

@@ -80,6 +80,7 @@ struct DmsBackend {
   DmsCudaFlight flight[DMS_CUDA_FLIGHTS];
   unsigned issued, collected;
   GHashTable *graphs; /* bucket -> cudaGraphExec_t */
+  gboolean noisy;     /* the pool holds made-up keys and values */
   GArray *profile;    /* of DmsCudaMark, or NULL */
 };
 
@@ -105,6 +106,12 @@ gboolean dms_cuda_look_at_pages(DmsBackend *backend, GError **error); /* waits, 
 /* prefill.c */
 gboolean dms_cuda_prefill(DmsBackend *backend, const DmsPrefill *prompts, int n, uint64_t *reads, GError **error);
 gboolean dms_cuda_forward(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error);
+
+/* measure.c */
+gboolean dms_cuda_fill(DmsBackend *backend, int slot, int position, const int32_t *live, double rate, GError **error);
+gboolean dms_cuda_profile(DmsBackend *backend, const DmsStepEntry *entries, int n, GArray *kernels, GError **error);
+gboolean dms_cuda_rates(int device_index, double *read_bytes, double *matrix_flops, GError **error);
+gboolean dms_cuda_attention(int device_index, const DmsAttentionCase *shape, double *seconds, GError **error);
 
 #define TRY(call, place)                                                                                               \
   do {                                                                                                                 \

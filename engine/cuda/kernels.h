@@ -188,7 +188,7 @@ typedef struct {
 int dms_cuda_gemv_takes(int rows, int n, int k);
 cudaError_t dms_cuda_gemv(cudaStream_t stream, const DmsCudaGemv *gemv);
 
-/* ---- measure.cu: what the device can do ---- */
+/* ---- rates.cu: what the device can do ---- */
 /* Reads `bytes` once. */
 cudaError_t dms_cuda_read_memory(cudaStream_t stream, const void *memory, gsize bytes, int *sink);
 /* `n` elements of standard deviation `scale` about `mean`, by hash of `seed` and index. */

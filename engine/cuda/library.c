@@ -43,19 +43,33 @@ static const DmsBackendOps *load(GError **error) {
 }
 
 static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error);
+static gboolean rates(int device_index, double *read_bytes, double *matrix_flops, GError **error);
+static gboolean attention(int device_index, const DmsAttentionCase *shape, double *seconds, GError **error);
 
-static DmsBackendOps table = {.name = "cuda", .open = open_backend};
+/* Before anything is open only these three can be called. */
+static DmsBackendOps table = {.name = "cuda", .open = open_backend, .rates = rates, .attention = attention};
 
-/* The first open fills the table from the library, which then stays open. */
+/* The library's table, which then becomes the program's; it stays open. */
+static const DmsBackendOps *loaded(GError **error) {
+  static const DmsBackendOps *ops;
+  if (ops || !(ops = load(error))) return ops;
+  table = *ops;
+  return ops;
+}
+
 static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error) {
-  static const DmsBackendOps *loaded;
-  if (!loaded) {
-    loaded = load(error);
-    if (!loaded) return NULL;
-    table = *loaded;
-    table.open = open_backend;
-  }
-  return loaded->open(options, error);
+  const DmsBackendOps *ops = loaded(error);
+  return ops ? ops->open(options, error) : NULL;
+}
+
+static gboolean rates(int device_index, double *read_bytes, double *matrix_flops, GError **error) {
+  const DmsBackendOps *ops = loaded(error);
+  return ops && ops->rates(device_index, read_bytes, matrix_flops, error);
+}
+
+static gboolean attention(int device_index, const DmsAttentionCase *shape, double *seconds, GError **error) {
+  const DmsBackendOps *ops = loaded(error);
+  return ops && ops->attention(device_index, shape, seconds, error);
 }
 
 const DmsBackendOps *dms_backend_cuda(void) {

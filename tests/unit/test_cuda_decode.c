@@ -1,0 +1,278 @@
+/* Steps of the CUDA backend: against the goldens' greedy tokens, against its own forward pass, through forks, stalls and replays. */
+#include "tests/unit/cuda_device.h"
+
+#include <glib/gstdio.h>
+
+#define POCKET "datasets/pocket/models/pocket-reasoner"
+
+static const DmsBackendOps *ops;
+
+static void prefill(DmsBackend *backend, int slot, const int32_t *ids, int length) {
+  g_autoptr(GError) error = NULL;
+  uint64_t reads;
+  ops->prefill(backend, &(DmsPrefill){slot, ids, length}, 1, &reads, &error);
+  g_assert_no_error(error);
+}
+
+static void fork_slot(DmsBackend *backend, int from, int to, const DmsSampler *sampler) {
+  g_autoptr(GError) error = NULL;
+  ops->fork(backend, from, to, sampler, &error);
+  g_assert_no_error(error);
+}
+
+static DmsStepResult step_one(DmsBackend *backend, DmsStepEntry entry) {
+  g_autoptr(GError) error = NULL;
+  DmsStepResult result[8];
+  int n;
+  ops->step(backend, &entry, 1, &error);
+  g_assert_no_error(error);
+  ops->collect(backend, result, &n, &error);
+  g_assert_no_error(error);
+  g_assert_cmpint(n, ==, 1);
+  return result[0];
+}
+
+static DmsModel *open_model(const char *dir) {
+  g_autoptr(GError) error = NULL;
+  DmsModel *model = dms_model_open(dir, &error);
+  g_assert_no_error(error);
+  return model;
+}
+
+static int32_t *ids_of(json_t *array, int *n) {
+  *n = (int)json_array_size(array);
+  int32_t *ids = g_new(int32_t, *n);
+  for (int i = 0; i < *n; i++) ids[i] = (int32_t)json_integer_value(json_array_get(array, i));
+  return ids;
+}
+
+/* One golden row, greedy in f32: the tokens, and the live counts as a mean over layers and heads. */
+static gboolean row_agrees(DmsBackend *backend, const DmsConfig *config, json_t *row) {
+  int n_prompt, n_want;
+  g_autofree int32_t *prompt = ids_of(json_object_get(row, "prompt_ids"), &n_prompt);
+  g_autofree int32_t *want = ids_of(json_object_get(row, "greedy_ids"), &n_want);
+  json_t *live = json_object_get(row, "live_per_step");
+  int lists = config->layers * config->kv_heads, agreed = 0;
+  prefill(backend, 0, prompt, n_prompt);
+  fork_slot(backend, 0, 0, &(DmsSampler){.temperature = 0, .top_p = 1});
+  for (; agreed < n_want; agreed++) {
+    DmsStepResult result = step_one(backend, (DmsStepEntry){.slot = 0, .index = agreed, .forced = -1});
+    if (result.token != want[agreed]) break;
+    g_assert_cmpfloat_with_epsilon((double)result.live / lists, json_number_value(json_array_get(live, agreed)), 0.02);
+  }
+  ops->release(backend, 0);
+  return agreed == n_want;
+}
+
+static void test_pocket_greedy(gconstpointer data) {
+  gboolean exact = GPOINTER_TO_INT(data);
+  g_autoptr(GError) error = NULL;
+  if (!g_file_test(POCKET, G_FILE_TEST_IS_DIR)) {
+    g_test_skip("no " POCKET);
+    return;
+  }
+  json_t *rows = json_load_file("tests/goldens/pocket-greedy.json", 0, NULL);
+  g_assert_nonnull(rows);
+  static const char *const kinds[][2] = {{"base", ""}, {"dms_cr2", "-dms-2x"}, {"dms_cr4", "-dms-4x"}, {"dms_cr8", "-dms-8x"}};
+  int agreed = 0;
+  for (gsize k = 0; k < G_N_ELEMENTS(kinds); k++) {
+    g_autofree char *dir = g_strconcat(POCKET, kinds[k][1], NULL);
+    DmsModel *model = open_model(dir);
+    DmsBackendOptions options = options_for(model, exact ? DMS_PRECISION_F32 : DMS_PRECISION_BF16, 4, 64 << 20);
+    DmsBackend *backend = open_or_skip(&options);
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) {
+      if (backend && !strcmp(json_string_value(json_object_get(row, "model")), kinds[k][0]))
+        agreed += row_agrees(backend, &model->config, row);
+    }
+    if (backend) ops->close(backend);
+    dms_model_free(model);
+    if (!backend) {
+      json_decref(rows);
+      return;
+    }
+  }
+  g_test_message("%d of %zu greedy rows agree", agreed, json_array_size(rows));
+  /* In bf16 a near tie may fall the other way. */
+  g_assert_cmpint(agreed, >=, exact ? (int)json_array_size(rows) : (int)json_array_size(rows) / 2);
+  json_decref(rows);
+}
+
+/* A model of random weights of some shape, whose decisions are drawn by hash. */
+static DmsModel *random_model(const char *name, int hidden, int heads, int kv_heads, int head_dim, double rate) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *config = g_strdup_printf(
+      "{\"model_type\": \"qwen3\", \"architectures\": [\"Qwen3ForCausalLM\"], \"vocab_size\": 512, \"hidden_size\": %d, "
+      "\"intermediate_size\": 256, \"num_hidden_layers\": 3, \"num_attention_heads\": %d, \"num_key_value_heads\": %d, \"head_dim\": %d, "
+      "\"hidden_act\": \"silu\", \"max_position_embeddings\": 2048, \"rms_norm_eps\": 1e-6, \"tie_word_embeddings\": false, "
+      "\"rope_theta\": 10000.0, \"attention_bias\": false, \"dms_window_size\": 24, \"dms_alpha_scale\": 100.0, "
+      "\"dms_initial_alpha_offset\": 5.0, \"dms_separate_alpha\": false, \"dms_cr\": 4}",
+      hidden, heads, kv_heads, head_dim);
+  g_autofree char *dir = g_dir_make_tmp("dms-cuda-XXXXXX", NULL), *path = g_build_filename(dir, name, NULL);
+  g_assert_true(g_file_set_contents(path, config, -1, NULL));
+  DmsModel *model = dms_model_open_random(path, rate, &error);
+  g_assert_no_error(error);
+  g_remove(path), g_rmdir(dir);
+  return model;
+}
+
+/* Greedy steps agree with one forward pass over what they made: the token wherever its lead is clear, the live counts everywhere. */
+static void test_steps_are_forward(gconstpointer data) {
+  static const struct {
+    int hidden, heads, kv_heads, head_dim;
+  } shapes[] = {{128, 4, 4, 16}, {256, 14, 2, 64}, {256, 5, 1, 64}, {256, 7, 1, 128}, {256, 8, 2, 128}, {384, 6, 1, 128}, {256, 12, 1, 64},
+                {256, 4, 2, 256}};
+  enum { PROMPT = 150, STEPS = 200 };
+  gboolean exact = GPOINTER_TO_INT(data);
+  for (gsize s = 0; s < G_N_ELEMENTS(shapes); s++) {
+    DmsModel *model = random_model("config.json", shapes[s].hidden, shapes[s].heads, shapes[s].kv_heads, shapes[s].head_dim, 0.8);
+    DmsBackendOptions options = options_for(model, exact ? DMS_PRECISION_F32 : DMS_PRECISION_BF16, 4, 256 << 20);
+    DmsBackend *backend = open_or_skip(&options);
+    if (!backend) {
+      dms_model_free(model);
+      return;
+    }
+    int32_t ids[PROMPT + STEPS];
+    uint64_t live[STEPS];
+    for (int i = 0; i < PROMPT; i++) ids[i] = (i * 7919 + 13) % 512;
+    prefill(backend, 0, ids, PROMPT);
+    fork_slot(backend, 0, 1, &(DmsSampler){.temperature = 0, .top_p = 1});
+    ops->release(backend, 0);
+    for (int i = 0; i < STEPS; i++) {
+      DmsStepResult result = step_one(backend, (DmsStepEntry){.slot = 1, .index = i, .forced = -1});
+      g_assert_cmpint(result.token, >=, 0);
+      ids[PROMPT + i] = result.token, live[i] = result.live;
+    }
+    int n = PROMPT + STEPS, lists = model->config.layers * model->config.kv_heads, vocab = model->config.vocab, apart = 0;
+    g_autofree float *logits = g_new(float, (gsize)n * vocab);
+    g_autofree int32_t *counts = g_new(int32_t, (gsize)n * lists);
+    g_autoptr(GError) error = NULL;
+    ops->forward(backend, ids, n, logits, NULL, counts, &error);
+    g_assert_no_error(error);
+    for (int i = 0; i < STEPS; i++) {
+      const float *row = logits + (gsize)(PROMPT + i - 1) * vocab;
+      float best = row[0];
+      for (int v = 1; v < vocab; v++) best = MAX(best, row[v]);
+      apart += row[ids[PROMPT + i]] < best - (exact ? 1e-3f : 0.1f);
+      uint64_t sum = 0;
+      for (int l = 0; l < lists; l++) sum += counts[(gsize)l * n + PROMPT + i - 1];
+      g_assert_cmpuint(live[i], ==, sum);
+    }
+    g_test_message("head_dim %d, group %d: %d of %d tokens are not the forward pass's best", shapes[s].head_dim,
+                   shapes[s].heads / shapes[s].kv_heads, apart, STEPS);
+    g_assert_cmpint(apart, <=, exact ? 0 : 2);
+    ops->release(backend, 1);
+    DmsMemory memory;
+    ops->memory(backend, &memory);
+    g_assert_cmpuint(memory.bytes_used, ==, 0);
+    ops->close(backend);
+    dms_model_free(model);
+  }
+}
+
+/* Generates `steps` tokens of `threads` sampled threads of one prompt in a pool of `kv_bytes`. A stalled thread, when all that run are
+ * stalled, has another one preempted, which is replayed by forced tokens later: what the engine does. Returns tokens [threads][steps]. */
+static int32_t *generate(const DmsModel *model, gsize kv_bytes, int threads, int steps, int *preemptions) {
+  DmsBackendOptions options = options_for(model, DMS_PRECISION_F32, threads, kv_bytes);
+  DmsBackend *backend = open_or_skip(&options);
+  if (!backend) return NULL;
+  int32_t prompt[40], *tokens = g_new0(int32_t, threads * steps);
+  g_autofree int *have = g_new0(int, threads), *taken = g_new0(int, threads);
+  g_autofree gboolean *running = g_new0(gboolean, threads);
+  for (int i = 0; i < 40; i++) prompt[i] = (i * 31 + 5) % 512;
+  *preemptions = 0;
+  for (int left = threads, active = 0, hold = 0; left;) {
+    for (int t = 0; t < threads; t++) { /* after a preemption nobody enters until somebody has left */
+      if (running[t] || taken[t] == steps || (hold && active)) continue;
+      uint64_t reads;
+      if (!ops->prefill(backend, &(DmsPrefill){t, prompt, 40}, 1, &reads, NULL)) break;
+      fork_slot(backend, t, t, &(DmsSampler){.temperature = 1, .top_p = 0.95f, .thread = (uint32_t)t, .key = 42});
+      running[t] = TRUE, taken[t] = 0, active++;
+    }
+    g_autofree DmsStepEntry *entries = g_new(DmsStepEntry, threads);
+    g_autofree DmsStepResult *results = g_new(DmsStepResult, threads);
+    g_autoptr(GError) error = NULL;
+    int n = 0, stalled = 0, victim = -1;
+    for (int t = 0; t < threads; t++)
+      if (running[t])
+        entries[n++] = (DmsStepEntry){.slot = t, .index = taken[t], .forced = taken[t] < have[t] ? tokens[t * steps + taken[t]] : -1,
+                                      .last = taken[t] == steps - 1};
+    g_assert_cmpint(n, >, 0);
+    ops->step(backend, entries, n, &error);
+    g_assert_no_error(error);
+    ops->collect(backend, results, &n, &error);
+    g_assert_no_error(error);
+    for (int i = 0; i < n; i++) {
+      int t = results[i].slot;
+      if (results[i].token == DMS_TOKEN_STALLED) {
+        stalled++, victim = t;
+        continue;
+      }
+      tokens[t * steps + taken[t]++] = results[i].token;
+      have[t] = MAX(have[t], taken[t]);
+      if (taken[t] < steps) continue;
+      ops->release(backend, t), running[t] = FALSE, left--, active--, hold = 0;
+    }
+    if (!stalled || n == 1) continue;
+    ops->release(backend, victim), running[victim] = FALSE, active--, hold = 1;
+    ++*preemptions;
+  }
+  ops->close(backend);
+  return tokens;
+}
+
+static void test_preemption(void) {
+  enum { THREADS = 6, STEPS = 300 };
+  DmsModel *model = random_model("config.json", 128, 4, 2, 16, 0.5);
+  int preempted = 0, none = 0;
+  g_autofree int32_t *want = generate(model, 64 << 20, THREADS, STEPS, &none);
+  if (want) {
+    /* 3 layers, 2 heads, 4 pages each at the end: 24 pages a thread; 60 hold two and a half. */
+    g_autofree int32_t *got = generate(model, 60 * (2 * 64 * 16 * 4 + 8), THREADS, STEPS, &preempted);
+    g_assert_cmpint(none, ==, 0);
+    g_assert_cmpint(preempted, >, 0);
+    g_assert_cmpmem(got, THREADS * STEPS * sizeof *got, want, THREADS * STEPS * sizeof *want);
+    g_test_message("%d preemptions, no token changed", preempted);
+  }
+  dms_model_free(model);
+}
+
+/* Threads of one prompt share its frozen pages, and each gives back what it holds. */
+static void test_fork_shares_pages(void) {
+  enum { PROMPT = 1000, THREADS = 4 };
+  DmsModel *model = random_model("config.json", 128, 4, 2, 16, 0.5);
+  DmsBackendOptions options = options_for(model, DMS_PRECISION_BF16, THREADS, 64 << 20);
+  DmsBackend *backend = open_or_skip(&options);
+  if (backend) {
+    int32_t ids[PROMPT];
+    DmsMemory one, all;
+    for (int i = 0; i < PROMPT; i++) ids[i] = i % 512;
+    prefill(backend, 0, ids, PROMPT);
+    ops->memory(backend, &one);
+    for (int t = THREADS - 1; t >= 0; t--)
+      fork_slot(backend, 0, t, &(DmsSampler){.temperature = 1, .top_p = 1, .thread = (uint32_t)t, .key = 7});
+    ops->memory(backend, &all);
+    g_assert_cmpuint(all.bytes_used, <, 2 * one.bytes_used);
+    for (int i = 0; i < 100; i++)
+      for (int t = 0; t < THREADS; t++)
+        g_assert_cmpint(step_one(backend, (DmsStepEntry){.slot = t, .index = i, .forced = -1}).token, >=, 0);
+    for (int t = 0; t < THREADS; t++) ops->release(backend, t);
+    ops->memory(backend, &all);
+    g_assert_cmpuint(all.bytes_used, ==, 0);
+    ops->close(backend);
+  }
+  dms_model_free(model);
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  ops = dms_backend_cuda();
+  g_test_add_data_func("/cuda/pocket-greedy/f32", GINT_TO_POINTER(TRUE), test_pocket_greedy);
+  g_test_add_data_func("/cuda/pocket-greedy/bf16", GINT_TO_POINTER(FALSE), test_pocket_greedy);
+  g_test_add_data_func("/cuda/steps-are-forward/f32", GINT_TO_POINTER(TRUE), test_steps_are_forward);
+  g_test_add_data_func("/cuda/steps-are-forward/bf16", GINT_TO_POINTER(FALSE), test_steps_are_forward);
+  g_test_add_func("/cuda/preemption", test_preemption);
+  g_test_add_func("/cuda/fork-shares-pages", test_fork_shares_pages);
+  return g_test_run();
+}
