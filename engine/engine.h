@@ -211,6 +211,84 @@ void dms_engine_stats(const DmsEngine *engine, DmsEngineStats *stats);
  *   live   [layers, kv_heads, n] KV items that query t attends to, its own included */
 gboolean dms_engine_forward(DmsEngine *engine, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error);
 
+/* ---- Measuring ------------------------------------------------------------------------------------------------------------------
+ *
+ * Speed against the device's own limit. A decode step must read the weights once and the live keys and values once, or do its arithmetic,
+ * whichever takes longer: that is its ceiling, at the rates which the device reaches when it does nothing else. */
+
+typedef struct DmsBench DmsBench;
+
+typedef struct {
+  const char *model_dir;   /* a model folder, or NULL: */
+  const char *config_path; /* the shapes of this config.json, with random weights */
+  DmsDevice device;
+  int device_index; /* CUDA ordinal */
+  DmsPrecision precision;
+  int cpu_threads; /* 0: all cores */
+  int max_batch;   /* sequences, at least 1 */
+  int max_context; /* tokens; 0: the model's */
+  double evict_rate; /* random weights: share of tokens flagged while prompts run, in [0, 1) */
+} DmsBenchOptions;
+
+typedef struct {
+  char device[96];
+  double seconds_open;  /* weights included */
+  gsize weight_bytes;   /* read by a step: all but an untied embedding */
+  gsize item_bytes;     /* one KV item */
+  double flops_token;   /* of the products, for one token */
+  double read_rate;     /* measured, bytes a second; 0 where the device offers no measurement */
+  double matrix_rate;   /* measured, bf16 multiplications and additions a second; 0 likewise */
+} DmsBenchInfo;
+
+typedef struct {
+  const char *name;
+  int launches;
+  double seconds; /* of all launches in one step; timed one by one, so their sum exceeds the step */
+} DmsBenchKernel;
+
+typedef struct {
+  int batch, context, steps;
+  double cr;                   /* nominal: context over mean live items at the start */
+  double seconds_step;         /* wall clock, mean over the steps */
+  double tokens_per_second;
+  double live;                 /* measured KV items a sequence attends to, mean over layers and heads */
+  double bytes_step;           /* weights and live keys and values */
+  double ceiling_seconds;      /* 0 where the rates are not known */
+  double share;                /* ceiling_seconds / seconds_step */
+  GArray *kernels;             /* of DmsBenchKernel; free with g_array_unref(); NULL where the device offers none */
+} DmsBenchDecode;
+
+typedef struct {
+  int batch, length;
+  double seconds, tokens_per_second;
+  double flops; /* of products and attention */
+  double share; /* of the matrix rate */
+} DmsBenchPrefill;
+
+typedef struct {
+  char *name; /* as the file has it */
+  int head_dim, group, batch, kv_heads;
+  uint64_t items;   /* all lists together */
+  double seconds;   /* one layer, the dealing out of its work included */
+  double read_rate; /* live bytes of K and V a second */
+  double share;     /* of the device's read rate */
+} DmsBenchAttention;
+
+/* Errors as those of dms_engine_open(). */
+DmsBench *dms_bench_open(const DmsBenchOptions *options, GError **error);
+void dms_bench_close(DmsBench *bench);
+const DmsBenchInfo *dms_bench_info(const DmsBench *bench);
+
+/* `batch` sequences that have seen `context` tokens each, of which context / cr are live on average, different for every layer, head and
+ * sequence as DMS leaves them; then `steps` sampled steps. The contexts are made up where the device can, else prefilled (then `cr` is what the
+ * model's own rule makes of it). DMS_ERROR_MEMORY when they do not fit. */
+gboolean dms_bench_decode(DmsBench *bench, int batch, int context, double cr, int steps, DmsBenchDecode *out, GError **error);
+/* `batch` prompts of `length` random tokens in one call; the median of three. */
+gboolean dms_bench_prefill(DmsBench *bench, int batch, int length, DmsBenchPrefill *out, GError **error);
+/* Decode attention alone, on the lengths of a file: a line a case, name|head_dim|group|batch|kv_heads|lengths with batch * kv_heads lengths
+ * separated by blanks, those of one sequence together. Returns an array of DmsBenchAttention, freed with g_array_unref(). */
+GArray *dms_bench_attention(DmsDevice device, int device_index, const char *path, GError **error);
+
 G_END_DECLS
 
 #endif
