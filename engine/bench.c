@@ -15,11 +15,14 @@ struct DmsBench {
   int max_batch;
 };
 
-static double seconds_now(void) { return g_get_monotonic_time() / 1e6; }
+static double seconds_now(void) {
+  return g_get_monotonic_time() / 1e6;
+}
 
 static void describe_model(DmsBench *bench, DmsPrecision precision) {
   const DmsConfig *c = &bench->model->config;
-  gsize element = precision == DMS_PRECISION_F32 || (precision == DMS_PRECISION_AUTO && bench->ops == &dms_backend_cpu) ? 4 : 2;
+  gsize element =
+      precision == DMS_PRECISION_F32 || (precision == DMS_PRECISION_AUTO && bench->ops == &dms_backend_cpu) ? 4 : 2;
   double attention = (double)c->hidden * c->head_dim * (2 * c->heads + 2 * c->kv_heads);
   double values = c->layers * (attention + 3.0 * c->hidden * c->intermediate) + (double)c->vocab * c->hidden;
   bench->info.weight_bytes = (gsize)values * element;
@@ -39,7 +42,8 @@ DmsBench *dms_bench_open(const DmsBenchOptions *options, GError **error) {
   if (options->max_context > 0) c->context = MIN(c->context, options->max_context);
   DmsRule rule = c->dms;
   if (bench->model->random && rule.source == DMS_SOURCE_NONE) /* plain shapes: as the paper's models were retrofitted */
-    rule = (DmsRule){.source = DMS_SOURCE_BORROWED_Q, .shift = 1, .rezero = TRUE, .window = 256, .scale = 100, .offset = 5};
+    rule = (DmsRule){
+        .source = DMS_SOURCE_BORROWED_Q, .shift = 1, .rezero = TRUE, .window = 256, .scale = 100, .offset = 5};
   DmsBackendOptions backend_options = {.model = bench->model,
                                        .rule = rule,
                                        .window_sinks = -1,
@@ -47,7 +51,9 @@ DmsBench *dms_bench_open(const DmsBenchOptions *options, GError **error) {
                                        .device_index = options->device_index,
                                        .cpu_threads = options->cpu_threads,
                                        .max_sequences = bench->max_batch};
-  if (bench->ops->rates && !bench->ops->rates(options->device_index, &bench->info.read_rate, &bench->info.matrix_rate, error)) goto failed;
+  if (bench->ops->rates &&
+      !bench->ops->rates(options->device_index, &bench->info.read_rate, &bench->info.matrix_rate, error))
+    goto failed;
   start = seconds_now();
   if (!(bench->backend = bench->ops->open(&backend_options, error))) goto failed;
   bench->info.seconds_open = seconds_now() - start;
@@ -66,7 +72,9 @@ void dms_bench_close(DmsBench *bench) {
   g_free(bench);
 }
 
-const DmsBenchInfo *dms_bench_info(const DmsBench *bench) { return &bench->info; }
+const DmsBenchInfo *dms_bench_info(const DmsBench *bench) {
+  return &bench->info;
+}
 
 /* Live items of each list of a sequence, context / cr on average and as uneven as trained decisions leave them: log-normal, a standard deviation
  * of about 0.9 in the logarithm. */
@@ -79,7 +87,8 @@ static void draw_live(int sequence, int lists, int context, double cr, int32_t *
     for (int part = 0; part < 12; part++) normal += (double)(bits >> (5 * part) & 31) / 31;
     sum += weight[i] = cr > 1 ? exp(0.9 * normal) : 1;
   }
-  for (int i = 0; i < lists; i++) live[i] = (int32_t)CLAMP(weight[i] / sum * lists * context / MAX(cr, 1), MIN(RECENT_LEAST, context), context);
+  for (int i = 0; i < lists; i++)
+    live[i] = (int32_t)CLAMP(weight[i] / sum * lists * context / MAX(cr, 1), MIN(RECENT_LEAST, context), context);
 }
 
 static int32_t *random_ids(int n, int vocab, uint32_t stream) {
@@ -105,7 +114,8 @@ static gboolean start_sequence(DmsBench *bench, int slot, int context, double cr
 }
 
 /* `n` steps of all sequences from token `index` on, as many under way as the backend allows. `*live` is that of the last. */
-static gboolean run_steps(DmsBench *bench, DmsStepEntry *entries, int batch, int index, int n, double *live, GError **error) {
+static gboolean run_steps(DmsBench *bench, DmsStepEntry *entries, int batch, int index, int n, double *live,
+                          GError **error) {
   g_autofree DmsStepResult *results = g_new(DmsStepResult, bench->max_batch);
   for (int issued = 0, collected = 0, filled; collected < n;) {
     if (issued < n && issued - collected <= bench->ops->latency) {
@@ -119,7 +129,8 @@ static gboolean run_steps(DmsBench *bench, DmsStepEntry *entries, int batch, int
     *live = 0;
     for (int i = 0; i < filled; i++) {
       if (results[i].token == DMS_TOKEN_STALLED) {
-        g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY, "KV memory ran out while steps were timed; take a smaller batch or context");
+        g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY,
+                    "KV memory ran out while steps were timed; take a smaller batch or context");
         return FALSE;
       }
       *live += results[i].live;
@@ -128,7 +139,8 @@ static gboolean run_steps(DmsBench *bench, DmsStepEntry *entries, int batch, int
   return TRUE;
 }
 
-static gboolean profile(DmsBench *bench, DmsStepEntry *entries, int batch, int index, DmsBenchDecode *out, GError **error) {
+static gboolean profile(DmsBench *bench, DmsStepEntry *entries, int batch, int index, DmsBenchDecode *out,
+                        GError **error) {
   if (!bench->ops->profile) return TRUE;
   g_autoptr(GArray) times = g_array_new(FALSE, FALSE, sizeof(DmsKernelTime));
   for (int i = 0; i < batch; i++) entries[i] = (DmsStepEntry){.slot = i, .index = index, .forced = -1};
@@ -155,18 +167,21 @@ static gboolean time_steps(DmsBench *bench, DmsBenchDecode *out, GError **error)
   double kv = live * bench->info.item_bytes;
   out->bytes_step = bench->info.weight_bytes + kv;
   if (bench->info.read_rate > 0 && bench->info.matrix_rate > 0)
-    out->ceiling_seconds = kv / bench->info.read_rate + MAX(bench->info.weight_bytes / bench->info.read_rate,
-                                                            out->batch * bench->info.flops_token / bench->info.matrix_rate);
+    out->ceiling_seconds =
+        kv / bench->info.read_rate + MAX(bench->info.weight_bytes / bench->info.read_rate,
+                                         out->batch * bench->info.flops_token / bench->info.matrix_rate);
   out->share = out->ceiling_seconds / out->seconds_step;
   return profile(bench, entries, out->batch, WARM_STEPS + out->steps, out, error);
 }
 
-gboolean dms_bench_decode(DmsBench *bench, int batch, int context, double cr, int steps, DmsBenchDecode *out, GError **error) {
+gboolean dms_bench_decode(DmsBench *bench, int batch, int context, double cr, int steps, DmsBenchDecode *out,
+                          GError **error) {
   *out = (DmsBenchDecode){.batch = batch, .context = context, .steps = steps, .cr = cr};
   int most = bench->model->config.context - WARM_STEPS - steps - 1, started = 0;
   if (batch < 1 || batch > bench->max_batch || context < 1 || steps < 1 || context > most) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "bench: batch %d (1 to %d), context %d (1 to %d), %d steps (at least 1)", batch,
-                bench->max_batch, context, most, steps);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST,
+                "bench: batch %d (1 to %d), context %d (1 to %d), %d steps (at least 1)", batch, bench->max_batch,
+                context, most, steps);
     return FALSE;
   }
   gboolean ok = TRUE;
@@ -190,8 +205,8 @@ gboolean dms_bench_prefill(DmsBench *bench, int batch, int length, DmsBenchPrefi
   const DmsConfig *c = &bench->model->config;
   *out = (DmsBenchPrefill){.batch = batch, .length = length};
   if (batch < 1 || batch > bench->max_batch || length < 1 || length > c->context) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "bench: %d prompts (1 to %d) of %d tokens (1 to %d)", batch, bench->max_batch, length,
-                c->context);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "bench: %d prompts (1 to %d) of %d tokens (1 to %d)", batch,
+                bench->max_batch, length, c->context);
     return FALSE;
   }
   g_autofree int32_t *ids = random_ids(length, c->vocab, 0);
@@ -217,7 +232,8 @@ gboolean dms_bench_prefill(DmsBench *bench, int batch, int length, DmsBenchPrefi
 /* ---- Attention on the lengths of a file ---- */
 
 static gboolean bad_line(const char *path, int line, const char *what, GError **error) {
-  g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "%s:%d: %s; a line is name|head_dim|group|batch|kv_heads|lengths", path, line, what);
+  g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "%s:%d: %s; a line is name|head_dim|group|batch|kv_heads|lengths",
+              path, line, what);
   return FALSE;
 }
 
@@ -229,11 +245,12 @@ static gboolean parse_number(const char *text, gint64 most, int *out) {
 }
 
 /* Fills all of `out` but what is measured, and `*lengths` [batch * kv_heads]. */
-static gboolean parse_case(const char *path, int number, const char *line, DmsBenchAttention *out, int32_t **lengths, GError **error) {
+static gboolean parse_case(const char *path, int number, const char *line, DmsBenchAttention *out, int32_t **lengths,
+                           GError **error) {
   g_auto(GStrv) field = g_strsplit(line, "|", 6);
   if (g_strv_length(field) != 6) return bad_line(path, number, "not six fields", error);
-  if (!parse_number(field[1], 256, &out->head_dim) || !parse_number(field[2], 64, &out->group) || !parse_number(field[3], 4096, &out->batch) ||
-      !parse_number(field[4], 256, &out->kv_heads))
+  if (!parse_number(field[1], 256, &out->head_dim) || !parse_number(field[2], 64, &out->group) ||
+      !parse_number(field[3], 4096, &out->batch) || !parse_number(field[4], 256, &out->kv_heads))
     return bad_line(path, number, "a shape that is no number or out of range", error);
   int n = out->batch * out->kv_heads, filled = 0;
   g_autofree int32_t *list = g_new(int32_t, n);
@@ -241,7 +258,8 @@ static gboolean parse_case(const char *path, int number, const char *line, DmsBe
   for (int i = 0; value[i]; i++) {
     if (!*value[i]) continue;
     if (filled == n) return bad_line(path, number, "more lengths than batch * kv_heads", error);
-    if (!parse_number(value[i], 1 << 24, &list[filled])) return bad_line(path, number, "a length that is no number or out of range", error);
+    if (!parse_number(value[i], 1 << 24, &list[filled]))
+      return bad_line(path, number, "a length that is no number or out of range", error);
     out->items += (uint64_t)list[filled++];
   }
   if (filled < n) return bad_line(path, number, "fewer lengths than batch * kv_heads", error);
@@ -250,7 +268,9 @@ static gboolean parse_case(const char *path, int number, const char *line, DmsBe
   return TRUE;
 }
 
-static void clear_attention(gpointer p) { g_free(((DmsBenchAttention *)p)->name); }
+static void clear_attention(gpointer p) {
+  g_free(((DmsBenchAttention *)p)->name);
+}
 
 GArray *dms_bench_attention(DmsDevice device, int device_index, const char *path, GError **error) {
   const DmsBackendOps *ops = device == DMS_DEVICE_CUDA ? dms_backend_cuda() : &dms_backend_cpu;
@@ -260,7 +280,8 @@ GArray *dms_bench_attention(DmsDevice device, int device_index, const char *path
     g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device %s does not time attention alone", ops->name);
     return NULL;
   }
-  if (!g_file_get_contents(path, &text, NULL, error) || !ops->rates(device_index, &read_rate, &matrix_rate, error)) return NULL;
+  if (!g_file_get_contents(path, &text, NULL, error) || !ops->rates(device_index, &read_rate, &matrix_rate, error))
+    return NULL;
   g_auto(GStrv) line = g_strsplit(text, "\n", -1);
   g_autoptr(GArray) out = g_array_new(FALSE, TRUE, sizeof(DmsBenchAttention));
   g_array_set_clear_func(out, clear_attention);

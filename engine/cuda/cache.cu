@@ -38,7 +38,8 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
   if (runs) {
     int mine = 0;
     for (int pair = threadIdx.x; pair < pairs; pair += blockDim.x)
-      mine += overwritten_item(cache, slot, position, pair) < 0 && cache.count[(size_t)slot * pairs + pair] % DMS_CUDA_PAGE == 0;
+      mine += overwritten_item(cache, slot, position, pair) < 0 &&
+              cache.count[(size_t)slot * pairs + pair] % DMS_CUDA_PAGE == 0;
     if (mine) atomicAdd(&need, mine);
   }
   __syncthreads();
@@ -110,7 +111,8 @@ __device__ int block_scan(int x, int *shared) {
 __global__ void plan_tiles_kernel(int lists, DmsCudaRows rows) {
   __shared__ int shared[32], running;
   const int32_t *lengths = rows.lengths + (size_t)blockIdx.x * lists;
-  int32_t *tiles = rows.tiles + (size_t)blockIdx.x * (lists + 1), *starts = rows.starts + (size_t)blockIdx.x * (rows.parts + 1);
+  int32_t *tiles = rows.tiles + (size_t)blockIdx.x * (lists + 1),
+          *starts = rows.starts + (size_t)blockIdx.x * (rows.parts + 1);
   if (threadIdx.x == 0) running = 0;
   __syncthreads();
   for (int first = 0; first < lists; first += blockDim.x) {
@@ -128,18 +130,21 @@ __global__ void plan_tiles_kernel(int lists, DmsCudaRows rows) {
   if (!total) return;
   for (int i = threadIdx.x; i < lists; i += blockDim.x) {
     long long begin = tiles[i], end = tiles[i + 1];
-    for (long long part = (begin * parts + total - 1) / total; part < parts && part * total / parts < end; part++) starts[part] = i;
+    for (long long part = (begin * parts + total - 1) / total; part < parts && part * total / parts < end; part++)
+      starts[part] = i;
   }
 }
 
 template <typename T>
-__global__ void cache_keep_kernel(DmsCudaCache cache, DmsCudaHeads heads, DmsCudaPrompts prompts, const T *qkv, const uint8_t *flags,
-                                  int layer, unsigned long long *reads, int32_t *failed) {
+__global__ void cache_keep_kernel(DmsCudaCache cache, DmsCudaHeads heads, DmsCudaPrompts prompts, const T *qkv,
+                                  const uint8_t *flags, int layer, unsigned long long *reads, int32_t *failed) {
   constexpr int kWide = 16 / sizeof(T);
   __shared__ int shared[32], base, older_kept, place[1024];
   __shared__ unsigned long long attended;
-  int head = blockIdx.x, prompt = blockIdx.y, first = prompts.starts[prompt], length = prompts.starts[prompt + 1] - first;
-  int slot = prompts.slots[prompt], pairs = cache.layers * cache.kv_heads, pair = layer * cache.kv_heads + head, ring = cache.ring;
+  int head = blockIdx.x, prompt = blockIdx.y, first = prompts.starts[prompt],
+      length = prompts.starts[prompt + 1] - first;
+  int slot = prompts.slots[prompt], pairs = cache.layers * cache.kv_heads, pair = layer * cache.kv_heads + head,
+      ring = cache.ring;
   int older = ring ? max(length - ring, 0) : length;
   size_t list = (size_t)slot * pairs + pair;
   const uint8_t *flag = ring ? flags + (size_t)head * prompts.tokens + first : nullptr;
@@ -249,7 +254,8 @@ __global__ void cache_reset_kernel(DmsCudaCache cache, int pages) {
   if (blockIdx.x == 0 && threadIdx.x == 0) *cache.free_count = pages;
 }
 
-__global__ void cache_fill_kernel(DmsCudaCache cache, int slot, int position, const int32_t *live, float rate, int32_t *failed) {
+__global__ void cache_fill_kernel(DmsCudaCache cache, int slot, int position, const int32_t *live, float rate,
+                                  int32_t *failed) {
   __shared__ int base;
   int pair = blockIdx.x, pairs = cache.layers * cache.kv_heads, count = live[pair];
   size_t list = (size_t)slot * pairs + pair;
@@ -273,8 +279,8 @@ __global__ void cache_fill_kernel(DmsCudaCache cache, int slot, int position, co
   }
 }
 
-extern "C" cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaSamplers *samplers,
-                                          const DmsCudaRows *rows) {
+extern "C" cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCache *cache,
+                                          const DmsCudaSamplers *samplers, const DmsCudaRows *rows) {
   plan_step_kernel<<<rows->rows, 256, 0, stream>>>(*cache, *samplers, *rows);
   return cudaGetLastError();
 }
@@ -285,22 +291,23 @@ extern "C" cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int 
 }
 
 extern "C" cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads,
-                                           const DmsCudaPrompts *prompts, const void *qkv, const uint8_t *flags, int layer,
-                                           unsigned long long *reads, int32_t *failed) {
+                                           const DmsCudaPrompts *prompts, const void *qkv, const uint8_t *flags,
+                                           int layer, unsigned long long *reads, int32_t *failed) {
   dim3 grid(cache->kv_heads, prompts->n);
-  DISPATCH_TYPE(cache->type, cache_keep_kernel<T><<<grid, 1024, 0, stream>>>(*cache, *heads, *prompts, (const T *)qkv, flags, layer, reads,
-                                                                            failed));
+  DISPATCH_TYPE(cache->type, cache_keep_kernel<T>
+                <<<grid, 1024, 0, stream>>>(*cache, *heads, *prompts, (const T *)qkv, flags, layer, reads, failed));
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t dms_cuda_cache_fork(cudaStream_t stream, const DmsCudaCache *cache, int from, int to, int32_t *failed) {
+extern "C" cudaError_t dms_cuda_cache_fork(cudaStream_t stream, const DmsCudaCache *cache, int from, int to,
+                                           int32_t *failed) {
   int pairs = cache->layers * cache->kv_heads;
   cache_fork_kernel<<<pairs, 128, 0, stream>>>(*cache, from, to, failed);
   cudaError_t status = cudaGetLastError();
   if (status != cudaSuccess || !cache->ring) return status;
   size_t block = (size_t)cache->ring * pairs;
-  return cudaMemcpyAsync(cache->recent + to * block, cache->recent + from * block, block * sizeof(int32_t), cudaMemcpyDeviceToDevice,
-                         stream);
+  return cudaMemcpyAsync(cache->recent + to * block, cache->recent + from * block, block * sizeof(int32_t),
+                         cudaMemcpyDeviceToDevice, stream);
 }
 
 extern "C" cudaError_t dms_cuda_cache_release(cudaStream_t stream, const DmsCudaCache *cache, int slot) {
@@ -313,8 +320,8 @@ extern "C" cudaError_t dms_cuda_cache_reset(cudaStream_t stream, const DmsCudaCa
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, int slot, int position, const int32_t *live,
-                                           float rate, int32_t *failed) {
+extern "C" cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, int slot, int position,
+                                           const int32_t *live, float rate, int32_t *failed) {
   cache_fill_kernel<<<cache->layers * cache->kv_heads, 128, 0, stream>>>(*cache, slot, position, live, rate, failed);
   return cudaGetLastError();
 }

@@ -20,9 +20,7 @@ template <int D> struct TileMemory {
 };
 
 /* What a CTA leaves for the merge of a list that it has only part of. */
-template <int D> struct Partial {
-  float sum[kColumns][D], top[kColumns], weight[kColumns];
-};
+template <int D> struct Partial { float sum[kColumns][D], top[kColumns], weight[kColumns]; };
 
 /* A CTA's walk over its share of a layer's tiles, list by list. */
 struct Walk {
@@ -55,7 +53,8 @@ struct Walk {
 };
 
 template <int D>
-__device__ void produce(const DmsCudaCache &cache, const DmsCudaRows &rows, int layer, TileMemory<D> &memory, Walk walk) {
+__device__ void produce(const DmsCudaCache &cache, const DmsCudaRows &rows, int layer, TileMemory<D> &memory,
+                        Walk walk) {
   int lane = threadIdx.x % 32, stage = 0, pairs = cache.layers * cache.kv_heads;
   uint32_t phase = 1;
   while (walk.next()) {
@@ -81,8 +80,8 @@ __device__ void produce(const DmsCudaCache &cache, const DmsCudaRows &rows, int 
 
 /* One warp's 16 items of a tile into its running softmax. */
 template <int D>
-__device__ __forceinline__ void attend(const bf16 *keys, const bf16 *values, int first, int items, float scale, const uint32_t (*query)[2],
-                                       float *top, float *weight, float (*sum)[4]) {
+__device__ __forceinline__ void attend(const bf16 *keys, const bf16 *values, int first, int items, float scale,
+                                       const uint32_t (*query)[2], float *top, float *weight, float (*sum)[4]) {
   int lane = threadIdx.x % 32;
   float s[4] = {};
 #pragma unroll
@@ -108,7 +107,8 @@ __device__ __forceinline__ void attend(const bf16 *keys, const bf16 *values, int
 #pragma unroll
   for (int d = 0; d < D / 16; d++) {
     uint32_t a[4];
-    load_matrices_transposed(a, values + page_offset<bf16>(first + lane / 16 * 8 + lane % 8, 16 * d + (lane / 8 & 1) * 8, D));
+    load_matrices_transposed(
+        a, values + page_offset<bf16>(first + lane / 16 * 8 + lane % 8, 16 * d + (lane / 8 & 1) * 8, D));
     sum[d][0] *= factor[0], sum[d][1] *= factor[1], sum[d][2] *= factor[0], sum[d][3] *= factor[1];
     multiply(sum[d], a, b);
   }
@@ -116,8 +116,8 @@ __device__ __forceinline__ void attend(const bf16 *keys, const bf16 *values, int
 
 /* The list's result from the four warps, or this CTA's part of it; the last part to arrive merges all. */
 template <int D>
-__device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D> &memory, bf16 *out, Partial<D> *partials,
-                       int32_t *arrived) {
+__device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D> &memory, bf16 *out,
+                       Partial<D> *partials, int32_t *arrived) {
   int row = walk.list / heads.kv_heads, head = walk.list % heads.kv_heads, thread = threadIdx.x;
   bool whole = walk.tile == walk.list_begin && walk.stop() == walk.list_end;
   bf16 *to = out + ((size_t)row * heads.heads + head * heads.group) * D;
@@ -164,8 +164,8 @@ __device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D
 }
 
 template <int D>
-__device__ void consume(const DmsCudaHeads &heads, const DmsCudaRows &rows, int layer, const bf16 *qkv, bf16 *out, TileMemory<D> &memory,
-                        Partial<D> *partials, int32_t *arrived, Walk walk) {
+__device__ void consume(const DmsCudaHeads &heads, const DmsCudaRows &rows, int layer, const bf16 *qkv, bf16 *out,
+                        TileMemory<D> &memory, Partial<D> *partials, int32_t *arrived, Walk walk) {
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32, stage = 0;
   uint32_t phase = 0;
   float scale = heads.scale * 1.44269504088896341f;
@@ -204,24 +204,29 @@ __device__ void consume(const DmsCudaHeads &heads, const DmsCudaRows &rows, int 
 }
 
 template <int D>
-__global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaHeads heads, DmsCudaCache cache, DmsCudaRows rows, int layer,
-                                                                    const bf16 *qkv, bf16 *out, Partial<D> *partials, int32_t *arrived) {
+__global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaHeads heads, DmsCudaCache cache,
+                                                                    DmsCudaRows rows, int layer, const bf16 *qkv,
+                                                                    bf16 *out, Partial<D> *partials, int32_t *arrived) {
   extern __shared__ __align__(128) char shared[];
   TileMemory<D> &memory = *reinterpret_cast<TileMemory<D> *>(shared);
   if (threadIdx.x == 0) {
-    for (int i = 0; i < kStages; i++) barrier_init(&memory.full[i], kCopyArrivals), barrier_init(&memory.empty[i], kConsumers);
+    for (int i = 0; i < kStages; i++)
+      barrier_init(&memory.full[i], kCopyArrivals), barrier_init(&memory.empty[i], kConsumers);
     barrier_init_fence();
   }
   __syncthreads();
   Walk walk(rows, heads.kv_heads, layer);
-  if (threadIdx.x / 32 == kConsumers) produce<D>(cache, rows, layer, memory, walk);
-  else consume<D>(heads, rows, layer, qkv, out, memory, partials, arrived, walk);
+  if (threadIdx.x / 32 == kConsumers)
+    produce<D>(cache, rows, layer, memory, walk);
+  else
+    consume<D>(heads, rows, layer, qkv, out, memory, partials, arrived, walk);
 }
 
 enum { kPlainWarps = 4, kPlainDims = DMS_CUDA_MAX_HEAD_DIM / 32 };
 
 template <typename T>
-__global__ void decode_attention_plain_kernel(DmsCudaHeads heads, DmsCudaCache cache, DmsCudaRows rows, int layer, const T *qkv, T *out) {
+__global__ void decode_attention_plain_kernel(DmsCudaHeads heads, DmsCudaCache cache, DmsCudaRows rows, int layer,
+                                              const T *qkv, T *out) {
   __shared__ float sums[kPlainWarps][DMS_CUDA_MAX_HEAD_DIM], tops[kPlainWarps], weights[kPlainWarps];
   int head = blockIdx.x, row = blockIdx.y, slot = rows.slots[row], lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   if (slot < 0) return;
@@ -237,7 +242,8 @@ __global__ void decode_attention_plain_kernel(DmsCudaHeads heads, DmsCudaCache c
     float dot = 0;
 #pragma unroll
     for (int j = 0; j < kPlainDims; j++)
-      if (lane + 32 * j < dim) dot += query[j] * to_float(key[page_offset<T>(item % DMS_CUDA_PAGE, lane + 32 * j, dim)]);
+      if (lane + 32 * j < dim)
+        dot += query[j] * to_float(key[page_offset<T>(item % DMS_CUDA_PAGE, lane + 32 * j, dim)]);
     dot = warp_sum(dot);
     float high = fmaxf(top, dot), factor = expf(top - high), p = expf(dot - high);
     top = high, weight = weight * factor + p;
@@ -271,31 +277,35 @@ static gsize partial_bytes(const DmsCudaHeads *heads) {
 }
 
 template <int D> static cudaError_t resident(int *per_processor) {
-  cudaError_t status =
-      cudaFuncSetAttribute(decode_attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(TileMemory<D>));
+  cudaError_t status = cudaFuncSetAttribute(decode_attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                            sizeof(TileMemory<D>));
   if (status != cudaSuccess) return status;
-  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(per_processor, decode_attention_kernel<D>, kThreads, sizeof(TileMemory<D>));
+  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(per_processor, decode_attention_kernel<D>, kThreads,
+                                                       sizeof(TileMemory<D>));
 }
 
-extern "C" cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, int lists, int *parts, gsize *scratch_bytes) {
+extern "C" cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, int lists, int *parts,
+                                                      gsize *scratch_bytes) {
   *parts = 0, *scratch_bytes = 0;
   if (!dms_cuda_decode_attention_tiled(heads)) return cudaSuccess;
   int device, processors, per_processor;
   cudaError_t status = cudaGetDevice(&device);
   if (status == cudaSuccess) status = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-  if (status == cudaSuccess) status = heads->head_dim == 64 ? resident<64>(&per_processor) : resident<128>(&per_processor);
+  if (status == cudaSuccess)
+    status = heads->head_dim == 64 ? resident<64>(&per_processor) : resident<128>(&per_processor);
   if (status != cudaSuccess) return status;
   *parts = processors * (per_processor < 1 ? 1 : per_processor);
   *scratch_bytes = 2 * *parts * partial_bytes(heads) + (gsize)lists * sizeof(int32_t);
   return cudaSuccess;
 }
 
-extern "C" cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaCache *cache,
-                                                 const DmsCudaRows *rows, int layer, const void *qkv, void *out, void *scratch) {
+extern "C" cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaHeads *heads,
+                                                 const DmsCudaCache *cache, const DmsCudaRows *rows, int layer,
+                                                 const void *qkv, void *out, void *scratch) {
   if (!dms_cuda_decode_attention_tiled(heads)) {
     dim3 grid(heads->heads, rows->rows);
-    DISPATCH_TYPE(heads->type, decode_attention_plain_kernel<T><<<grid, kPlainWarps * 32, 0, stream>>>(*heads, *cache, *rows, layer,
-                                                                                                   (const T *)qkv, (T *)out));
+    DISPATCH_TYPE(heads->type, decode_attention_plain_kernel<T>
+                  <<<grid, kPlainWarps * 32, 0, stream>>>(*heads, *cache, *rows, layer, (const T *)qkv, (T *)out));
     return cudaGetLastError();
   }
   int32_t *arrived = (int32_t *)((char *)scratch + 2 * rows->parts * partial_bytes(heads));

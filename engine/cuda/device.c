@@ -9,12 +9,14 @@ DmsCudaHost dms_cuda_host;
 #define KV_HEADROOM ((gsize)1 << 30)
 
 /* The program's domain, though DMS_ERROR is used in this library. */
-GQuark dms_error_quark(void) { return dms_cuda_host.error_quark(); }
+GQuark dms_error_quark(void) {
+  return dms_cuda_host.error_quark();
+}
 
 gboolean dms_cuda_check(cudaError_t status, const char *where, GError **error) {
   if (status == cudaSuccess) return TRUE;
-  g_set_error(error, DMS_ERROR, status == cudaErrorMemoryAllocation ? DMS_ERROR_MEMORY : DMS_ERROR_DEVICE, "CUDA: %s (%s) at %s",
-              cudaGetErrorString(status), cudaGetErrorName(status), where);
+  g_set_error(error, DMS_ERROR, status == cudaErrorMemoryAllocation ? DMS_ERROR_MEMORY : DMS_ERROR_DEVICE,
+              "CUDA: %s (%s) at %s", cudaGetErrorString(status), cudaGetErrorName(status), where);
   cudaGetLastError(); /* an error that does not stick is reported once */
   return FALSE;
 }
@@ -26,8 +28,8 @@ gboolean dms_cuda_allocate(DmsBackend *backend, gsize bytes, const char *what, v
     gsize available = 0, total = 0;
     cudaGetLastError();
     cudaMemGetInfo(&available, &total);
-    g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY, "no GPU memory for %s: %.2f GiB needed, %.2f of %.2f GiB free", what,
-                bytes / 1073741824.0, available / 1073741824.0, total / 1073741824.0);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY, "no GPU memory for %s: %.2f GiB needed, %.2f of %.2f GiB free",
+                what, bytes / 1073741824.0, available / 1073741824.0, total / 1073741824.0);
     return FALSE;
   }
   g_ptr_array_add(backend->allocations, memory);
@@ -65,16 +67,19 @@ static gboolean set_shapes(DmsBackend *b, GError **error) {
   b->type = o->precision == DMS_PRECISION_F32 ? DMS_CUDA_F32 : DMS_CUDA_BF16;
   b->element = b->type == DMS_CUDA_F32 ? sizeof(float) : sizeof(uint16_t);
   int group = c->heads / c->kv_heads;
-  if (c->head_dim % 8 || c->head_dim > DMS_CUDA_MAX_HEAD_DIM || group > DMS_CUDA_MAX_GROUP || c->hidden % 8 || c->intermediate % 8) {
+  if (c->head_dim % 8 || c->head_dim > DMS_CUDA_MAX_HEAD_DIM || group > DMS_CUDA_MAX_GROUP || c->hidden % 8 ||
+      c->intermediate % 8) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL,
-                "device cuda: head_dim %d, %d query heads a KV head, hidden_size %d, intermediate_size %d; it takes multiples of 8, head_dim "
+                "device cuda: head_dim %d, %d query heads a KV head, hidden_size %d, intermediate_size %d; it takes "
+                "multiples of 8, head_dim "
                 "up to %d and up to %d query heads a KV head",
                 c->head_dim, group, c->hidden, c->intermediate, DMS_CUDA_MAX_HEAD_DIM, DMS_CUDA_MAX_GROUP);
     return FALSE;
   }
   gboolean sinks = o->window_sinks >= 0, decides = o->rule.source != DMS_SOURCE_NONE;
   if (decides && !sinks && o->rule.window < o->rule.shift) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL, "device cuda: a DMS window of 0 tokens with decisions made at the next token");
+    g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL,
+                "device cuda: a DMS window of 0 tokens with decisions made at the next token");
     return FALSE;
   }
   b->heads = (DmsCudaHeads){.type = b->type,
@@ -93,10 +98,14 @@ static gboolean set_shapes(DmsBackend *b, GError **error) {
                           .scale = o->rule.scale,
                           .offset = o->rule.offset,
                           .rate = o->model->evict_rate};
-  if (sinks) b->rule.decision = DMS_CUDA_SINKS;
-  else if (decides && o->model->random) b->rule.decision = DMS_CUDA_RANDOM;
-  else if (o->rule.source == DMS_SOURCE_ADAPTER || (b->rule.borrowed && b->rule.per_layer)) b->rule.decision = DMS_CUDA_LOGITS;
-  else if (b->rule.borrowed) b->rule.decision = DMS_CUDA_BORROWED;
+  if (sinks)
+    b->rule.decision = DMS_CUDA_SINKS;
+  else if (decides && o->model->random)
+    b->rule.decision = DMS_CUDA_RANDOM;
+  else if (o->rule.source == DMS_SOURCE_ADAPTER || (b->rule.borrowed && b->rule.per_layer))
+    b->rule.decision = DMS_CUDA_LOGITS;
+  else if (b->rule.borrowed)
+    b->rule.decision = DMS_CUDA_BORROWED;
   b->cache = (DmsCudaCache){.type = b->type,
                             .layers = c->layers,
                             .kv_heads = c->kv_heads,
@@ -117,7 +126,8 @@ static gboolean open_device(DmsBackend *b, GError **error) {
   if (status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice || (status == cudaSuccess && n == 0)) {
     cudaGetLastError();
     g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device cuda: %s",
-                status == cudaErrorInsufficientDriver ? "no NVIDIA driver, or one older than this build's CUDA runtime" : "no NVIDIA GPU");
+                status == cudaErrorInsufficientDriver ? "no NVIDIA driver, or one older than this build's CUDA runtime"
+                                                      : "no NVIDIA GPU");
     return FALSE;
   }
   TRY(status, "counting devices");
@@ -129,8 +139,9 @@ static gboolean open_device(DmsBackend *b, GError **error) {
   TRY(cudaSetDevice(index), "choosing the device");
   TRY(cudaGetDeviceProperties(&properties, index), "asking for the device's properties");
   if (properties.major < 8) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device cuda:%d: %s has compute capability %d.%d; 8.0 is the least that runs", index,
-                properties.name, properties.major, properties.minor);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE,
+                "device cuda:%d: %s has compute capability %d.%d; 8.0 is the least that runs", index, properties.name,
+                properties.major, properties.minor);
     return FALSE;
   }
   g_strlcpy(b->name, properties.name, sizeof b->name);
@@ -144,7 +155,8 @@ static gboolean make_rope(DmsBackend *b, GError **error) {
   float *on_device;
   dms_cuda_host.rope_frequencies(b->config, frequencies);
   if (!dms_cuda_allocate(b, half * sizeof(float), "rotation frequencies", &on_device, error)) return FALSE;
-  if (!dms_cuda_allocate(b, (gsize)b->config->context * half * sizeof(float2), "the rotation table", &b->rope, error)) return FALSE;
+  if (!dms_cuda_allocate(b, (gsize)b->config->context * half * sizeof(float2), "the rotation table", &b->rope, error))
+    return FALSE;
   TRY(cudaMemcpy(on_device, frequencies, half * sizeof(float), cudaMemcpyHostToDevice), "rotation frequencies");
   TRY(dms_cuda_rope_table(b->stream, on_device, b->config->context, half, b->rope), "the rotation table");
   return TRUE;
@@ -209,9 +221,12 @@ static gboolean allocate_cache(DmsBackend *b, GError **error) {
     void *pointer;
     gsize bytes;
   } want[] = {
-      {&cache->table, lists * cache->max_pages * sizeof(int32_t)}, {&cache->count, lists * sizeof(int32_t)},
-      {&cache->frozen, lists * sizeof(int32_t)},                   {&cache->recent, lists * cache->ring * sizeof(int32_t)},
-      {&cache->position, cache->slots * sizeof(int32_t)},          {&cache->live, cache->slots * sizeof(unsigned long long)},
+      {&cache->table, lists * cache->max_pages * sizeof(int32_t)},
+      {&cache->count, lists * sizeof(int32_t)},
+      {&cache->frozen, lists * sizeof(int32_t)},
+      {&cache->recent, lists * cache->ring * sizeof(int32_t)},
+      {&cache->position, cache->slots * sizeof(int32_t)},
+      {&cache->live, cache->slots * sizeof(unsigned long long)},
       {&cache->free_count, sizeof(int32_t)},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(want); i++)
@@ -223,7 +238,8 @@ static gboolean allocate_cache(DmsBackend *b, GError **error) {
   pages = MIN(pages, MIN(lists * cache->max_pages, (gsize)INT32_MAX / DMS_CUDA_PAGE / 2));
   if (pages < pairs) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY,
-                "KV memory of %.1f MiB does not hold one sequence: %zu pages of %zu bytes, one for each of %d layers and %d KV heads, are "
+                "KV memory of %.1f MiB does not hold one sequence: %zu pages of %zu bytes, one for each of %d layers "
+                "and %d KV heads, are "
                 "the least",
                 bytes / 1048576.0, pairs, cache->page_bytes, cache->layers, cache->kv_heads);
     return FALSE;
@@ -253,7 +269,9 @@ static void close_backend(DmsBackend *b) {
   g_free(b);
 }
 
-static void graph_destroy(gpointer graph) { cudaGraphExecDestroy(graph); }
+static void graph_destroy(gpointer graph) {
+  cudaGraphExecDestroy(graph);
+}
 
 static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error) {
   DmsBackend *b = g_new0(DmsBackend, 1);
@@ -262,7 +280,8 @@ static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error
   b->allocations = g_ptr_array_new(), b->pinned = g_ptr_array_new();
   b->graphs = g_hash_table_new_full(NULL, NULL, NULL, graph_destroy);
   gboolean ok = set_shapes(b, error) && open_device(b, error) && (b->gemm = dms_gemm_new(b->type, b->stream, error)) &&
-                dms_cuda_weights_load(b, error) && make_rope(b, error) && allocate_work(b, error) && allocate_cache(b, error);
+                dms_cuda_weights_load(b, error) && make_rope(b, error) && allocate_work(b, error) &&
+                allocate_cache(b, error);
   if (ok) return b;
   close_backend(b);
   return NULL;
@@ -279,14 +298,17 @@ gboolean dms_cuda_look_at_pages(DmsBackend *b, GError **error) {
 }
 
 static void memory(DmsBackend *b, DmsMemory *out) {
-  if (b->issued == b->collected) dms_cuda_look_at_pages(b, NULL); /* a device that fails here says so at the next step */
+  if (b->issued == b->collected)
+    dms_cuda_look_at_pages(b, NULL); /* a device that fails here says so at the next step */
   *out = (DmsMemory){.bytes_total = b->pages * b->cache.page_bytes,
                      .bytes_used = (b->pages - b->free_pages) * b->cache.page_bytes,
                      .page_bytes = b->cache.page_bytes,
                      .page_items = DMS_CUDA_PAGE};
 }
 
-static void release(DmsBackend *b, int slot) { dms_cuda_cache_release(b->stream, &b->cache, slot); }
+static void release(DmsBackend *b, int slot) {
+  dms_cuda_cache_release(b->stream, &b->cache, slot);
+}
 
 static gboolean fork_slot(DmsBackend *b, int from, int to, const DmsSampler *sampler, GError **error) {
   if (from != to) {
@@ -301,12 +323,15 @@ static gboolean fork_slot(DmsBackend *b, int from, int to, const DmsSampler *sam
       return FALSE;
     }
   }
-  TRY(dms_cuda_sample_first(b->stream, &b->samplers, to, *sampler, b->slot_logits + (gsize)from * b->config->vocab, b->config->vocab),
+  TRY(dms_cuda_sample_first(b->stream, &b->samplers, to, *sampler, b->slot_logits + (gsize)from * b->config->vocab,
+                            b->config->vocab),
       "sampling the first token");
   return TRUE;
 }
 
-static void describe(DmsBackend *b, char *text, gsize size) { g_strlcpy(text, b->name, size); }
+static void describe(DmsBackend *b, char *text, gsize size) {
+  g_strlcpy(text, b->name, size);
+}
 
 const DmsBackendOps *dms_cuda_backend_1(const DmsCudaHost *host) {
   static const DmsBackendOps ops = {.name = "cuda",

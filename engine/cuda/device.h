@@ -8,9 +8,9 @@
 
 typedef struct {
   DmsCudaLinear qkv, o, gate_up, down;
-  float *input_norm, *post_norm;    /* [hidden] */
-  float *q_norm, *k_norm;           /* [head_dim] or NULL */
-  float *adapter, *adapter_bias;    /* [kv_heads or 1][hidden], its norm folded in; NULL without */
+  float *input_norm, *post_norm; /* [hidden] */
+  float *q_norm, *k_norm;        /* [head_dim] or NULL */
+  float *adapter, *adapter_bias; /* [kv_heads or 1][hidden], its norm folded in; NULL without */
 } DmsCudaLayer;
 
 typedef struct {
@@ -31,7 +31,11 @@ typedef struct {
   cudaEvent_t done;
 } DmsCudaFlight;
 
-enum { DMS_CUDA_LATENCY = 1, DMS_CUDA_FLIGHTS = DMS_CUDA_LATENCY + 2, DMS_CUDA_CHUNK = 8192 /* prompt tokens of one product */ };
+enum {
+  DMS_CUDA_LATENCY = 1,
+  DMS_CUDA_FLIGHTS = DMS_CUDA_LATENCY + 2,
+  DMS_CUDA_CHUNK = 8192 /* prompt tokens of one product */
+};
 
 /* What part of a step a kernel belongs to, and when it began: filled while `profile` is set. */
 typedef struct {
@@ -105,7 +109,8 @@ gboolean dms_cuda_look_at_pages(DmsBackend *backend, GError **error); /* waits, 
 
 /* prefill.c */
 gboolean dms_cuda_prefill(DmsBackend *backend, const DmsPrefill *prompts, int n, uint64_t *reads, GError **error);
-gboolean dms_cuda_forward(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error);
+gboolean dms_cuda_forward(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live,
+                          GError **error);
 
 /* measure.c */
 gboolean dms_cuda_fill(DmsBackend *backend, int slot, int position, const int32_t *live, double rate, GError **error);

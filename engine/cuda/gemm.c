@@ -30,7 +30,9 @@ static guint shape_hash(gconstpointer p) {
   return (guint)(((((s->m * 31) + s->n) * 31 + s->k) * 31 + s->end) * 2 + s->bias);
 }
 
-static gboolean shape_equal(gconstpointer a, gconstpointer b) { return memcmp(a, b, sizeof(Shape)) == 0; }
+static gboolean shape_equal(gconstpointer a, gconstpointer b) {
+  return memcmp(a, b, sizeof(Shape)) == 0;
+}
 
 static void plan_free(gpointer p) {
   Plan *plan = p;
@@ -43,8 +45,8 @@ static void plan_free(gpointer p) {
 
 static gboolean check(cublasStatus_t status, const Shape *shape, GError **error) {
   if (status == CUBLAS_STATUS_SUCCESS) return TRUE;
-  g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "cuBLASLt: %s in the product of %d x %d by %d", cublasLtGetStatusString(status),
-              shape->m, shape->k, shape->n);
+  g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "cuBLASLt: %s in the product of %d x %d by %d",
+              cublasLtGetStatusString(status), shape->m, shape->k, shape->n);
   return FALSE;
 }
 
@@ -57,7 +59,8 @@ DmsGemm *dms_gemm_new(DmsCudaType type, cudaStream_t stream, GError **error) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "cuBLASLt does not start: %s", cublasLtGetStatusString(status));
   else if (cudaMalloc(&gemm->workspace, WORKSPACE) != cudaSuccess)
     g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY, "no GPU memory for cuBLASLt's workspace of 64 MiB");
-  else return gemm;
+  else
+    return gemm;
   dms_gemm_free(gemm);
   return NULL;
 }
@@ -76,9 +79,10 @@ static int candidates(DmsGemm *gemm, const Plan *plan, cublasLtMatmulHeuristicRe
   gsize workspace = WORKSPACE;
   int n = 0;
   if (cublasLtMatmulPreferenceCreate(&preference) != CUBLAS_STATUS_SUCCESS) return 0;
-  cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
-  cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(gemm->handle, plan->operation, plan->weight, plan->x, plan->out, plan->out,
-                                                         preference, most, found, &n);
+  cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                       sizeof workspace);
+  cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(gemm->handle, plan->operation, plan->weight, plan->x,
+                                                         plan->out, plan->out, preference, most, found, &n);
   cublasLtMatmulPreferenceDestroy(preference);
   return status == CUBLAS_STATUS_SUCCESS ? n : 0;
 }
@@ -88,12 +92,17 @@ static gboolean describe(DmsGemm *gemm, Plan *plan, GError **error) {
   cudaDataType_t out = s->end == DMS_GEMM_STORE ? gemm->type : CUDA_R_32F;
   cublasOperation_t transposed = CUBLAS_OP_T;
   if (!check(cublasLtMatmulDescCreate(&plan->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), s, error)) return FALSE;
-  if (!check(cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed), s, error))
+  if (!check(
+          cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
+          s, error))
     return FALSE;
   if (s->bias) {
     cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
-    if (!check(cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue), s, error) ||
-        !check(cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &out, sizeof out), s, error))
+    if (!check(
+            cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue),
+            s, error) ||
+        !check(cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &out, sizeof out),
+               s, error))
       return FALSE;
   }
   return check(cublasLtMatrixLayoutCreate(&plan->weight, gemm->type, s->k, s->n, s->k), s, error) &&
@@ -101,7 +110,8 @@ static gboolean describe(DmsGemm *gemm, Plan *plan, GError **error) {
          check(cublasLtMatrixLayoutCreate(&plan->out, out, s->n, s->m, s->n), s, error);
 }
 
-static Plan *plan_of(DmsGemm *gemm, const DmsCudaLinear *linear, int m, DmsGemmEnd end, gboolean *fresh, GError **error) {
+static Plan *plan_of(DmsGemm *gemm, const DmsCudaLinear *linear, int m, DmsGemmEnd end, gboolean *fresh,
+                     GError **error) {
   Shape shape = {m, linear->n, linear->k, (int)end, linear->bias != NULL};
   Plan *plan = g_hash_table_lookup(gemm->plans, &shape);
   *fresh = plan == NULL;
@@ -111,7 +121,8 @@ static Plan *plan_of(DmsGemm *gemm, const DmsCudaLinear *linear, int m, DmsGemmE
   cublasLtMatmulHeuristicResult_t found;
   gboolean ok = describe(gemm, plan, error);
   if (ok && candidates(gemm, plan, &found, 1) < 1) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "cuBLASLt has no algorithm for the product of %d x %d by %d", m, linear->k, linear->n);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "cuBLASLt has no algorithm for the product of %d x %d by %d", m,
+                linear->k, linear->n);
     ok = FALSE;
   }
   if (!ok) {
@@ -123,17 +134,18 @@ static Plan *plan_of(DmsGemm *gemm, const DmsCudaLinear *linear, int m, DmsGemmE
   return plan;
 }
 
-static cublasStatus_t run(DmsGemm *gemm, const Plan *plan, const cublasLtMatmulAlgo_t *algorithm, const void *weight, const void *bias,
-                          const void *x, void *out) {
+static cublasStatus_t run(DmsGemm *gemm, const Plan *plan, const cublasLtMatmulAlgo_t *algorithm, const void *weight,
+                          const void *bias, const void *x, void *out) {
   float one = 1, beta = plan->shape.end == DMS_GEMM_ADD ? 1 : 0;
   if (bias) cublasLtMatmulDescSetAttribute(plan->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
-  return cublasLtMatmul(gemm->handle, plan->operation, &one, weight, plan->weight, x, plan->x, &beta, out, plan->out, out, plan->out,
-                        algorithm, gemm->workspace, WORKSPACE, gemm->stream);
+  return cublasLtMatmul(gemm->handle, plan->operation, &one, weight, plan->weight, x, plan->x, &beta, out, plan->out,
+                        out, plan->out, algorithm, gemm->workspace, WORKSPACE, gemm->stream);
 }
 
 /* Milliseconds of REPEATS runs over several weights, or infinity where the algorithm does not run. */
-static float time_of(DmsGemm *gemm, const Plan *plan, const cublasLtMatmulAlgo_t *algorithm, const DmsCudaLinear *linear, const void *x,
-                     void *out, int copies, gsize distance, cudaEvent_t *event) {
+static float time_of(DmsGemm *gemm, const Plan *plan, const cublasLtMatmulAlgo_t *algorithm,
+                     const DmsCudaLinear *linear, const void *x, void *out, int copies, gsize distance,
+                     cudaEvent_t *event) {
   float ms = INFINITY;
   for (int i = 0; i < REPEATS + 1; i++) { /* the first one warms up */
     if (i == 1) cudaEventRecord(event[0], gemm->stream);
@@ -141,12 +153,13 @@ static float time_of(DmsGemm *gemm, const Plan *plan, const cublasLtMatmulAlgo_t
     if (run(gemm, plan, algorithm, weight, linear->bias, x, out) != CUBLAS_STATUS_SUCCESS) return INFINITY;
   }
   cudaEventRecord(event[1], gemm->stream);
-  if (cudaEventSynchronize(event[1]) != cudaSuccess || cudaEventElapsedTime(&ms, event[0], event[1]) != cudaSuccess) return INFINITY;
+  if (cudaEventSynchronize(event[1]) != cudaSuccess || cudaEventElapsedTime(&ms, event[0], event[1]) != cudaSuccess)
+    return INFINITY;
   return ms;
 }
 
-gboolean dms_gemm_choose(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out, int copies,
-                         gsize distance, GError **error) {
+gboolean dms_gemm_choose(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out,
+                         int copies, gsize distance, GError **error) {
   gboolean fresh;
   Plan *plan = plan_of(gemm, linear, m, end, &fresh, error);
   if (!plan) return FALSE;
@@ -167,7 +180,8 @@ gboolean dms_gemm_choose(DmsGemm *gemm, const DmsCudaLinear *linear, const void 
   return TRUE;
 }
 
-gboolean dms_gemm_run(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out, GError **error) {
+gboolean dms_gemm_run(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out,
+                      GError **error) {
   gboolean fresh;
   Plan *plan = plan_of(gemm, linear, m, end, &fresh, error);
   return plan && check(run(gemm, plan, &plan->algorithm, linear->weight, linear->bias, x, out), &plan->shape, error);

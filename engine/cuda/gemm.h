@@ -12,9 +12,9 @@ typedef struct {
 } DmsCudaLinear;
 
 typedef enum {
-  DMS_GEMM_STORE,  /* T out = */
-  DMS_GEMM_FLOAT,  /* float out = */
-  DMS_GEMM_ADD,    /* float out += : the residual stream */
+  DMS_GEMM_STORE, /* T out = */
+  DMS_GEMM_FLOAT, /* float out = */
+  DMS_GEMM_ADD,   /* float out += : the residual stream */
 } DmsGemmEnd;
 
 typedef struct DmsGemm DmsGemm;
@@ -25,9 +25,10 @@ void dms_gemm_free(DmsGemm *gemm);
 /* Chooses the algorithm of a shape, once: under bf16 by running the candidates on these buffers, of which `out` is overwritten, over `copies`
  * weights that lie `distance` bytes apart (so that they come from memory and not from the cache); under f32 by cuBLASLt's own ranking, so that
  * results do not depend on timings. */
-gboolean dms_gemm_choose(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out, int copies,
-                         gsize distance, GError **error);
+gboolean dms_gemm_choose(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out,
+                         int copies, gsize distance, GError **error);
 /* Queues the product. A shape that was not chosen takes cuBLASLt's first. */
-gboolean dms_gemm_run(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out, GError **error);
+gboolean dms_gemm_run(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out,
+                      GError **error);
 
 #endif

@@ -29,14 +29,14 @@ typedef struct {
   int ring;      /* window + 1: the tokens whose fate is open; 0 where nothing is ever evicted */
   uint8_t *pool; /* [pages][2][64][head_dim] */
   gsize page_bytes;
-  int32_t *table;    /* [slots][pairs][max_pages] pages of a list */
-  int32_t *count;    /* [slots][pairs] items of a list */
-  int32_t *frozen;   /* [slots][pairs] first items that no later token can overwrite: their full pages may be shared */
-  int32_t *recent;   /* [slots][ring][pairs] item << 1 | flag of the token at position p, at p mod ring */
-  int32_t *users;    /* [pages] lists that hold a page */
+  int32_t *table;     /* [slots][pairs][max_pages] pages of a list */
+  int32_t *count;     /* [slots][pairs] items of a list */
+  int32_t *frozen;    /* [slots][pairs] first items that no later token can overwrite: their full pages may be shared */
+  int32_t *recent;    /* [slots][ring][pairs] item << 1 | flag of the token at position p, at p mod ring */
+  int32_t *users;     /* [pages] lists that hold a page */
   int32_t *free_list; /* [pages], the first *free_count are free */
   int32_t *free_count;
-  int32_t *position; /* [slots] tokens seen */
+  int32_t *position;        /* [slots] tokens seen */
   unsigned long long *live; /* [slots] items attended to by the last position, summed over pairs */
 } DmsCudaCache;
 
@@ -44,9 +44,9 @@ typedef struct {
 typedef enum {
   DMS_CUDA_KEEP,     /* never */
   DMS_CUDA_BORROWED, /* by a query channel of its own group, in the kernel that rotates it */
-  DMS_CUDA_LOGITS,   /* by logits computed before: DMS_SOURCE_ADAPTER, or a borrowed channel that decides for the whole layer */
-  DMS_CUDA_SINKS,    /* from position `sinks` on: the fixed window */
-  DMS_CUDA_RANDOM,   /* a model of random weights: a share `rate` of tokens, drawn by hash */
+  DMS_CUDA_LOGITS, /* by logits computed before: DMS_SOURCE_ADAPTER, or a borrowed channel that decides for the whole layer */
+  DMS_CUDA_SINKS,  /* from position `sinks` on: the fixed window */
+  DMS_CUDA_RANDOM, /* a model of random weights: a share `rate` of tokens, drawn by hash */
 } DmsCudaDecision;
 
 typedef struct {
@@ -59,14 +59,14 @@ typedef struct {
 /* The rows of a step, one sequence each. `rows` is the batch bucket; rows that do not run have slot -1. */
 typedef struct {
   int rows;
-  const DmsStepEntry *entries; /* [rows] */
-  DmsStepResult *results;      /* [rows] */
+  const DmsStepEntry *entries;         /* [rows] */
+  DmsStepResult *results;              /* [rows] */
   int32_t *tokens, *slots, *positions; /* [rows] */
-  int32_t *items;   /* [layers][rows][kv_heads] where the arriving token goes: page * 64 + row */
-  int32_t *lengths; /* [layers][rows][kv_heads] items of the list, the arriving one included */
-  int32_t *tiles;   /* [layers][rows * kv_heads + 1] tiles of 64 items before each list */
-  int32_t *starts;  /* [layers][parts + 1] list in which each part of the attention's work begins */
-  int parts;        /* CTAs among which a layer's tiles are dealt out evenly */
+  int32_t *items;                      /* [layers][rows][kv_heads] where the arriving token goes: page * 64 + row */
+  int32_t *lengths;                    /* [layers][rows][kv_heads] items of the list, the arriving one included */
+  int32_t *tiles;                      /* [layers][rows * kv_heads + 1] tiles of 64 items before each list */
+  int32_t *starts;                     /* [layers][parts + 1] list in which each part of the attention's work begins */
+  int parts;                           /* CTAs among which a layer's tiles are dealt out evenly */
 } DmsCudaRows;
 
 /* Sampling state of the slots. */
@@ -96,13 +96,14 @@ typedef struct {
 } DmsCudaPrompts;
 
 /* ---- norm.cu: embedding, RMSNorm, adapter logits, SwiGLU ---- */
-cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens, int rows, int hidden, float *x);
+cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens, int rows,
+                           int hidden, float *x);
 /* out T [rows][hidden] = x / rms(x) * weight */
-cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight, float eps, int rows, int hidden,
-                              void *out);
+cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight, float eps,
+                              int rows, int hidden, void *out);
 /* out [rows][n] = (x / rms(x)) . weight[i] + bias[i]; the adapter's own norm is folded into `weight` [n][hidden] */
-cudaError_t dms_cuda_adapter(cudaStream_t stream, const float *x, const float *weight, const float *bias, float eps, int rows, int hidden,
-                             int n, float *out);
+cudaError_t dms_cuda_adapter(cudaStream_t stream, const float *x, const float *weight, const float *bias, float eps,
+                             int rows, int hidden, int n, float *out);
 /* out T [rows][inner] = silu(gate) * up; a row of `gate_up` is gate | up */
 cudaError_t dms_cuda_swiglu(cudaStream_t stream, DmsCudaType type, const void *gate_up, int rows, int inner, void *out);
 /* out [i] = x [rows_of[i]], rows of `hidden` floats */
@@ -117,33 +118,37 @@ typedef struct {
   void *qkv;                    /* rotated in place */
   const float *q_norm, *k_norm; /* [head_dim] or NULL */
   float eps;
-  const float2 *rope;   /* [context][head_dim / 2] */
-  const float *logits;  /* DMS_CUDA_LOGITS: [rows][kv_heads, or 1 per layer], before scale and offset */
+  const float2 *rope;  /* [context][head_dim / 2] */
+  const float *logits; /* DMS_CUDA_LOGITS: [rows][kv_heads, or 1 per layer], before scale and offset */
   int layer;
 } DmsCudaRope;
 /* out [rows]: the channel that the layer's first query head lends, for rules that decide per layer. To be called before the rotation. */
 cudaError_t dms_cuda_borrowed_logits(cudaStream_t stream, const DmsCudaRope *rope, int rows, float *out);
 /* One token a row: K and V also go to their place in the cache, and the decision to the recent ring. */
-cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache, const DmsCudaRows *rows);
+cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,
+                                 const DmsCudaRows *rows);
 /* Prompts: K stays in qkv; flags [kv_heads][tokens] are set. */
-cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaPrompts *prompts, uint8_t *flags);
+cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaPrompts *prompts,
+                                  uint8_t *flags);
 
 /* ---- cache.cu: pages ---- */
 /* The head of a step: what each entry's token is, and for all layers at once where its keys and values go, how long the lists are then.
  * Entries that find no page stall as they are. */
-cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaSamplers *samplers, const DmsCudaRows *rows);
+cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaSamplers *samplers,
+                               const DmsCudaRows *rows);
 /* The lists of all layers cut into tiles and dealt out to `parts` CTAs. */
 cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int lists, const DmsCudaRows *rows);
 /* One layer's K and V of prompts into pages, by the rule. `reads` [n] is added to. `*failed` is set when pages run out. */
-cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads, const DmsCudaPrompts *prompts,
-                                const void *qkv, const uint8_t *flags, int layer, unsigned long long *reads, int32_t *failed);
+cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads,
+                                const DmsCudaPrompts *prompts, const void *qkv, const uint8_t *flags, int layer,
+                                unsigned long long *reads, int32_t *failed);
 cudaError_t dms_cuda_cache_fork(cudaStream_t stream, const DmsCudaCache *cache, int from, int to, int32_t *failed);
 cudaError_t dms_cuda_cache_release(cudaStream_t stream, const DmsCudaCache *cache, int slot);
 /* Sets up an empty pool. */
 cudaError_t dms_cuda_cache_reset(cudaStream_t stream, const DmsCudaCache *cache, int pages);
 /* Makes `slot` what `position` tokens with live[pairs] items kept would have left, with whatever the pages hold (for measurements). */
-cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, int slot, int position, const int32_t *live, float rate,
-                                int32_t *failed);
+cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, int slot, int position,
+                                const int32_t *live, float rate, int32_t *failed);
 
 /* ---- decode_attention.cu ---- */
 /* Whether the tensor core kernel takes these shapes; else the plain one runs. */
@@ -151,21 +156,21 @@ int dms_cuda_decode_attention_tiled(const DmsCudaHeads *heads);
 /* CTAs among which it wants its work dealt out, and bytes of scratch that it needs for `lists` lists (zeroed once). */
 cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, int lists, int *parts, gsize *scratch_bytes);
 /* out T [rows][heads * head_dim] from the rotated queries of qkv; rows with slot -1 give zeros. */
-cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaCache *cache, const DmsCudaRows *rows,
-                                      int layer, const void *qkv, void *out, void *scratch);
+cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaCache *cache,
+                                      const DmsCudaRows *rows, int layer, const void *qkv, void *out, void *scratch);
 
 /* ---- prefill_attention.cu ---- */
 /* out T [tokens][heads * head_dim]; `flags` [kv_heads][tokens], or NULL where nothing is evicted. */
-cudaError_t dms_cuda_prefill_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaPrompts *prompts, const void *qkv,
-                                       const uint8_t *flags, int window, void *out);
+cudaError_t dms_cuda_prefill_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaPrompts *prompts,
+                                       const void *qkv, const uint8_t *flags, int window, void *out);
 
 /* ---- sampling.cu ---- */
 /* samplers->next[slot of row] from logits [rows][vocab]; rows with slot -1 are left out. */
-cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots, int rows, const float *logits,
-                            int vocab);
+cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots, int rows,
+                            const float *logits, int vocab);
 /* A slot takes `sampler`, has taken no token yet, and the first is sampled from logits [vocab]. */
-cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot, DmsSampler sampler, const float *logits,
-                                  int vocab);
+cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot, DmsSampler sampler,
+                                  const float *logits, int vocab);
 
 /* ---- gemv.cu: matrix products of a few rows, at the speed of reading the weights ---- */
 enum { DMS_CUDA_GEMV_ROWS = 8 };
@@ -192,7 +197,8 @@ cudaError_t dms_cuda_gemv(cudaStream_t stream, const DmsCudaGemv *gemv);
 /* Reads `bytes` once. */
 cudaError_t dms_cuda_read_memory(cudaStream_t stream, const void *memory, gsize bytes, int *sink);
 /* `n` elements of standard deviation `scale` about `mean`, by hash of `seed` and index. */
-cudaError_t dms_cuda_random(cudaStream_t stream, DmsCudaType type, void *out, gsize n, uint64_t seed, float mean, float scale);
+cudaError_t dms_cuda_random(cudaStream_t stream, DmsCudaType type, void *out, gsize n, uint64_t seed, float mean,
+                            float scale);
 
 G_END_DECLS
 

@@ -31,7 +31,8 @@ static gboolean decide(DmsBackend *b, int layer, int first, int n, GError **erro
     rope.qkv = row_of(b, b->qkv, first, b->heads.stride);
     TRY(dms_cuda_borrowed_logits(b->stream, &rope, n, out), "the eviction decisions");
   } else {
-    TRY(dms_cuda_adapter(b->stream, b->x + (gsize)first * c->hidden, l->adapter, l->adapter_bias, c->norm_eps, n, c->hidden, width, out),
+    TRY(dms_cuda_adapter(b->stream, b->x + (gsize)first * c->hidden, l->adapter, l->adapter_bias, c->norm_eps, n,
+                         c->hidden, width, out),
         "the eviction decisions");
   }
   return TRUE;
@@ -41,10 +42,12 @@ gboolean dms_cuda_layer_in(DmsBackend *b, int layer, int first, int n, GError **
   const DmsConfig *c = b->config;
   const DmsCudaLayer *l = &b->weights.layer[layer];
   dms_cuda_mark(b, "norm");
-  TRY(dms_cuda_rms_norm(b->stream, b->type, b->x + (gsize)first * c->hidden, l->input_norm, c->norm_eps, n, c->hidden, b->normed),
+  TRY(dms_cuda_rms_norm(b->stream, b->type, b->x + (gsize)first * c->hidden, l->input_norm, c->norm_eps, n, c->hidden,
+                        b->normed),
       "the input norm");
   dms_cuda_mark(b, "qkv product");
-  return dms_gemm_run(b->gemm, &l->qkv, b->normed, n, DMS_GEMM_STORE, row_of(b, b->qkv, first, b->heads.stride), error) &&
+  return dms_gemm_run(b->gemm, &l->qkv, b->normed, n, DMS_GEMM_STORE, row_of(b, b->qkv, first, b->heads.stride),
+                      error) &&
          decide(b, layer, first, n, error);
 }
 
@@ -53,7 +56,8 @@ gboolean dms_cuda_layer_out(DmsBackend *b, int layer, int first, int n, GError *
   const DmsCudaLayer *l = &b->weights.layer[layer];
   float *x = b->x + (gsize)first * c->hidden;
   dms_cuda_mark(b, "output product");
-  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error)) return FALSE;
+  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error))
+    return FALSE;
   dms_cuda_mark(b, "norm");
   TRY(dms_cuda_rms_norm(b->stream, b->type, x, l->post_norm, c->norm_eps, n, c->hidden, b->normed), "the MLP's norm");
   dms_cuda_mark(b, "gate-up product");
@@ -67,7 +71,8 @@ gboolean dms_cuda_layer_out(DmsBackend *b, int layer, int first, int n, GError *
 gboolean dms_cuda_head(DmsBackend *b, const float *x, int n, float *logits, GError **error) {
   const DmsConfig *c = b->config;
   dms_cuda_mark(b, "norm");
-  TRY(dms_cuda_rms_norm(b->stream, b->type, x, b->weights.norm, c->norm_eps, n, c->hidden, b->normed), "the final norm");
+  TRY(dms_cuda_rms_norm(b->stream, b->type, x, b->weights.norm, c->norm_eps, n, c->hidden, b->normed),
+      "the final norm");
   dms_cuda_mark(b, "head product");
   return dms_gemm_run(b->gemm, &b->weights.head, b->normed, n, DMS_GEMM_FLOAT, logits, error);
 }
@@ -79,7 +84,8 @@ gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
   gsize distance = w->layer_bytes;
   return dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->o, b->attended, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
-         dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance, error) &&
+         dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance,
+                         error) &&
          dms_gemm_choose(b->gemm, &l->down, b->activated, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &w->head, b->normed, bucket, DMS_GEMM_FLOAT, b->logits, 1, 0, error);
 }
@@ -99,7 +105,8 @@ gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
     dms_cuda_mark(b, "rotate and append");
     TRY(dms_cuda_rope_append(b->stream, &rope, &b->cache, &rows), "rotating and appending");
     dms_cuda_mark(b, "attention");
-    TRY(dms_cuda_decode_attention(b->stream, &b->heads, &b->cache, &rows, layer, b->qkv, b->attended, b->scratch), "attention");
+    TRY(dms_cuda_decode_attention(b->stream, &b->heads, &b->cache, &rows, layer, b->qkv, b->attended, b->scratch),
+        "attention");
     if (!dms_cuda_layer_out(b, layer, 0, bucket, error)) return FALSE;
   }
   if (!dms_cuda_head(b, b->x, bucket, b->logits, error)) return FALSE;

@@ -24,7 +24,8 @@ static const DmsBackendOps *load(GError **error) {
   g_autofree char *path = find_library();
   if (!path) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE,
-                "device cuda: " LIBRARY " is not beside the program: this is a build without nvcc; use --device cpu or build where the CUDA "
+                "device cuda: " LIBRARY
+                " is not beside the program: this is a build without nvcc; use --device cpu or build where the CUDA "
                 "Toolkit is");
     return NULL;
   }
@@ -35,7 +36,8 @@ static const DmsBackendOps *load(GError **error) {
   }
   DmsCudaEntry entry = (DmsCudaEntry)dlsym(library, ENTRY);
   if (!entry) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device cuda: %s is of another version than this program: it has no " ENTRY, path);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE,
+                "device cuda: %s is of another version than this program: it has no " ENTRY, path);
     dlclose(library);
     return NULL;
   }

@@ -8,8 +8,10 @@
 /* What the library needs of the program. */
 typedef struct {
   GQuark (*error_quark)(void);
-  gboolean (*read_f32)(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, float *out, GError **error);
-  gboolean (*read_bf16)(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, uint16_t *out, GError **error);
+  gboolean (*read_f32)(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, float *out,
+                       GError **error);
+  gboolean (*read_bf16)(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, uint16_t *out,
+                        GError **error);
   void (*rope_frequencies)(const DmsConfig *config, float *out);
 } DmsCudaHost;
 

@@ -14,7 +14,9 @@ gboolean dms_cuda_fill(DmsBackend *b, int slot, int position, const int32_t *liv
     g_hash_table_remove_all(b->graphs); /* they hold the rule by value */
   }
   gsize element = b->element;
-  if (!b->noisy) TRY(dms_cuda_random(b->stream, b->type, b->cache.pool, b->pages * b->cache.page_bytes / element, 1, 0, 1), "filling pages");
+  if (!b->noisy)
+    TRY(dms_cuda_random(b->stream, b->type, b->cache.pool, b->pages * b->cache.page_bytes / element, 1, 0, 1),
+        "filling pages");
   b->noisy = TRUE;
   TRY(cudaMemsetAsync(b->failed, 0, sizeof *b->failed, b->stream), "filling a cache");
   TRY(cudaMemcpyAsync(on_device, live, pairs * sizeof *live, cudaMemcpyHostToDevice, b->stream), "filling a cache");
@@ -23,7 +25,8 @@ gboolean dms_cuda_fill(DmsBackend *b, int slot, int position, const int32_t *liv
   TRY(cudaStreamSynchronize(b->stream), "filling a cache");
   if (!failed) return TRUE;
   dms_cuda_cache_release(b->stream, &b->cache, slot);
-  g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY, "no KV pages left to fill slot %d with a context of %d tokens", slot, position);
+  g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY, "no KV pages left to fill slot %d with a context of %d tokens", slot,
+              position);
   return FALSE;
 }
 
@@ -33,7 +36,8 @@ gboolean dms_cuda_profile(DmsBackend *b, const DmsStepEntry *entries, int n, GAr
   g_autofree DmsStepResult *results = g_new(DmsStepResult, b->max_rows);
   gboolean ok = dms_cuda_step_prepare(b, bucket, error) && dms_cuda_step(b, entries, n, error);
   if (ok) dms_cuda_mark(b, NULL);
-  ok = ok && dms_cuda_collect(b, results, &filled, error) && dms_cuda_check(cudaStreamSynchronize(b->stream), "a timed step", error);
+  ok = ok && dms_cuda_collect(b, results, &filled, error) &&
+       dms_cuda_check(cudaStreamSynchronize(b->stream), "a timed step", error);
   GArray *marks = g_steal_pointer(&b->profile);
   for (guint i = 0; ok && i + 1 < marks->len; i++) {
     const DmsCudaMark *mark = &g_array_index(marks, DmsCudaMark, i), *next = mark + 1;
@@ -85,7 +89,9 @@ static gboolean take(Bench *bench, gsize bytes, void *pointer, GError **error) {
   return TRUE;
 }
 
-static gint compare_floats(gconstpointer a, gconstpointer b) { return *(const float *)a < *(const float *)b ? -1 : *(const float *)a > *(const float *)b; }
+static gint compare_floats(gconstpointer a, gconstpointer b) {
+  return *(const float *)a < *(const float *)b ? -1 : *(const float *)a > *(const float *)b;
+}
 
 /* Median seconds of `work`, after two runs that warm up. */
 static gboolean median(Bench *bench, gboolean (*work)(void *, GError **), void *data, double *seconds, GError **error) {
@@ -133,11 +139,14 @@ static gboolean measure_rates(Bench *bench, double *read_bytes, double *matrix_f
   Multiplying m = {.linear = {.n = SIDE, .k = SIDE}};
   void *weight;
   double seconds;
-  if (!take(bench, reading.bytes, &reading.memory, error) || !take(bench, sizeof(int), &reading.sink, error)) return FALSE;
+  if (!take(bench, reading.bytes, &reading.memory, error) || !take(bench, sizeof(int), &reading.sink, error))
+    return FALSE;
   TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, reading.memory, reading.bytes / 2, 1, 0, 1), "random values");
   if (!median(bench, read_once, &reading, &seconds, error)) return FALSE;
   *read_bytes = reading.bytes / seconds;
-  if (!take(bench, values * 2, &weight, error) || !take(bench, values * 2, &m.x, error) || !take(bench, values * 2, &m.out, error)) return FALSE;
+  if (!take(bench, values * 2, &weight, error) || !take(bench, values * 2, &m.x, error) ||
+      !take(bench, values * 2, &m.out, error))
+    return FALSE;
   TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, weight, values, 2, 0, 1), "random values");
   TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, m.x, values, 3, 0, 1), "random values");
   m.linear.weight = weight;
@@ -175,7 +184,8 @@ static gboolean launch_graph(void *data, GError **error) {
 /* As many layers of the same lengths, each with pages of its own, as make the cache far larger than the L2. */
 static int layers_for(const DmsAttentionCase *shape, gsize *pages) {
   *pages = 0;
-  for (int i = 0; i < shape->batch * shape->kv_heads; i++) *pages += (shape->lengths[i] + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE;
+  for (int i = 0; i < shape->batch * shape->kv_heads; i++)
+    *pages += (shape->lengths[i] + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE;
   gsize bytes = *pages * 2 * DMS_CUDA_PAGE * shape->head_dim * 2;
   return (int)CLAMP(((gsize)1 << 30) / MAX(bytes, 1), 2, 36);
 }
@@ -201,20 +211,31 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
     void *pointer;
     gsize bytes;
   } want[] = {
-      {&a->cache.pool, pages * a->cache.page_bytes},        {&a->cache.table, all * a->cache.max_pages * 4},
-      {&a->cache.count, all * 4},                           {&a->cache.frozen, all * 4},
-      {&a->cache.users, pages * 4},                         {&a->cache.free_list, pages * 4},
-      {&a->cache.free_count, 4},                            {&a->cache.position, shape->batch * 4},
-      {&a->cache.live, shape->batch * 8},                   {&a->rows.slots, shape->batch * 4},
-      {&a->rows.lengths, all * 4},                          {&a->rows.tiles, (gsize)layers * (lists + 1) * 4},
-      {&a->rows.starts, (gsize)layers * (a->rows.parts + 1) * 4}, {&a->scratch, scratch},
-      {&a->qkv, (gsize)shape->batch * a->heads.stride * 2}, {&a->out, (gsize)shape->batch * a->heads.heads * shape->head_dim * 2},
-      {&flag, 4},                                           {&live, all * 4},
+      {&a->cache.pool, pages * a->cache.page_bytes},
+      {&a->cache.table, all * a->cache.max_pages * 4},
+      {&a->cache.count, all * 4},
+      {&a->cache.frozen, all * 4},
+      {&a->cache.users, pages * 4},
+      {&a->cache.free_list, pages * 4},
+      {&a->cache.free_count, 4},
+      {&a->cache.position, shape->batch * 4},
+      {&a->cache.live, shape->batch * 8},
+      {&a->rows.slots, shape->batch * 4},
+      {&a->rows.lengths, all * 4},
+      {&a->rows.tiles, (gsize)layers * (lists + 1) * 4},
+      {&a->rows.starts, (gsize)layers * (a->rows.parts + 1) * 4},
+      {&a->scratch, scratch},
+      {&a->qkv, (gsize)shape->batch * a->heads.stride * 2},
+      {&a->out, (gsize)shape->batch * a->heads.heads * shape->head_dim * 2},
+      {&flag, 4},
+      {&live, all * 4},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(want); i++)
     if (!take(bench, want[i].bytes, want[i].pointer, error)) return FALSE;
-  TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->cache.pool, pages * a->cache.page_bytes / 2, 1, 0, 1), "random keys and values");
-  TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->qkv, (gsize)shape->batch * a->heads.stride, 2, 0, 1), "random queries");
+  TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->cache.pool, pages * a->cache.page_bytes / 2, 1, 0, 1),
+      "random keys and values");
+  TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->qkv, (gsize)shape->batch * a->heads.stride, 2, 0, 1),
+      "random queries");
   TRY(dms_cuda_cache_reset(bench->stream, &a->cache, (int)pages), "setting up pages");
   g_autofree int32_t *slots = g_new(int32_t, shape->batch), *lengths = g_new(int32_t, all);
   /* A layer's lists lie by row, a slot's by layer. */
@@ -223,11 +244,13 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
     for (int layer = 0; layer < layers; layer++)
       for (int head = 0; head < shape->kv_heads; head++)
         lengths[layer * shape->kv_heads + head] = shape->lengths[row * shape->kv_heads + head];
-    TRY(cudaMemcpyAsync(live, lengths, (gsize)layers * shape->kv_heads * 4, cudaMemcpyHostToDevice, bench->stream), "lengths");
+    TRY(cudaMemcpyAsync(live, lengths, (gsize)layers * shape->kv_heads * 4, cudaMemcpyHostToDevice, bench->stream),
+        "lengths");
     TRY(dms_cuda_cache_fill(bench->stream, &a->cache, row, longest, live, 0, flag), "filling pages");
     TRY(cudaStreamSynchronize(bench->stream), "filling pages");
   }
-  for (int layer = 0; layer < layers; layer++) memcpy(lengths + (gsize)layer * lists, shape->lengths, lists * sizeof *lengths);
+  for (int layer = 0; layer < layers; layer++)
+    memcpy(lengths + (gsize)layer * lists, shape->lengths, lists * sizeof *lengths);
   TRY(cudaMemcpyAsync(a->rows.lengths, lengths, all * 4, cudaMemcpyHostToDevice, bench->stream), "lengths");
   TRY(cudaMemcpyAsync(a->rows.slots, slots, shape->batch * 4, cudaMemcpyHostToDevice, bench->stream), "slots");
   TRY(cudaMemcpyAsync(&failed, flag, 4, cudaMemcpyDeviceToHost, bench->stream), "filling pages");
@@ -240,9 +263,11 @@ static gboolean record_attention(Bench *bench, Attending *a, GError **error) {
   cudaGraph_t graph = NULL;
   int lists = a->rows.rows * a->cache.kv_heads;
   TRY(cudaStreamBeginCapture(bench->stream, cudaStreamCaptureModeThreadLocal), "recording attention");
-  cudaError_t status = a->rows.parts ? dms_cuda_plan_tiles(bench->stream, a->cache.layers, lists, &a->rows) : cudaSuccess;
+  cudaError_t status =
+      a->rows.parts ? dms_cuda_plan_tiles(bench->stream, a->cache.layers, lists, &a->rows) : cudaSuccess;
   for (int layer = 0; status == cudaSuccess && layer < a->cache.layers; layer++)
-    status = dms_cuda_decode_attention(bench->stream, &a->heads, &a->cache, &a->rows, layer, a->qkv, a->out, a->scratch);
+    status =
+        dms_cuda_decode_attention(bench->stream, &a->heads, &a->cache, &a->rows, layer, a->qkv, a->out, a->scratch);
   cudaError_t ended = cudaStreamEndCapture(bench->stream, &graph);
   TRY(status, "attention");
   TRY(ended, "recording attention");

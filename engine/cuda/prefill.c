@@ -62,12 +62,15 @@ static gboolean run_layer(DmsBackend *b, const Layout *layout, int layer, const 
   TRY(dms_cuda_rope_prefill(b->stream, &rope, p, evicts ? b->flags : NULL), "rotating a prompt");
   if (wanted->keep) {
     dms_cuda_mark(b, "keep");
-    TRY(dms_cuda_cache_keep(b->stream, &b->cache, &b->heads, p, b->qkv, b->flags, layer, b->reads, b->failed), "filling pages");
+    TRY(dms_cuda_cache_keep(b->stream, &b->cache, &b->heads, p, b->qkv, b->flags, layer, b->reads, b->failed),
+        "filling pages");
   }
   if (wanted->flags && evicts)
-    TRY(cudaMemcpyAsync(wanted->flags + layer * flag_bytes, b->flags, flag_bytes, cudaMemcpyDeviceToHost, b->stream), "fetching flags");
+    TRY(cudaMemcpyAsync(wanted->flags + layer * flag_bytes, b->flags, flag_bytes, cudaMemcpyDeviceToHost, b->stream),
+        "fetching flags");
   dms_cuda_mark(b, "prompt attention");
-  TRY(dms_cuda_prefill_attention(b->stream, &b->heads, p, b->qkv, evicts ? b->flags : NULL, b->cache.ring - 1, b->attended),
+  TRY(dms_cuda_prefill_attention(b->stream, &b->heads, p, b->qkv, evicts ? b->flags : NULL, b->cache.ring - 1,
+                                 b->attended),
       "a prompt's attention");
   for (int first = 0; first < p->tokens; first += DMS_CUDA_CHUNK)
     if (!dms_cuda_layer_out(b, layer, first, MIN(DMS_CUDA_CHUNK, p->tokens - first), error)) return FALSE;
@@ -75,7 +78,9 @@ static gboolean run_layer(DmsBackend *b, const Layout *layout, int layer, const 
 }
 
 static gboolean run_prompts(DmsBackend *b, const Layout *layout, const Wanted *wanted, GError **error) {
-  TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, layout->ids, layout->prompts.tokens, b->config->hidden, b->x), "the embedding");
+  TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, layout->ids, layout->prompts.tokens, b->config->hidden,
+                     b->x),
+      "the embedding");
   for (int layer = 0; layer < b->config->layers; layer++)
     if (!run_layer(b, layout, layer, wanted, error)) return FALSE;
   return TRUE;
@@ -96,13 +101,15 @@ static gboolean store_last_logits(DmsBackend *b, const Layout *layout, const Dms
   return TRUE;
 }
 
-static gboolean prefill_group(DmsBackend *b, const DmsPrefill *prompts, int n, uint64_t *reads, gboolean *failed, GError **error) {
+static gboolean prefill_group(DmsBackend *b, const DmsPrefill *prompts, int n, uint64_t *reads, gboolean *failed,
+                              GError **error) {
   Layout layout;
   int32_t none_left = 0;
   TRY(cudaMemsetAsync(b->reads, 0, n * sizeof *b->reads, b->stream), "counting reads");
   TRY(cudaMemsetAsync(b->failed, 0, sizeof *b->failed, b->stream), "counting pages");
   if (!lay_out(b, prompts, n, TRUE, &layout, error)) return FALSE;
-  if (!run_prompts(b, &layout, &(Wanted){.keep = TRUE}, error) || !store_last_logits(b, &layout, prompts, error)) return FALSE;
+  if (!run_prompts(b, &layout, &(Wanted){.keep = TRUE}, error) || !store_last_logits(b, &layout, prompts, error))
+    return FALSE;
   TRY(cudaMemcpyAsync(reads, b->reads, n * sizeof *reads, cudaMemcpyDeviceToHost, b->stream), "counting reads");
   TRY(cudaMemcpyAsync(&none_left, b->failed, sizeof none_left, cudaMemcpyDeviceToHost, b->stream), "counting pages");
   TRY(cudaStreamSynchronize(b->stream), "running prompts");
@@ -136,7 +143,8 @@ static void count_live(const uint8_t *flags, int ring, int lists, int n, int32_t
   }
 }
 
-gboolean dms_cuda_forward(DmsBackend *b, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error) {
+gboolean dms_cuda_forward(DmsBackend *b, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live,
+                          GError **error) {
   const DmsConfig *c = b->config;
   int lists = c->layers * c->kv_heads;
   Layout layout;
@@ -146,8 +154,8 @@ gboolean dms_cuda_forward(DmsBackend *b, const int32_t *ids, int n, float *logit
   for (int first = 0; logits && first < n; first += b->max_rows) {
     int rows = MIN(b->max_rows, n - first);
     if (!dms_cuda_head(b, b->x + (gsize)first * c->hidden, rows, b->logits, error)) return FALSE;
-    TRY(cudaMemcpyAsync(logits + (gsize)first * c->vocab, b->logits, (gsize)rows * c->vocab * sizeof(float), cudaMemcpyDeviceToHost,
-                        b->stream),
+    TRY(cudaMemcpyAsync(logits + (gsize)first * c->vocab, b->logits, (gsize)rows * c->vocab * sizeof(float),
+                        cudaMemcpyDeviceToHost, b->stream),
         "fetching logits");
   }
   TRY(cudaStreamSynchronize(b->stream), "a forward pass");

@@ -13,7 +13,8 @@ template <int D> struct TileMemory {
 };
 
 /* Queues the copy of a tile's K and V; rows behind the prompt repeat its last one and are masked. */
-template <int D> __device__ void load_tile(const bf16 *keys, int stride, int value_offset, int first, int length, bf16 *k, bf16 *v) {
+template <int D>
+__device__ void load_tile(const bf16 *keys, int stride, int value_offset, int first, int length, bf16 *k, bf16 *v) {
   for (int i = threadIdx.x; i < kTile * D / 8; i += kThreads) {
     int row = i / (D / 8), dim = i % (D / 8) * 8;
     const bf16 *source = keys + (size_t)min(first + row, length - 1) * stride + dim;
@@ -39,8 +40,9 @@ template <int D> __device__ __forceinline__ void score(const bf16 *keys, const u
 }
 
 template <int D>
-__global__ __launch_bounds__(kThreads) void prefill_attention_kernel(DmsCudaHeads heads, DmsCudaPrompts prompts, const bf16 *qkv,
-                                                                     const uint8_t *flags, int window, bf16 *out) {
+__global__ __launch_bounds__(kThreads) void prefill_attention_kernel(DmsCudaHeads heads, DmsCudaPrompts prompts,
+                                                                     const bf16 *qkv, const uint8_t *flags, int window,
+                                                                     bf16 *out) {
   extern __shared__ __align__(128) char shared[];
   TileMemory<D> &memory = *reinterpret_cast<TileMemory<D> *>(shared);
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32, head = blockIdx.y, kv_head = head / heads.group;
@@ -48,7 +50,8 @@ __global__ __launch_bounds__(kThreads) void prefill_attention_kernel(DmsCudaHead
   int start = prompts.starts[tile_of[0]], length = prompts.starts[tile_of[0] + 1] - start, first_query = tile_of[1];
   const bf16 *keys = qkv + (size_t)start * heads.stride + (size_t)(heads.heads + kv_head) * D;
   const uint8_t *flag = flags ? flags + (size_t)kv_head * prompts.tokens + start : nullptr;
-  int value_offset = heads.kv_heads * D, tiles = min(first_query + kTile, length) / kTile + (min(first_query + kTile, length) % kTile != 0);
+  int value_offset = heads.kv_heads * D,
+      tiles = min(first_query + kTile, length) / kTile + (min(first_query + kTile, length) % kTile != 0);
   float scale = heads.scale * 1.44269504088896341f;
 
   uint32_t query[D / 16][4];
@@ -57,7 +60,8 @@ __global__ __launch_bounds__(kThreads) void prefill_attention_kernel(DmsCudaHead
   for (int k = 0; k < D / 16; k++)
     for (int i = 0; i < 4; i++) {
       size_t row = start + min(query_row[i & 1], length - 1);
-      query[k][i] = *reinterpret_cast<const uint32_t *>(qkv + row * heads.stride + head * D + 16 * k + lane % 4 * 2 + (i & 2) * 4);
+      query[k][i] = *reinterpret_cast<const uint32_t *>(qkv + row * heads.stride + head * D + 16 * k + lane % 4 * 2 +
+                                                        (i & 2) * 4);
     }
 
   float sum[D / 8][4] = {}, top[2] = {-INFINITY, -INFINITY}, weight[2] = {};
@@ -66,7 +70,8 @@ __global__ __launch_bounds__(kThreads) void prefill_attention_kernel(DmsCudaHead
   for (int tile = 0; tile < tiles; tile++) {
     int stage = tile % kStages, first = tile * kTile;
     if (tile + 1 < tiles)
-      load_tile<D>(keys, heads.stride, value_offset, first + kTile, length, memory.tile[stage ^ 1][0], memory.tile[stage ^ 1][1]);
+      load_tile<D>(keys, heads.stride, value_offset, first + kTile, length, memory.tile[stage ^ 1][0],
+                   memory.tile[stage ^ 1][1]);
     else
       asm volatile("cp.async.commit_group;" ::: "memory");
     uint32_t bits = __ballot_sync(~0u, flagged);
@@ -101,13 +106,13 @@ __global__ __launch_bounds__(kThreads) void prefill_attention_kernel(DmsCudaHead
       }
 #pragma unroll
       for (int k = 0; k < kTile / 16; k++) {
-        uint32_t a[4] = {pack(s[2 * k][0], s[2 * k][1]), pack(s[2 * k][2], s[2 * k][3]), pack(s[2 * k + 1][0], s[2 * k + 1][1]),
-                         pack(s[2 * k + 1][2], s[2 * k + 1][3])};
+        uint32_t a[4] = {pack(s[2 * k][0], s[2 * k][1]), pack(s[2 * k][2], s[2 * k][3]),
+                         pack(s[2 * k + 1][0], s[2 * k + 1][1]), pack(s[2 * k + 1][2], s[2 * k + 1][3])};
 #pragma unroll
         for (int d = 0; d < D / 16; d++) {
           uint32_t b[4];
-          load_matrices_transposed(b, memory.tile[stage][1] +
-                                          page_offset<bf16>(16 * k + (lane / 8 & 1) * 8 + lane % 8, 16 * d + lane / 16 * 8, D));
+          load_matrices_transposed(b, memory.tile[stage][1] + page_offset<bf16>(16 * k + (lane / 8 & 1) * 8 + lane % 8,
+                                                                                16 * d + lane / 16 * 8, D));
           multiply(sum[2 * d], a, b), multiply(sum[2 * d + 1], a, b + 2);
         }
       }
@@ -120,16 +125,18 @@ __global__ __launch_bounds__(kThreads) void prefill_attention_kernel(DmsCudaHead
     if (query_row[r] >= length) continue;
     bf16 *to = out + ((size_t)(start + query_row[r]) * heads.heads + head) * D;
     for (int d = 0; d < D / 8; d++)
-      *reinterpret_cast<uint32_t *>(to + 8 * d + lane % 4 * 2) = pack(sum[d][2 * r] / weight[r], sum[d][2 * r + 1] / weight[r]);
+      *reinterpret_cast<uint32_t *>(to + 8 * d + lane % 4 * 2) =
+          pack(sum[d][2 * r] / weight[r], sum[d][2 * r + 1] / weight[r]);
   }
 }
 
 enum { kPlainDims = DMS_CUDA_MAX_HEAD_DIM / 32, kPlainWarps = 4 };
 
 template <typename T>
-__global__ void prefill_attention_plain_kernel(DmsCudaHeads heads, DmsCudaPrompts prompts, const T *qkv, const uint8_t *flags, int window,
-                                               T *out) {
-  int lane = threadIdx.x % 32, row = blockIdx.x * kPlainWarps + threadIdx.x / 32, head = blockIdx.y, kv_head = head / heads.group;
+__global__ void prefill_attention_plain_kernel(DmsCudaHeads heads, DmsCudaPrompts prompts, const T *qkv,
+                                               const uint8_t *flags, int window, T *out) {
+  int lane = threadIdx.x % 32, row = blockIdx.x * kPlainWarps + threadIdx.x / 32, head = blockIdx.y,
+      kv_head = head / heads.group;
   if (row >= prompts.tokens) return;
   int dim = heads.head_dim, start = prompts.starts[prompts.prompt_of[row]];
   const uint8_t *flag = flags ? flags + (size_t)kv_head * prompts.tokens : nullptr;
@@ -139,7 +146,8 @@ __global__ void prefill_attention_plain_kernel(DmsCudaHeads heads, DmsCudaPrompt
   for (int j = 0; j < kPlainDims; j++) query[j] = lane + 32 * j < dim ? to_float(from[lane + 32 * j]) * heads.scale : 0;
   for (int key = start; key <= row; key++) {
     if (flag && row - key > window && flag[key]) continue;
-    const T *k = qkv + (size_t)key * heads.stride + (size_t)(heads.heads + kv_head) * dim, *v = k + heads.kv_heads * dim;
+    const T *k = qkv + (size_t)key * heads.stride + (size_t)(heads.heads + kv_head) * dim,
+            *v = k + heads.kv_heads * dim;
     float dot = 0;
 #pragma unroll
     for (int j = 0; j < kPlainDims; j++)
@@ -153,27 +161,31 @@ __global__ void prefill_attention_plain_kernel(DmsCudaHeads heads, DmsCudaPrompt
   }
 #pragma unroll
   for (int j = 0; j < kPlainDims; j++)
-    if (lane + 32 * j < dim) out[((size_t)row * heads.heads + head) * dim + lane + 32 * j] = from_float<T>(sum[j] / weight);
+    if (lane + 32 * j < dim)
+      out[((size_t)row * heads.heads + head) * dim + lane + 32 * j] = from_float<T>(sum[j] / weight);
 }
 
 template <int D>
-static cudaError_t launch(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaPrompts *prompts, const void *qkv,
-                          const uint8_t *flags, int window, void *out) {
-  cudaError_t status =
-      cudaFuncSetAttribute(prefill_attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(TileMemory<D>));
+static cudaError_t launch(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaPrompts *prompts,
+                          const void *qkv, const uint8_t *flags, int window, void *out) {
+  cudaError_t status = cudaFuncSetAttribute(prefill_attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                            sizeof(TileMemory<D>));
   if (status != cudaSuccess) return status;
   dim3 grid(prompts->n_tiles, heads->heads);
-  prefill_attention_kernel<D>
-      <<<grid, kThreads, sizeof(TileMemory<D>), stream>>>(*heads, *prompts, (const bf16 *)qkv, flags, window, (bf16 *)out);
+  prefill_attention_kernel<D><<<grid, kThreads, sizeof(TileMemory<D>), stream>>>(*heads, *prompts, (const bf16 *)qkv,
+                                                                                 flags, window, (bf16 *)out);
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t dms_cuda_prefill_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaPrompts *prompts,
-                                                  const void *qkv, const uint8_t *flags, int window, void *out) {
-  if (heads->type == DMS_CUDA_BF16 && heads->head_dim == 128) return launch<128>(stream, heads, prompts, qkv, flags, window, out);
-  if (heads->type == DMS_CUDA_BF16 && heads->head_dim == 64) return launch<64>(stream, heads, prompts, qkv, flags, window, out);
+extern "C" cudaError_t dms_cuda_prefill_attention(cudaStream_t stream, const DmsCudaHeads *heads,
+                                                  const DmsCudaPrompts *prompts, const void *qkv, const uint8_t *flags,
+                                                  int window, void *out) {
+  if (heads->type == DMS_CUDA_BF16 && heads->head_dim == 128)
+    return launch<128>(stream, heads, prompts, qkv, flags, window, out);
+  if (heads->type == DMS_CUDA_BF16 && heads->head_dim == 64)
+    return launch<64>(stream, heads, prompts, qkv, flags, window, out);
   dim3 grid((prompts->tokens + kPlainWarps - 1) / kPlainWarps, heads->heads);
-  DISPATCH_TYPE(heads->type, prefill_attention_plain_kernel<T><<<grid, kPlainWarps * 32, 0, stream>>>(*heads, *prompts, (const T *)qkv,
-                                                                                                  flags, window, (T *)out));
+  DISPATCH_TYPE(heads->type, prefill_attention_plain_kernel<T>
+                <<<grid, kPlainWarps * 32, 0, stream>>>(*heads, *prompts, (const T *)qkv, flags, window, (T *)out));
   return cudaGetLastError();
 }

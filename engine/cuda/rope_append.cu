@@ -74,11 +74,15 @@ __device__ bool decide(const DmsCudaRope &rope, const T *row, int row_index, int
   int dim = rope.heads.head_dim;
   float logit = 0;
   switch (rule.decision) {
-  case DMS_CUDA_KEEP: return false;
-  case DMS_CUDA_SINKS: return position >= rule.sinks;
+  case DMS_CUDA_KEEP:
+    return false;
+  case DMS_CUDA_SINKS:
+    return position >= rule.sinks;
   case DMS_CUDA_RANDOM:
     return (uint32_t)dms_philox(rope.layer * rope.heads.kv_heads + head, 0, position) < rule.rate * 4294967296.0;
-  case DMS_CUDA_LOGITS: logit = rope.logits[rule.per_layer ? row_index : row_index * rope.heads.kv_heads + head]; break;
+  case DMS_CUDA_LOGITS:
+    logit = rope.logits[rule.per_layer ? row_index : row_index * rope.heads.kv_heads + head];
+    break;
   case DMS_CUDA_BORROWED: {
     HeadVector<T> q;
     q.load(row + (size_t)head * rope.heads.group * dim, dim / 2);
@@ -91,7 +95,8 @@ __device__ bool decide(const DmsCudaRope &rope, const T *row, int row_index, int
 
 /* What warp `part` of the block does to the row in place: queries and K are normalised and rotated. */
 template <typename T>
-__device__ void rotate_in_place(const DmsCudaRope &rope, HeadVector<T> &v, T *vector, bool query, bool first, int position) {
+__device__ void rotate_in_place(const DmsCudaRope &rope, HeadVector<T> &v, T *vector, bool query, bool first,
+                                int position) {
   int half = rope.heads.head_dim / 2;
   const float *norm = query ? rope.q_norm : rope.k_norm;
   bool borrowed = query && first && rope.rule.borrowed;
@@ -120,8 +125,10 @@ template <typename T> __global__ void rope_append_kernel(DmsCudaRope rope, DmsCu
     T *vector = qkv + (size_t)(rope.heads.heads + (is_value ? rope.heads.kv_heads : 0) + head) * dim;
     int item = rows.items[at];
     T *page = page_base<T>(cache, item / DMS_CUDA_PAGE) + (is_value ? DMS_CUDA_PAGE * dim : 0);
-    if (is_value) v.load(vector, dim / 2);
-    else rotate_in_place(rope, v, vector, false, false, position);
+    if (is_value)
+      v.load(vector, dim / 2);
+    else
+      rotate_in_place(rope, v, vector, false, false, position);
     v.store_item(page, item % DMS_CUDA_PAGE, dim / 2);
   }
   __syncthreads();
@@ -169,7 +176,8 @@ extern "C" cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRo
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaPrompts *prompts, uint8_t *flags) {
+extern "C" cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope,
+                                             const DmsCudaPrompts *prompts, uint8_t *flags) {
   /* Rows are the grid's second dimension, 65535 at most, so a longer prompt takes several launches. */
   int threads = (rope->heads.group + 2) * 32;
   for (int first = 0; first < prompts->tokens; first += 32768) {

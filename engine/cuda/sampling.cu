@@ -55,7 +55,8 @@ struct Row {
 };
 
 /* Calls f(id, weight) for the ids whose weight may reach 2^bits; f checks. Loads run ahead of the arithmetic. */
-template <typename F> __device__ __forceinline__ void for_weights(const Row &row, int begin, int end, int lane, int step, float bits, F f) {
+template <typename F>
+__device__ __forceinline__ void for_weights(const Row &row, int begin, int end, int lane, int step, float bits, F f) {
   float least = bits - 41; /* small weights are rounded to whole numbers */
   for (int i = begin + lane; i < end; i += step * kUnroll) {
     float x[kUnroll];
@@ -94,7 +95,8 @@ __device__ void find_bin(Shared &shared, bool by_count, uint64_t target, uint64_
       if (lane >= offset) before += s, before_count += c;
     }
     before += above - sum, before_count += above_count - count;
-    bool reaches = by_count ? before_count < target && before_count + count >= target : before < target && before + sum >= target;
+    bool reaches =
+        by_count ? before_count < target && before_count + count >= target : before < target && before + sum >= target;
     if (reaches) {
       int b = high - 1;
       for (;; b--) {
@@ -129,7 +131,8 @@ __device__ Cut find_cut(const Row &row, Shared &shared, bool by_count, uint64_t 
   }
   if (shared.bin < 0) return Cut{0, 0, 0}; /* fewer ids than top_k: all are kept */
   int power = shared.bin / 32, bits = max(power - 5, 0);
-  uint64_t low = power >= 5 ? (uint64_t)(32 + shared.bin % 32) << bits : (uint64_t)(32 + shared.bin % 32) >> (5 - power);
+  uint64_t low =
+      power >= 5 ? (uint64_t)(32 + shared.bin % 32) << bits : (uint64_t)(32 + shared.bin % 32) >> (5 - power);
   while (bits && shared.bin_count > 1) {
     int width = min(bits, 10), shift = bits - width;
     uint64_t above = shared.above, high = low + ((uint64_t)1 << bits);
@@ -142,7 +145,8 @@ __device__ Cut find_cut(const Row &row, Shared &shared, bool by_count, uint64_t 
     find_bin(shared, by_count, target, above, above_count);
     low += (uint64_t)shared.bin << shift, bits = shift;
   }
-  uint64_t weight = shared.weight_sum / shared.bin_count, missing = target - (by_count ? shared.above_count : shared.above);
+  uint64_t weight = shared.weight_sum / shared.bin_count,
+           missing = target - (by_count ? shared.above_count : shared.above);
   uint32_t ties = by_count ? (uint32_t)missing : (uint32_t)((missing + weight - 1) / weight);
   Cut cut = {weight, shared.above + weight * ties, ties};
   __syncthreads();
@@ -202,7 +206,8 @@ __device__ bool find_top(const float *logits, int vocab, Shared &shared, float *
   if (threadIdx.x % 32 == 0) shared.tops[threadIdx.x / 32] = best, shared.ids[threadIdx.x / 32] = at;
   sound = __syncthreads_and(sound);
   for (int w = 0; w < kWarps; w++)
-    if (shared.tops[w] > best || (shared.tops[w] == best && shared.ids[w] < at)) best = shared.tops[w], at = shared.ids[w];
+    if (shared.tops[w] > best || (shared.tops[w] == best && shared.ids[w] < at))
+      best = shared.tops[w], at = shared.ids[w];
   __syncthreads();
   *top = best, *id = at;
   return sound && fabsf(best) < INFINITY;
@@ -225,7 +230,8 @@ __device__ int sample(const DmsSampler &sampler, uint32_t step, const float *log
   return find_id(row, shared, cut, dms_draw(dms_philox(sampler.key, sampler.thread, step), cut.sum));
 }
 
-__global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers samplers, const int32_t *slots, const float *logits, int vocab) {
+__global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers samplers, const int32_t *slots,
+                                                          const float *logits, int vocab) {
   __shared__ Shared shared;
   int slot = slots[blockIdx.x];
   if (slot < 0) return;
@@ -233,21 +239,21 @@ __global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers sample
   if (threadIdx.x == 0) samplers.next[slot] = id;
 }
 
-__global__ __launch_bounds__(kThreads) void sample_first_kernel(DmsCudaSamplers samplers, int slot, DmsSampler sampler, const float *logits,
-                                                                int vocab) {
+__global__ __launch_bounds__(kThreads) void sample_first_kernel(DmsCudaSamplers samplers, int slot, DmsSampler sampler,
+                                                                const float *logits, int vocab) {
   __shared__ Shared shared;
   int id = sample(sampler, 0, logits, vocab, shared);
   if (threadIdx.x == 0) samplers.next[slot] = id, samplers.drawn[slot] = 0, samplers.samplers[slot] = sampler;
 }
 
-extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots, int rows,
-                                       const float *logits, int vocab) {
+extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots,
+                                       int rows, const float *logits, int vocab) {
   sample_kernel<<<rows, kThreads, 0, stream>>>(*samplers, slots, logits, vocab);
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot, DmsSampler sampler,
-                                             const float *logits, int vocab) {
+extern "C" cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot,
+                                             DmsSampler sampler, const float *logits, int vocab) {
   sample_first_kernel<<<1, kThreads, 0, stream>>>(*samplers, slot, sampler, logits, vocab);
   return cudaGetLastError();
 }

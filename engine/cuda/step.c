@@ -16,7 +16,8 @@ static cudaGraphExec_t capture(DmsBackend *b, int bucket, GError **error) {
   cudaGraph_t graph = NULL;
   cudaGraphExec_t executable = NULL;
   if (!dms_cuda_step_prepare(b, bucket, error)) return NULL;
-  if (!dms_cuda_check(cudaStreamBeginCapture(b->stream, cudaStreamCaptureModeThreadLocal), "recording a step", error)) return NULL;
+  if (!dms_cuda_check(cudaStreamBeginCapture(b->stream, cudaStreamCaptureModeThreadLocal), "recording a step", error))
+    return NULL;
   gboolean queued = dms_cuda_step_queue(b, bucket, error);
   cudaError_t status = cudaStreamEndCapture(b->stream, &graph);
   if (queued && dms_cuda_check(status, "recording a step", error) &&
@@ -43,12 +44,16 @@ gboolean dms_cuda_step(DmsBackend *b, const DmsStepEntry *entries, int n, GError
   for (int i = n; i < bucket; i++) flight->entries[i] = (DmsStepEntry){.slot = -1, .forced = -1};
   cudaGraphExec_t graph = b->profile ? NULL : graph_of(b, bucket, error);
   if (!graph && !b->profile) return FALSE;
-  TRY(cudaMemcpyAsync(b->entries, flight->entries, bucket * sizeof *entries, cudaMemcpyHostToDevice, b->stream), "sending a step");
-  if (graph) TRY(cudaGraphLaunch(graph, b->stream), "launching a step");
-  else if (!dms_cuda_step_queue(b, bucket, error)) return FALSE;
+  TRY(cudaMemcpyAsync(b->entries, flight->entries, bucket * sizeof *entries, cudaMemcpyHostToDevice, b->stream),
+      "sending a step");
+  if (graph)
+    TRY(cudaGraphLaunch(graph, b->stream), "launching a step");
+  else if (!dms_cuda_step_queue(b, bucket, error))
+    return FALSE;
   TRY(cudaMemcpyAsync(flight->results, b->rows.results, n * sizeof *flight->results, cudaMemcpyDeviceToHost, b->stream),
       "fetching a step's results");
-  TRY(cudaMemcpyAsync(flight->free_pages, b->cache.free_count, sizeof(int32_t), cudaMemcpyDeviceToHost, b->stream), "counting free pages");
+  TRY(cudaMemcpyAsync(flight->free_pages, b->cache.free_count, sizeof(int32_t), cudaMemcpyDeviceToHost, b->stream),
+      "counting free pages");
   TRY(cudaEventRecord(flight->done, b->stream), "ending a step");
   flight->n = n;
   b->issued++;

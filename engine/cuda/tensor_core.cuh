@@ -3,13 +3,16 @@
 
 #include "engine/cuda/element.cuh"
 
-__device__ __forceinline__ uint32_t shared_address(const void *pointer) { return (uint32_t)__cvta_generic_to_shared(pointer); }
+__device__ __forceinline__ uint32_t shared_address(const void *pointer) {
+  return (uint32_t)__cvta_generic_to_shared(pointer);
+}
 
 /* d [16][8] += a [16][16] b [16][8] */
 __device__ __forceinline__ void multiply(float *d, const uint32_t *a, const uint32_t *b) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
 /* Four 8x8 matrices, a row of 16 bytes from each lane's address. */
@@ -79,16 +82,19 @@ enum { kCopyArrivals = 1 };
 #endif
 
 /* Two copies of `bytes` bytes, a multiple of 16, that complete `barrier` together. A whole warp calls it. */
-__device__ __forceinline__ void copy_to_shared(bf16 *to, const bf16 *from, int bytes, bf16 *to2, const bf16 *from2, uint64_t *barrier) {
+__device__ __forceinline__ void copy_to_shared(bf16 *to, const bf16 *from, int bytes, bf16 *to2, const bf16 *from2,
+                                               uint64_t *barrier) {
   int lane = threadIdx.x % 32;
 #if __CUDA_ARCH__ >= 900
   if (lane == 0) {
     uint32_t b = shared_address(barrier);
     asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(b), "r"(2 * bytes) : "memory");
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(to)),
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                     shared_address(to)),
                  "l"(from), "r"(bytes), "r"(b)
                  : "memory");
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(to2)),
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                     shared_address(to2)),
                  "l"(from2), "r"(bytes), "r"(b)
                  : "memory");
   }

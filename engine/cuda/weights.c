@@ -35,8 +35,12 @@ static void *place(Arena *arena, gsize bytes) {
   return arena->base ? arena->base + at : NULL;
 }
 
-static int64_t columns_of(const DmsTensor *tensor) { return tensor->rank == 2 ? tensor->shape[1] : tensor->shape[0]; }
-static int64_t rows_of(const DmsTensor *tensor) { return tensor->rank == 2 ? tensor->shape[0] : 1; }
+static int64_t columns_of(const DmsTensor *tensor) {
+  return tensor->rank == 2 ? tensor->shape[1] : tensor->shape[0];
+}
+static int64_t rows_of(const DmsTensor *tensor) {
+  return tensor->rank == 2 ? tensor->shape[0] : 1;
+}
 
 /* Queues `tensor` for `to`, which it fills without a gap. Returns what follows it. */
 static char *fetch(Loader *loader, const DmsTensor *tensor, char *to, gboolean wide) {
@@ -50,8 +54,8 @@ static char *fetch(Loader *loader, const DmsTensor *tensor, char *to, gboolean w
 }
 
 /* A matrix made of `parts` one below the other, and its bias if they have one. */
-static DmsCudaLinear place_linear(Loader *loader, Arena *arena, const DmsTensor *const *parts, const DmsTensor *const *biases, int n_parts,
-                                  gboolean wide_bias) {
+static DmsCudaLinear place_linear(Loader *loader, Arena *arena, const DmsTensor *const *parts,
+                                  const DmsTensor *const *biases, int n_parts, gboolean wide_bias) {
   DmsCudaLinear linear = {.k = (int)columns_of(parts[0])};
   for (int i = 0; i < n_parts; i++) linear.n += (int)rows_of(parts[i]);
   gsize bias_element = wide_bias ? sizeof(float) : loader->backend->element;
@@ -109,7 +113,7 @@ static void place_model(Loader *loader, Arena *arena) {
 static gboolean load_adapter(DmsBackend *backend, const DmsLayer *from, const DmsCudaLayer *to, GError **error) {
   const DmsModel *model = backend->options.model;
   int64_t rows = rows_of(from->alpha), columns = columns_of(from->alpha);
-  g_autofree float *alpha = g_new(float, rows * columns), *norm = g_new(float, columns);
+  g_autofree float *alpha = g_new(float, rows *columns), *norm = g_new(float, columns);
   if (!dms_cuda_host.read_f32(model, from->alpha, 0, rows, alpha, error)) return FALSE;
   if (!dms_cuda_host.read_f32(model, from->alpha_norm, 0, 1, norm, error)) return FALSE;
   for (int64_t i = 0; i < rows * columns; i++) alpha[i] *= norm[i % columns];
@@ -118,14 +122,16 @@ static gboolean load_adapter(DmsBackend *backend, const DmsLayer *from, const Dm
 }
 
 /* One worker: two pinned buffers take turns, so that reading and copying overlap. */
-static gboolean work(Loader *loader, void *const *buffer, cudaStream_t stream, const cudaEvent_t *copied, GError **error) {
+static gboolean work(Loader *loader, void *const *buffer, cudaStream_t stream, const cudaEvent_t *copied,
+                     GError **error) {
   const DmsModel *model = loader->backend->options.model;
   for (int turn = 0;; turn ^= 1) {
     int i = g_atomic_int_add(&loader->next, 1);
     if (i >= (int)loader->jobs->len) break;
     const Job *job = &g_array_index(loader->jobs, Job, i);
     gboolean wide = job->wide || loader->backend->type == DMS_CUDA_F32;
-    gsize values = (gsize)columns_of(job->tensor) * job->rows, bytes = values * (wide ? sizeof(float) : sizeof(uint16_t));
+    gsize values = (gsize)columns_of(job->tensor) * job->rows,
+          bytes = values * (wide ? sizeof(float) : sizeof(uint16_t));
     TRY(cudaEventSynchronize(copied[turn]), "copying weights");
     if (wide ? !dms_cuda_host.read_f32(model, job->tensor, job->first, job->rows, buffer[turn], error)
              : !dms_cuda_host.read_bf16(model, job->tensor, job->first, job->rows, buffer[turn], error))
@@ -198,6 +204,7 @@ gboolean dms_cuda_weights_load(DmsBackend *backend, GError **error) {
   place_model(&loader, &arena);
   if (!run_jobs(&loader, error)) return FALSE;
   for (int i = 0; i < backend->config->layers; i++)
-    if (w->layer[i].adapter && !load_adapter(backend, &backend->options.model->layer[i], &w->layer[i], error)) return FALSE;
+    if (w->layer[i].adapter && !load_adapter(backend, &backend->options.model->layer[i], &w->layer[i], error))
+      return FALSE;
   return TRUE;
 }

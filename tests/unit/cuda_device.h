@@ -11,8 +11,10 @@
 static inline DmsBackend *open_or_skip(const DmsBackendOptions *options) {
   g_autoptr(GError) error = NULL;
   DmsBackend *backend = dms_backend_cuda()->open(options, &error);
-  if (!backend && g_error_matches(error, DMS_ERROR, DMS_ERROR_DEVICE)) g_test_skip(error->message);
-  else g_assert_no_error(error);
+  if (!backend && g_error_matches(error, DMS_ERROR, DMS_ERROR_DEVICE))
+    g_test_skip(error->message);
+  else
+    g_assert_no_error(error);
   return backend;
 }
 

@@ -46,8 +46,9 @@ static int32_t *ids_of(json_t *array, int *n) {
   return ids;
 }
 
-/* One golden row, greedy in f32: the tokens, and the live counts as a mean over layers and heads. */
-static gboolean row_agrees(DmsBackend *backend, const DmsConfig *config, json_t *row) {
+/* One golden row, greedy: the tokens, and the live counts as a mean over layers and heads. In bf16 a decision within rounding of its threshold
+ * may fall the other way, which leaves a list an item longer or shorter. */
+static gboolean row_agrees(DmsBackend *backend, const DmsConfig *config, json_t *row, gboolean exact) {
   int n_prompt, n_want;
   g_autofree int32_t *prompt = ids_of(json_object_get(row, "prompt_ids"), &n_prompt);
   g_autofree int32_t *want = ids_of(json_object_get(row, "greedy_ids"), &n_want);
@@ -58,7 +59,8 @@ static gboolean row_agrees(DmsBackend *backend, const DmsConfig *config, json_t 
   for (; agreed < n_want; agreed++) {
     DmsStepResult result = step_one(backend, (DmsStepEntry){.slot = 0, .index = agreed, .forced = -1});
     if (result.token != want[agreed]) break;
-    g_assert_cmpfloat_with_epsilon((double)result.live / lists, json_number_value(json_array_get(live, agreed)), 0.02);
+    double want_live = json_number_value(json_array_get(live, agreed));
+    g_assert_cmpfloat_with_epsilon((double)result.live / lists, want_live, exact ? 0.02 : 0.02 * want_live);
   }
   ops->release(backend, 0);
   return agreed == n_want;
@@ -73,7 +75,8 @@ static void test_pocket_greedy(gconstpointer data) {
   }
   json_t *rows = json_load_file("tests/goldens/pocket-greedy.json", 0, NULL);
   g_assert_nonnull(rows);
-  static const char *const kinds[][2] = {{"base", ""}, {"dms_cr2", "-dms-2x"}, {"dms_cr4", "-dms-4x"}, {"dms_cr8", "-dms-8x"}};
+  static const char *const kinds[][2] = {
+      {"base", ""}, {"dms_cr2", "-dms-2x"}, {"dms_cr4", "-dms-4x"}, {"dms_cr8", "-dms-8x"}};
   int agreed = 0;
   for (gsize k = 0; k < G_N_ELEMENTS(kinds); k++) {
     g_autofree char *dir = g_strconcat(POCKET, kinds[k][1], NULL);
@@ -84,7 +87,7 @@ static void test_pocket_greedy(gconstpointer data) {
     json_t *row;
     json_array_foreach(rows, i, row) {
       if (backend && !strcmp(json_string_value(json_object_get(row, "model")), kinds[k][0]))
-        agreed += row_agrees(backend, &model->config, row);
+        agreed += row_agrees(backend, &model->config, row, exact);
     }
     if (backend) ops->close(backend);
     dms_model_free(model);
@@ -103,9 +106,12 @@ static void test_pocket_greedy(gconstpointer data) {
 static DmsModel *random_model(const char *name, int hidden, int heads, int kv_heads, int head_dim, double rate) {
   g_autoptr(GError) error = NULL;
   g_autofree char *config = g_strdup_printf(
-      "{\"model_type\": \"qwen3\", \"architectures\": [\"Qwen3ForCausalLM\"], \"vocab_size\": 512, \"hidden_size\": %d, "
-      "\"intermediate_size\": 256, \"num_hidden_layers\": 3, \"num_attention_heads\": %d, \"num_key_value_heads\": %d, \"head_dim\": %d, "
-      "\"hidden_act\": \"silu\", \"max_position_embeddings\": 2048, \"rms_norm_eps\": 1e-6, \"tie_word_embeddings\": false, "
+      "{\"model_type\": \"qwen3\", \"architectures\": [\"Qwen3ForCausalLM\"], \"vocab_size\": 512, \"hidden_size\": "
+      "%d, "
+      "\"intermediate_size\": 256, \"num_hidden_layers\": 3, \"num_attention_heads\": %d, \"num_key_value_heads\": %d, "
+      "\"head_dim\": %d, "
+      "\"hidden_act\": \"silu\", \"max_position_embeddings\": 2048, \"rms_norm_eps\": 1e-6, \"tie_word_embeddings\": "
+      "false, "
       "\"rope_theta\": 10000.0, \"attention_bias\": false, \"dms_window_size\": 24, \"dms_alpha_scale\": 100.0, "
       "\"dms_initial_alpha_offset\": 5.0, \"dms_separate_alpha\": false, \"dms_cr\": 4}",
       hidden, heads, kv_heads, head_dim);
@@ -121,12 +127,13 @@ static DmsModel *random_model(const char *name, int hidden, int heads, int kv_he
 static void test_steps_are_forward(gconstpointer data) {
   static const struct {
     int hidden, heads, kv_heads, head_dim;
-  } shapes[] = {{128, 4, 4, 16}, {256, 14, 2, 64}, {256, 5, 1, 64}, {256, 7, 1, 128}, {256, 8, 2, 128}, {384, 6, 1, 128}, {256, 12, 1, 64},
-                {256, 4, 2, 256}};
+  } shapes[] = {{128, 4, 4, 16},  {256, 14, 2, 64}, {256, 5, 1, 64},  {256, 7, 1, 128},
+                {256, 8, 2, 128}, {384, 6, 1, 128}, {256, 12, 1, 64}, {256, 4, 2, 256}};
   enum { PROMPT = 150, STEPS = 200 };
   gboolean exact = GPOINTER_TO_INT(data);
   for (gsize s = 0; s < G_N_ELEMENTS(shapes); s++) {
-    DmsModel *model = random_model("config.json", shapes[s].hidden, shapes[s].heads, shapes[s].kv_heads, shapes[s].head_dim, 0.8);
+    DmsModel *model =
+        random_model("config.json", shapes[s].hidden, shapes[s].heads, shapes[s].kv_heads, shapes[s].head_dim, 0.8);
     DmsBackendOptions options = options_for(model, exact ? DMS_PRECISION_F32 : DMS_PRECISION_BF16, 4, 256 << 20);
     DmsBackend *backend = open_or_skip(&options);
     if (!backend) {
@@ -144,8 +151,9 @@ static void test_steps_are_forward(gconstpointer data) {
       g_assert_cmpint(result.token, >=, 0);
       ids[PROMPT + i] = result.token, live[i] = result.live;
     }
-    int n = PROMPT + STEPS, lists = model->config.layers * model->config.kv_heads, vocab = model->config.vocab, apart = 0;
-    g_autofree float *logits = g_new(float, (gsize)n * vocab);
+    int n = PROMPT + STEPS, lists = model->config.layers * model->config.kv_heads, vocab = model->config.vocab,
+        apart = 0;
+    g_autofree float *logits = g_new(float, (gsize)n *vocab);
     g_autofree int32_t *counts = g_new(int32_t, (gsize)n * lists);
     g_autoptr(GError) error = NULL;
     ops->forward(backend, ids, n, logits, NULL, counts, &error);
@@ -196,7 +204,9 @@ static int32_t *generate(const DmsModel *model, gsize kv_bytes, int threads, int
     int n = 0, stalled = 0, victim = -1;
     for (int t = 0; t < threads; t++)
       if (running[t])
-        entries[n++] = (DmsStepEntry){.slot = t, .index = taken[t], .forced = taken[t] < have[t] ? tokens[t * steps + taken[t]] : -1,
+        entries[n++] = (DmsStepEntry){.slot = t,
+                                      .index = taken[t],
+                                      .forced = taken[t] < have[t] ? tokens[t * steps + taken[t]] : -1,
                                       .last = taken[t] == steps - 1};
     g_assert_cmpint(n, >, 0);
     ops->step(backend, entries, n, &error);

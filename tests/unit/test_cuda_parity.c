@@ -12,7 +12,8 @@ static double relative_error(const float *got, const float *want, gsize n) {
 
 static gsize count_different(const void *a, const void *b, gsize n, gsize width) {
   gsize different = 0;
-  for (gsize i = 0; i < n; i++) different += memcmp((const char *)a + i * width, (const char *)b + i * width, width) != 0;
+  for (gsize i = 0; i < n; i++)
+    different += memcmp((const char *)a + i * width, (const char *)b + i * width, width) != 0;
   return different;
 }
 
@@ -53,7 +54,8 @@ static void check_case(gconstpointer data) {
   if (exact) {
     g_assert_cmpfloat(off, <, 1e-3);
     g_assert_cmpuint(flips, ==, 0);
-    if (want_flags) g_assert_cmpmem(live, items * sizeof *live, golden_tensor(&golden, "dms_live", NULL), items * sizeof *live);
+    if (want_flags)
+      g_assert_cmpmem(live, items * sizeof *live, golden_tensor(&golden, "dms_live", NULL), items * sizeof *live);
   } else {
     /* A decision within rounding of its threshold may fall the other way, and then the rest follows another mask. */
     g_assert_cmpuint(flips, <=, items / 50);
