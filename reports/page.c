@@ -75,6 +75,9 @@ gboolean report_page_write(const ResultsSummary *summary, ResultsStore *store, c
   write_header(out, summary);
   report_page_margins(out, summary);
   for (guint i = 0; i < summary->n_tasks; i++) report_page_task(out, summary, &summary->task[i]);
+  if (options->paper) report_page_paper(out, summary);
+  report_page_evictions(out, summary, options->evictions, options->n_evictions);
+  if (options->texts && store && !report_page_threads(out, summary, store, error)) return FALSE;
   report_page_provenance(out, summary);
   g_string_append(out, "</main>\n<script type=\"application/json\" id=\"data\">");
   report_text_append_json(out, report_data_summary(summary), 6, TRUE);

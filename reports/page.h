@@ -16,6 +16,12 @@ gboolean report_page_write(const ResultsSummary *summary, ResultsStore *store, c
 GPtrArray *report_page_warnings(const ResultsSummary *summary);
 void report_page_margins(GString *out, const ResultsSummary *summary);
 void report_page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task);
+/* A sample of the threads with prompt, thinking, answer, verdict and cache. What is sampled stands above it. */
+gboolean report_page_threads(GString *out, const ResultsSummary *summary, ResultsStore *store, GError **error);
+/* Pictures of what the caches of some threads hold at their end. */
+void report_page_evictions(GString *out, const ResultsSummary *summary, const ReportEviction *evictions,
+                           guint n_evictions);
+void report_page_paper(GString *out, const ResultsSummary *summary);
 void report_page_provenance(GString *out, const ResultsSummary *summary);
 
 G_END_DECLS

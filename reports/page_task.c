@@ -78,7 +78,7 @@ void report_page_task(GString *out, const ResultsSummary *summary, const Results
   g_string_append(out,
                   "<h3>Sequential against parallel</h3><p class=\"note\">One line a number of threads W, through its "
                   "lengths: where a "
-                  "darker line lies higher, the same reads are better spent on more threads than on longer ones.</p>");
+                  "stronger line lies higher, the same reads are better spent on more threads than on longer ones.</p>");
   report_surface_sequential_parallel(out, summary, task->name);
   g_string_append(out, "<h3>What became of the threads</h3><p class=\"note\">Shares of all threads when they are cut "
                        "at L tokens; the table "

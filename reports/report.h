@@ -13,18 +13,35 @@ G_BEGIN_DECLS
 GQuark report_error_quark(void);
 typedef enum { REPORT_ERROR_FORMAT, REPORT_ERROR_WRITE } ReportError;
 
+/* What the cache of a thread holds when it ends, for the picture of evictions: the flags of the engine's forward pass over prompt and
+ * completion. */
 typedef struct {
-  const char *format; /* "html", "svg", "pdf", "md", "tex", "csv", "vega-lite", "lm-eval", "every-eval-ever", "json" */
-  const char *task;   /* svg, pdf: which plot; NULL: the first task, or all where the format can */
-  const char *cost;   /* svg, pdf, vega-lite: "reads" (NULL too), "peak", ... */
-  gboolean paper;     /* the published numbers beside ours */
-  gboolean texts;     /* html: the thread browser, with what the models wrote */
+  const char *method, *task, *problem_id;
+  double cr;
+  int thread;
+  int layers, kv_heads;
+  int tokens;           /* of prompt and completion, at least 1 */
+  int prompt_length;    /* tokens */
+  int window;           /* the last window + 1 tokens are held whatever their flag */
+  const uint8_t *flags; /* [layers][kv_heads][tokens]; not 0: dropped once it has left the window */
+} ReportEviction;
+
+typedef struct {
+  /* "html", "svg", "pdf", "md", "tex", "csv", "vega-lite", "lm-eval", "every-eval-ever", "json" */
+  const char *format;
+  const char *task; /* svg, pdf, vega-lite: this task alone; NULL: all */
+  const char *cost; /* svg, pdf, vega-lite: "reads" (NULL too), "peak", ... */
+  gboolean paper;   /* html, md, tex: the published numbers beside ours */
+  gboolean texts;   /* html: the thread browser, with what the models wrote, from a documented sample of the threads */
+  const ReportEviction *evictions; /* html: [n_evictions] */
+  guint n_evictions;
 } ReportOptions;
 
-/* Appends the report to `out`. `store` is read for texts only (NULL without them). */
+/* Appends the report to `out`. `store` is read for texts only (NULL without them). REPORT_ERROR_FORMAT for a format, task or cost that there
+ * is not, REPORT_ERROR_WRITE when PDF could not be made, the store's errors; `out` then holds no use. */
 gboolean report_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
                       GError **error);
-/* What a terminal of `width` columns shows: frontiers as a table and a small plot, margins, outcomes. `colour`: ANSI colours. */
+/* What a terminal of `width` columns shows: frontiers as a plot in braille dots and a table, margins, outcomes. `colour`: ANSI colours. */
 void report_terminal(const ResultsSummary *summary, int width, gboolean colour, GString *out);
 
 G_END_DECLS

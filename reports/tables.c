@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reports/page.h"
+#include "reports/paper.h"
 
 const char *report_tables_verdict(const ResultsMargin *margin) {
   if (!isfinite(margin->margin)) return "no common budget";
@@ -185,7 +186,7 @@ Table *report_tables_methods(const ResultsSummary *summary) {
   return table;
 }
 
-static void write_tables(GString *out, const ResultsSummary *summary, TextFormat format) {
+static void write_tables(GString *out, const ResultsSummary *summary, gboolean paper, TextFormat format) {
   int most_threads = 1;
   for (guint i = 0; i < summary->n_points; i++) most_threads = MAX(most_threads, summary->point[i].threads);
   g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func((GDestroyNotify)report_table_free);
@@ -196,6 +197,10 @@ static void write_tables(GString *out, const ResultsSummary *summary, TextFormat
     for (guint c = 0; c < 2; c++)
       g_ptr_array_add(tables, report_tables_frontier(summary, summary->task[t].name, &report_figure_costs[c]));
   if (format == TEXT_MARKDOWN) g_ptr_array_add(tables, report_tables_methods(summary));
+  if (paper) {
+    g_ptr_array_add(tables, report_paper_accuracies(summary));
+    g_ptr_array_add(tables, report_paper_margins(summary));
+  }
   for (guint i = 0; i < tables->len; i++)
     if (report_table_rows(tables->pdata[i])) report_table_write(out, tables->pdata[i], format);
 }
@@ -206,7 +211,12 @@ gboolean report_tables_markdown(const ResultsSummary *summary, ResultsStore *sto
   g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
     report_text_print(out, TEXT_MARKDOWN, "> %s\n\n", (const char *)warnings->pdata[i]);
-  write_tables(out, summary, TEXT_MARKDOWN);
+  write_tables(out, summary, options->paper, TEXT_MARKDOWN);
+  if (options->paper) {
+    g_string_append(out, "What the paper does not state:\n\n");
+    for (guint i = 0; report_paper_unstated[i]; i++)
+      report_text_print(out, TEXT_MARKDOWN, "- %s\n", report_paper_unstated[i]);
+  }
   return TRUE;
 }
 
@@ -216,7 +226,7 @@ gboolean report_tables_tex(const ResultsSummary *summary, ResultsStore *store, c
   g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
     report_text_print(out, TEXT_TEX, "%% %s\n", (const char *)warnings->pdata[i]);
-  write_tables(out, summary, TEXT_TEX);
+  write_tables(out, summary, options->paper, TEXT_TEX);
   return TRUE;
 }
 

@@ -148,6 +148,16 @@ typedef gboolean (*ResultsThreadFunc)(const ResultsThread *thread, gpointer user
 gboolean results_threads(ResultsStore *store, gint64 run, const char *task, const char *grader, ResultsThreadFunc func,
                          gpointer user_data, GError **error);
 
+typedef struct {
+  gint64 method;
+  char *task, *problem_id;
+  int thread;
+} ResultsThreadName;
+/* A sample of a run's threads for a person to read: at most `problems` problems of each task, spread evenly over it, and the first
+ * `threads` threads of each under every method, in that order. Reads no texts: as fast with a million threads. An array of
+ * ResultsThreadName that owns its strings; g_array_unref(). */
+GArray *results_sample(ResultsStore *store, gint64 run, int problems, int threads, GError **error);
+
 /* Groups writes: what is between is committed together and durably. A crash loses at most what has not been committed. */
 gboolean results_begin(ResultsStore *store, GError **error);
 gboolean results_commit(ResultsStore *store, GError **error);
