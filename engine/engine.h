@@ -39,13 +39,14 @@ void dms_tokenizer_free(DmsTokenizer *tokenizer);
 int dms_tokenizer_size(const DmsTokenizer *tokenizer); /* highest id + 1 */
 
 typedef enum {
-  DMS_ENCODE_TEXT,    /* special tokens spelled out in `text` stay text: for anything a data set or a user wrote */
-  DMS_ENCODE_SPECIAL, /* special tokens spelled out in `text` become their ids, as Hugging Face tokenizers do */
+  DMS_ENCODE_TEXT,    /* added tokens spelled out in `text`, special or not (<|im_end|>, <think>), stay text: for anything a data set or a
+                         user wrote */
+  DMS_ENCODE_SPECIAL, /* added tokens spelled out in `text` become their ids, as Hugging Face tokenizers do */
 } DmsEncode;
 
 /* Appends the int32_t ids of `text` [length bytes, or -1 up to its NUL] to `ids`. No BOS is added. Invalid UTF-8 is an error. */
 gboolean dms_tokenizer_encode(const DmsTokenizer *tokenizer, const char *text, gssize length, DmsEncode mode, GArray *ids, GError **error);
-/* The id of the token spelled exactly `content`, or -1. */
+/* The id of the added token `content`, else of the vocabulary's token of exactly these bytes, else -1. */
 int32_t dms_tokenizer_token_id(const DmsTokenizer *tokenizer, const char *content);
 
 typedef enum { DMS_DECODE_SKIP_SPECIAL, DMS_DECODE_KEEP_SPECIAL } DmsDecode;
