@@ -19,11 +19,17 @@ static int compare_rates(const void *a, const void *b) {
   return compare(a, b, TRUE);
 }
 
+/* Means of the same number differ in their last bits by the order in which they were summed: that is no better accuracy and no lower cost. */
+#define ROUNDING 1e-12
+
 guint results_pareto(ResultsParetoPoint *points, guint n, gboolean more_is_better) {
   guint kept = 0;
   qsort(points, n, sizeof *points, more_is_better ? compare_rates : compare_costs);
-  for (guint i = 0; i < n; i++)
-    if (kept == 0 || points[i].accuracy > points[kept - 1].accuracy) points[kept++] = points[i];
+  for (guint i = 0; i < n; i++) {
+    if (kept > 0 && points[i].accuracy <= points[kept - 1].accuracy + ROUNDING) continue;
+    if (kept > 0 && fabs(points[i].x - points[kept - 1].x) <= ROUNDING * fabs(points[i].x)) kept--;
+    points[kept++] = points[i];
+  }
   for (guint i = 0, j = kept; more_is_better && i + 1 < j; i++) {
     ResultsParetoPoint swap = points[i];
     points[i] = points[--j];
