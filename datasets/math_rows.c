@@ -1,8 +1,9 @@
 /* AIME and MATH-500: JSONL with a problem and a short answer.
  *
- * The field names of the copies in use are accepted: problem | Problem | question, answer | Answer (a string or an
- * integer), id | ID | unique_id | question_id (a string or an integer). A file that names its rows nowhere gets ids
- * by row, "1" the first. */
+ * The field names of the copies in use are accepted: problem | Problem | question | prompt, answer | Answer (a string
+ * or an integer), id | ID | unique_id | question_id (a string or an integer). A file that names its rows nowhere gets
+ * ids by row, "1" the first. QwQ's copies end each prompt with an instruction, which is cut off: prompts are worded by
+ * prompt.c. */
 #include "datasets/rows.h"
 
 #include "datasets/jsonl.h"
@@ -14,6 +15,7 @@
 
 #define MAX_LINE ((gsize)16 << 20)
 #define AIME_MAX_ANSWER 999
+#define INSTRUCTION "\nPlease reason step by step, and put your final answer within \\boxed{}."
 
 static json_t *first_member(json_t *row, const char *const *names) {
   for (; *names; names++) {
@@ -36,6 +38,12 @@ static const char *keep_text(Dataset *dataset, json_t *row, const char *const *n
   return NULL;
 }
 
+static const char *cut_instruction(Dataset *dataset, const char *prompt) {
+  if (!g_str_has_suffix(prompt, INSTRUCTION)) return prompt;
+  g_autofree char *problem = g_strndup(prompt, strlen(prompt) - strlen(INSTRUCTION));
+  return dataset_keep(dataset, problem);
+}
+
 /* AIME: 0 to 999, leading zeros dropped, since copies of the data differ in them. */
 static const char *keep_integer(Dataset *dataset, const char *answer, RowPlace place, GError **error) {
   gsize length = strlen(answer);
@@ -49,7 +57,7 @@ static const char *keep_integer(Dataset *dataset, const char *answer, RowPlace p
 
 static gboolean read_row(Dataset *dataset, json_t *object, RowPlace place, GError **error) {
   static const char *const id[] = {"id", "ID", "unique_id", "question_id", NULL};
-  static const char *const problem[] = {"problem", "Problem", "question", NULL};
+  static const char *const problem[] = {"problem", "Problem", "question", "prompt", NULL};
   static const char *const answer[] = {"answer", "Answer", NULL};
   DatasetRow row = {.line = place.line};
   g_autofree char *number = g_strdup_printf("%u", dataset->rows->len + 1);
@@ -58,6 +66,7 @@ static gboolean read_row(Dataset *dataset, json_t *object, RowPlace place, GErro
   if (!row.problem.id) return FALSE;
   row.problem.question = keep_text(dataset, object, problem, place, error);
   if (!row.problem.question) return FALSE;
+  row.problem.question = cut_instruction(dataset, row.problem.question);
   row.problem.answer = keep_text(dataset, object, answer, place, error);
   if (!row.problem.answer) return FALSE;
   if (dataset->kind == DATASET_INTEGER) {

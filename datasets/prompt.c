@@ -1,7 +1,7 @@
 /* The prompts, worded as the benchmarks and the model makers word them, to the byte.
  *
  *   open-r1       MATH_QUERY_TEMPLATE and GPQA_QUERY_TEMPLATE of open-r1 and lighteval, as in the DMS paper
- *   qwen          the sentences of the Qwen model cards; how problem and options stand around them is ours
+ *   qwen          the sentences that QwQ's README asks for; how problem and options stand before them is ours
  *   simple-evals  openai/simple-evals: QUERY_TEMPLATE_MULTICHOICE
  *   lcb-generic   LiveCodeBench's generic chat prompt
  *   lcb-r1        LiveCodeBench's DeepSeek-R1 prompt; its <|User|> and <|Assistant|> marks belong to the chat format
@@ -43,7 +43,7 @@ static char *choice_simple_evals(const DatasetProblem *problem) {
 static char *choice_qwen(const DatasetProblem *problem) {
   return choices(
       "", problem,
-      "\n\nPlease show your choice in the `answer` field with only the choice letter, e.g., `\"answer\": \"C\"`.");
+      "\n\nPlease show your choice in the `answer` field with only the choice letter, e.g.,`\"answer\": \"C\"`.");
 }
 
 #define STARTER_SENTENCE                                                                                               \

@@ -1,35 +1,11 @@
 /* The readers on the pocket suites, on files written here, and on the real rows of ../shared/data. */
-#include "datasets/dataset.h"
+#include "datasets/archive.h"
+#include "datasets/option_order.h"
+#include "tests/unit/dataset_text.h"
 
-#include <glib/gstdio.h>
 #include <jansson.h>
 #include <string.h>
-
-static char *folder; /* of the files that tests write */
-
-/* The path of a file with this text. */
-static char *write_file(const char *name, const char *text) {
-  char *path = g_build_filename(folder, name, NULL);
-  g_assert_true(g_file_set_contents(path, text, -1, NULL));
-  return path;
-}
-
-static Dataset *open_text(const char *task, const char *name, const char *text, GError **error) {
-  g_autofree char *path = write_file(name, text);
-  DatasetOptions options = {.path = path};
-  return dataset_open(task, &options, error);
-}
-
-/* The text is refused, with a message that says all of `words` (separated by |). */
-static void assert_refused(const char *task, const char *name, const char *text, const char *words) {
-  g_autoptr(GError) error = NULL;
-  Dataset *dataset = open_text(task, name, text, &error);
-  g_assert_null(dataset);
-  g_assert_nonnull(error);
-  g_auto(GStrv) each = g_strsplit(words, "|", -1);
-  for (char **word = each; *word; word++)
-    if (!strstr(error->message, *word)) g_error("\"%s\" is not in: %s", *word, error->message);
-}
+#include <zip.h>
 
 static Dataset *open_pocket(const char *task) {
   g_autoptr(GError) error = NULL;
@@ -155,26 +131,34 @@ static void test_pocket_prompts(void) {
 static void test_math_rows_refused(void) {
   const char *good = "{\"id\": 1, \"problem\": \"p\", \"answer\": \"025\"}\r\n\n";
   g_autofree char *again = g_strconcat(good, good, NULL);
-  assert_refused("aime24", "a.jsonl", again, "a.jsonl:3|id \"1\" occurred before, in line 1");
-  assert_refused("aime24", "a.jsonl", "", "no rows");
-  assert_refused("aime24", "a.jsonl", "[1]\n", "a.jsonl:1|no JSON object");
-  assert_refused("aime24", "a.jsonl", "\n{\"id\": 1,", "a.jsonl:2");
-  assert_refused("aime24", "a.jsonl", "{\"problem\": \"p\", \"problem\": \"p\"}", "a.jsonl:1|duplicate");
-  assert_refused("aime24", "a.jsonl", "{\"problem\": \"p\", \"answer\": 1000}", "\"answer\" is \"1000\"|0 to 999");
-  assert_refused("aime24", "a.jsonl", "{\"problem\": \"p\", \"answer\": \"-1\"}", "\"answer\" is \"-1\"");
-  assert_refused("aime24", "a.jsonl", "{\"problem\": \"p\"}", "\"answer\" is missing");
-  assert_refused("aime24", "a.jsonl", "{\"problem\": [1], \"answer\": 1}", "\"problem\" is [1]");
-  assert_refused("aime24", "a.jsonl", "{\"problem\": \"\\u0000\", \"answer\": 1}", "a.jsonl:1");
-  assert_refused("aime24", "a.jsonl", "{\"problem\": \"\xff\", \"answer\": 1}", "a.jsonl:1|byte 0xff");
+  assert_text_refused("aime24", "a.jsonl", again, "a.jsonl:3|id \"1\" occurred before, in line 1");
+  assert_text_refused("aime24", "a.jsonl", "", "no rows");
+  assert_text_refused("aime24", "a.jsonl", "[1]\n", "a.jsonl:1|no JSON object");
+  assert_text_refused("aime24", "a.jsonl", "\n{\"id\": 1,", "a.jsonl:2");
+  assert_text_refused("aime24", "a.jsonl", "{\"problem\": \"p\", \"problem\": \"p\"}", "a.jsonl:1|duplicate");
+  assert_text_refused("aime24", "a.jsonl", "{\"problem\": \"p\", \"answer\": 1000}", "\"answer\" is \"1000\"|0 to 999");
+  assert_text_refused("aime24", "a.jsonl", "{\"problem\": \"p\", \"answer\": \"-1\"}", "\"answer\" is \"-1\"");
+  assert_text_refused("aime24", "a.jsonl", "{\"problem\": \"p\"}", "\"answer\" is missing");
+  assert_text_refused("aime24", "a.jsonl", "{\"problem\": [1], \"answer\": 1}", "\"problem\" is [1]");
+  assert_text_refused("aime24", "a.jsonl", "{\"problem\": \"\\u0000\", \"answer\": 1}", "a.jsonl:1");
+  assert_text_refused("aime24", "a.jsonl", "{\"problem\": \"\xff\", \"answer\": 1}", "a.jsonl:1|byte 0xff");
   g_autofree char *deep = g_strnfill(1000000, '[');
-  assert_refused("aime24", "a.jsonl", deep, "a.jsonl:1");
-  assert_refused("aime26", "a.jsonl", good, "no task \"aime26\"|aime25");
-  assert_refused("aime24@v1", "a.jsonl", good, "no task \"aime24@v1\"");
+  assert_text_refused("aime24", "a.jsonl", deep, "a.jsonl:1");
+  assert_text_refused("aime26", "a.jsonl", good, "no task \"aime26\"|aime25");
+  assert_text_refused("aime24@v1", "a.jsonl", good, "no task \"aime24@v1\"");
   g_autoptr(GError) error = NULL;
   g_autofree char *marked = g_strconcat("\xEF\xBB\xBF", good, NULL);
   g_autoptr(Dataset) dataset = open_text("aime24", "a.jsonl", marked, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(dataset_problem(dataset, 0)->answer, ==, "25");
+  g_autoptr(Dataset) qwq = open_text("aime25", "q.jsonl",
+                                     "{\"prompt\": \"x?\\nPlease reason step by step, and put your final answer within "
+                                     "\\\\boxed{}.\", \"answer\": 70}",
+                                     &error);
+  g_assert_no_error(error);
+  g_assert_cmpstr(dataset_problem(qwq, 0)->id, ==, "1");
+  g_assert_cmpstr(dataset_problem(qwq, 0)->question, ==, "x?");
+  g_assert_cmpstr(dataset_problem(qwq, 0)->answer, ==, "70");
 }
 
 #define GPQA_HEADER                                                                                                    \
@@ -196,19 +180,143 @@ static void test_gpqa_rows(void) {
   for (int i = 0; i < 4; i++) g_assert_cmpstr(problem->options[i], ==, stripped[problem->order[i] - '0']);
   g_assert_cmpint(problem->order[problem->answer[0] - 'A'], ==, '0');
 
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",\"q\nq\",a,b,c,d,1\n,q,a,b,c,2\n",
-                 "g.csv:4: the row has 6 fields|7");
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q,a,b,c,d,1,\n", "g.csv:2|8 fields");
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q,a,b,c,d,1\n,r,a,b,c,d,1\n", "g.csv:3|occurred before");
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q,a,b,,d,1\n", "g.csv:2|\"Incorrect Answer 2\" is empty");
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",\"q,a,b,c,d,1\n", "g.csv:2|never ends");
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",\"q\"x,a,b,c,d,1\n", "g.csv:2|closing quote");
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q\"x,a,b,c,d,1\n", "g.csv:2|unquoted");
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q\rx,a,b,c,d,1\n", "g.csv:2|carriage return");
-  assert_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",\xc3,a,b,c,d,1\n", "g.csv:2|0xc3|UTF-8");
-  assert_refused("gpqa-diamond", "g.csv", "Question,Question\nq,q\n", "occurs twice");
-  assert_refused("gpqa-diamond", "g.csv", "Question\nq\n", "no column \"Correct Answer\"");
-  assert_refused("gpqa-diamond", "g.csv", "", "no header");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",\"q\nq\",a,b,c,d,1\n,q,a,b,c,2\n",
+                      "g.csv:4: the row has 6 fields|7");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q,a,b,c,d,1,\n", "g.csv:2|8 fields");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q,a,b,c,d,1\n,r,a,b,c,d,1\n", "g.csv:3|occurred before");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q,a,b,,d,1\n", "g.csv:2|\"Incorrect Answer 2\" is empty");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",\"q,a,b,c,d,1\n", "g.csv:2|never ends");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",\"q\"x,a,b,c,d,1\n", "g.csv:2|closing quote");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q\"x,a,b,c,d,1\n", "g.csv:2|unquoted");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",q\rx,a,b,c,d,1\n", "g.csv:2|carriage return");
+  assert_text_refused("gpqa-diamond", "g.csv", GPQA_HEADER ",\xc3,a,b,c,d,1\n", "g.csv:2|0xc3|UTF-8");
+  assert_text_refused("gpqa-diamond", "g.csv", "Question,Question\nq,q\n", "occurs twice");
+  assert_text_refused("gpqa-diamond", "g.csv", "Question\nq\n", "no column \"Correct Answer\"");
+  assert_text_refused("gpqa-diamond", "g.csv", "", "no header");
+}
+
+/* ---- The order of options --------------------------------------------------------------------------------------- */
+
+/* What Python prints for json.dumps([rng.sample(range(4), 4) for all 4 repeats of 198 rows]). */
+static void test_simple_evals_order(void) {
+  OptionOrder orders[4 * 198];
+  option_order_simple_evals(orders, G_N_ELEMENTS(orders));
+  g_autoptr(GString) text = g_string_new("[");
+  for (gsize i = 0; i < G_N_ELEMENTS(orders); i++) {
+    const guchar *order = orders[i].order;
+    g_string_append_printf(text, "%s[%d, %d, %d, %d]", i ? ", " : "", order[0], order[1], order[2], order[3]);
+  }
+  g_string_append(text, "]");
+  g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
+  g_assert_cmpstr(sum, ==, "1b9198b96b7da6ac0e1c23cb37f2fc9865d2ff39bce2343d608206c7f4666a37");
+}
+
+/* The rule of option_order.h, written out: ranks are those of SHA-256("hyperscale option order\n" seed "\n" id). */
+static void test_seeded_order(void) {
+  guint seen[256] = {0}, golds[OPTIONS] = {0};
+  for (guint i = 0; i < 2400; i++) {
+    g_autofree char *id = g_strdup_printf("rec%u", i);
+    OptionOrder order = option_order_seeded(0, id);
+    guint bits = 0;
+    for (guint letter = 0; letter < OPTIONS; letter++) {
+      bits |= 1u << order.order[letter];
+      if (order.order[letter] == 0) golds[letter]++;
+    }
+    g_assert_cmpuint(bits, ==, 15);
+    seen[order.order[0] << 4 | order.order[1] << 2 | order.order[2]]++;
+  }
+  for (guint letter = 0; letter < OPTIONS; letter++) g_assert_cmpuint(golds[letter], >, 500);
+  guint orders = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(seen); i++) orders += seen[i] > 50;
+  g_assert_cmpuint(orders, ==, 24);
+  static const struct {
+    guint64 seed;
+    const char *id, *order;
+  } rows[] = {{0, "pocket001", "0312"}, {1, "pocket001", "0123"}, {G_MAXUINT64, "recE", "2013"}};
+  for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+    OptionOrder order = option_order_seeded(rows[i].seed, rows[i].id);
+    for (guint j = 0; j < OPTIONS; j++) g_assert_cmpint(order.order[j] + '0', ==, rows[i].order[j]);
+  }
+}
+
+/* A row keeps its letters when others come and go, and another seed gives another order to some row. */
+static void test_orders_of_rows(void) {
+  g_autoptr(Dataset) whole = open_pocket("pocket-gpqa");
+  g_autofree char *path = dataset_shipped("pocket/gpqa.csv"), *text = NULL;
+  g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+  char *second = strchr(text, '\n') + 1;
+  g_autofree char *less = g_strdup_printf("%.*s%s", (int)(second - text), text, strchr(second, '\n') + 1);
+  g_autoptr(Dataset) part = open_text("pocket-gpqa", "part.csv", less, NULL);
+  g_assert_cmpuint(dataset_size(part), ==, 29);
+  DatasetOptions options = {.path = path, .seed = 1};
+  g_autoptr(Dataset) other = dataset_open("pocket-gpqa", &options, NULL);
+  guint differ = 0;
+  for (guint i = 0; i < 29; i++) {
+    const DatasetProblem *kept = dataset_problem(part, i), *before = dataset_find(whole, kept->id);
+    const DatasetProblem *reseeded = dataset_find(other, kept->id);
+    g_assert_cmpstr(kept->order, ==, before->order);
+    g_assert_cmpstr(kept->fingerprint, ==, before->fingerprint);
+    gboolean same = strcmp(kept->order, reseeded->order) == 0;
+    g_assert_cmpint(strcmp(kept->fingerprint, reseeded->fingerprint) == 0, ==, same);
+    differ += !same;
+  }
+  g_assert_cmpuint(differ, >, 20);
+  options.option_order = "alphabetical";
+  g_autoptr(GError) error = NULL;
+  g_assert_null(dataset_open("pocket-gpqa", &options, &error));
+  g_assert_error(error, DATASET_ERROR, DATASET_ERROR_NAME);
+}
+
+/* ---- GPQA's archive --------------------------------------------------------------------------------------------- */
+
+static char *write_archive(const char *name, const char *entry, const char *text, const char *password) {
+  char *path = g_build_filename(scratch, name, NULL);
+  zip_t *archive = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, NULL);
+  zip_int64_t index = zip_file_add(archive, entry, zip_source_buffer(archive, text, strlen(text), 0), 0);
+  g_assert_cmpint(index, >=, 0);
+  g_assert_cmpint(zip_file_set_encryption(archive, (zip_uint64_t)index, ZIP_EM_TRAD_PKWARE, password), ==, 0);
+  g_assert_cmpint(zip_close(archive), ==, 0);
+  return path;
+}
+
+static void assert_archive_refused(const char *path, const char *words) {
+  g_autofree char *bytes = NULL;
+  gsize length;
+  g_assert_true(g_file_get_contents(path, &bytes, &length, NULL));
+  g_autoptr(GError) error = NULL;
+  DatasetOptions options = {.path = path};
+  g_assert_null(dataset_open("gpqa-diamond", &options, &error));
+  g_assert_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT);
+  assert_says(error, words);
+}
+
+static void test_archive(void) {
+  const char *csv = GPQA_HEADER ",q,a,b,c,d,rec1\n", *entry = "dataset/gpqa_diamond.csv";
+  g_autoptr(GError) error = NULL;
+  g_autofree char *good = write_archive("good.zip", entry, csv, "deserted-untie-orchid");
+  DatasetOptions options = {.path = good};
+  g_autoptr(Dataset) dataset = dataset_open("gpqa-diamond", &options, &error);
+  g_assert_no_error(error);
+  g_assert_cmpuint(dataset_size(dataset), ==, 1);
+  g_autofree char *other = write_archive("other.zip", entry, csv, "another");
+  assert_archive_refused(other, entry);
+  g_autofree char *missing = write_archive("missing.zip", "../gpqa_diamond.csv", csv, "deserted-untie-orchid");
+  assert_archive_refused(missing, "No such file");
+
+  g_autofree char *bytes = NULL;
+  gsize length;
+  g_assert_true(g_file_get_contents(good, &bytes, &length, NULL));
+  g_autofree char *cut = g_build_filename(scratch, "cut.zip", NULL);
+  g_assert_true(g_file_set_contents(cut, bytes, (gssize)length - 30, NULL));
+  assert_archive_refused(cut, "not a zip archive");
+  bytes[90] ^= 1; /* inside the encrypted text: its CRC no longer holds */
+  g_assert_true(g_file_set_contents(cut, bytes, (gssize)length, NULL));
+  assert_archive_refused(cut, entry);
+
+  gsize unpacked;
+  bytes[90] ^= 1;
+  g_assert_null(archive_read(bytes, length, "x", entry, "deserted-untie-orchid", 10, &unpacked, &error));
+  g_assert_nonnull(strstr(error->message, "larger than"));
 }
 
 /* ---- Real rows --------------------------------------------------------------------------------------------------- */
@@ -247,14 +355,20 @@ static void test_real_choices(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  folder = g_dir_make_tmp("test-datasets-XXXXXX", NULL);
+  scratch_make();
   g_test_add_func("/datasets/pocket/aime", test_pocket_aime);
   g_test_add_func("/datasets/pocket/gpqa", test_pocket_gpqa);
   g_test_add_func("/datasets/pocket/livecodebench", test_pocket_livecodebench);
   g_test_add_func("/datasets/pocket/prompts", test_pocket_prompts);
   g_test_add_func("/datasets/math", test_math_rows_refused);
   g_test_add_func("/datasets/gpqa", test_gpqa_rows);
+  g_test_add_func("/datasets/order/simple-evals", test_simple_evals_order);
+  g_test_add_func("/datasets/order/seeded", test_seeded_order);
+  g_test_add_func("/datasets/order/rows", test_orders_of_rows);
+  g_test_add_func("/datasets/archive", test_archive);
   g_test_add_func("/datasets/real/math", test_real_math);
   g_test_add_func("/datasets/real/choices", test_real_choices);
-  return g_test_run();
+  int status = g_test_run();
+  scratch_remove();
+  return status;
 }

@@ -1,14 +1,12 @@
 /* The hub client against real servers on loopback: nginx laid out like the hub, and hub_faults.py for what nginx cannot
  * be told to do. Skipped where nginx or Python is missing. */
-#include "datasets/dataset.h"
 #include "datasets/hub.h"
+#include "tests/unit/dataset_text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -19,7 +17,6 @@
 #define SHARD_BYTES (3u << 20)
 #define SHARDS 5
 
-static char *folder;     /* of everything here */
 static char *hub_url;    /* nginx; NULL when there is none */
 static char *faults_url; /* hub_faults.py; NULL when there is no Python */
 static char *faults_log;
@@ -72,10 +69,10 @@ static void stop_servers(void) {
   }
 }
 
+/* A file of the web server. */
 static void put(const char *relative, const char *text, gsize length) {
-  g_autofree char *path = g_build_filename(folder, "www", relative, NULL), *parent = g_path_get_dirname(path);
-  g_assert_cmpint(g_mkdir_with_parents(parent, 0755), ==, 0);
-  g_assert_true(g_file_set_contents(path, text, (gssize)length, NULL));
+  g_autofree char *name = g_build_filename("www", relative, NULL);
+  g_free(scratch_write(name, text, length));
 }
 
 static char *git_digest(const char *text, gsize length) {
@@ -152,10 +149,10 @@ static void start_nginx(void) {
       "    limit_rate 8m;\n"
       "  }\n"
       "}\n",
-      folder, port);
-  g_autofree char *path = g_build_filename(folder, "nginx.conf", NULL);
+      scratch, port);
+  g_autofree char *path = g_build_filename(scratch, "nginx.conf", NULL);
   g_assert_true(g_file_set_contents(path, configuration, -1, NULL));
-  char *arguments[] = {"/usr/sbin/nginx", "-c", path, "-p", folder, NULL};
+  char *arguments[] = {"/usr/sbin/nginx", "-c", path, "-p", scratch, NULL};
   if (g_file_test("/usr/sbin/nginx", G_FILE_TEST_IS_EXECUTABLE) && start_server(arguments, port))
     hub_url = g_strdup_printf("http://127.0.0.1:%d", port);
 }
@@ -163,7 +160,7 @@ static void start_nginx(void) {
 static void start_faults(void) {
   int port = free_port();
   g_autofree char *number = g_strdup_printf("%d", port);
-  faults_log = g_build_filename(folder, "faults.log", NULL);
+  faults_log = g_build_filename(scratch, "faults.log", NULL);
   char *arguments[] = {"python3", "tests/unit/hub_faults.py", number, faults_log, NULL};
   if (start_server(arguments, port)) faults_url = g_strdup_printf("http://127.0.0.1:%d", port);
 }
@@ -176,7 +173,7 @@ static gboolean use_hub(const char *url, const char *cache) {
     g_test_skip("nginx (package nginx-light) or python3 is missing");
     return FALSE;
   }
-  g_autofree char *home = g_build_filename(folder, cache, NULL);
+  g_autofree char *home = g_build_filename(scratch, cache, NULL);
   g_setenv("HF_HOME", home, TRUE);
   g_setenv("HF_ENDPOINT", url, TRUE);
   g_setenv("HF_TOKEN", "secret-token", TRUE);
@@ -196,10 +193,7 @@ static void assert_fetches(const char *what) {
 static void assert_fetch_fails(const char *what, const char *words) {
   g_autoptr(GError) error = NULL;
   g_assert_false(dataset_fetch(what, NULL, NULL, NULL, &error));
-  g_assert_nonnull(error);
-  g_auto(GStrv) each = g_strsplit(words, "|", -1);
-  for (char **word = each; *word; word++)
-    if (!strstr(error->message, *word)) g_error("\"%s\" is not in: %s", *word, error->message);
+  assert_says(error, words);
   if (strstr(error->message, "secret-token")) g_error("the token is in: %s", error->message);
 }
 
@@ -312,7 +306,7 @@ static void test_killed(void) {
   g_assert_cmpint(kills, >, 2);
   assert_sharded_is_whole();
   g_assert_cmpuint(count_blobs("acme/sharded", ".incomplete"), ==, 0);
-  g_autofree char *path = g_build_filename(folder, "access.log", NULL), *log = NULL;
+  g_autofree char *path = g_build_filename(scratch, "access.log", NULL), *log = NULL;
   g_assert_true(g_file_get_contents(path, &log, NULL, NULL));
   g_assert_nonnull(strstr(log, ".safetensors HTTP/1.1\" 206"));
 }
@@ -472,7 +466,7 @@ static void test_full_disk(void) {
   if (!use_hub(faults_url, "small-disk")) return;
   pid_t pid = fork();
   if (pid == 0) {
-    g_autofree char *home = g_build_filename(folder, "small-disk", NULL);
+    g_autofree char *home = g_build_filename(scratch, "small-disk", NULL);
     g_mkdir_with_parents(home, 0755);
     if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0 ||
         mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("tmpfs", home, "tmpfs", 0, "size=256k") != 0)
@@ -497,7 +491,7 @@ static void test_full_disk(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  folder = g_dir_make_tmp("test-hub-XXXXXX", NULL);
+  scratch_make();
   servers = g_array_new(FALSE, FALSE, sizeof(GPid));
   g_setenv("no_proxy", "*", TRUE);
   lay_out_hub();
@@ -516,5 +510,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/hub/full-disk", test_full_disk);
   int status = g_test_run();
   stop_servers();
+  scratch_remove();
   return status;
 }
