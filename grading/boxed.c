@@ -36,7 +36,12 @@ static gsize closing_brace(const char *text, gsize open) {
   }
 }
 
-const char *answer_last_boxed(const char *text, gsize length, gsize *box_length, gsize *start) {
+static gboolean blank(const char *text, gsize length) {
+  while (length > 0 && g_ascii_isspace(text[length - 1])) length--;
+  return length == 0;
+}
+
+const char *grade_last_boxed(const char *text, gsize length, gsize *box_length, gsize *start) {
   gsize closing = 0; /* braces that close to the right and have not met the one that opens them */
   for (gsize i = length; i-- > 0;) {
     if ((text[i] != '{' && text[i] != '}') || escaped(text, i)) continue;
@@ -46,7 +51,9 @@ const char *answer_last_boxed(const char *text, gsize length, gsize *box_length,
       gsize box;
       closing--;
       if (!opens_box(text, i, &box)) continue;
-      *box_length = closing_brace(text, i) - i - 1;
+      gsize end = closing_brace(text, i);
+      if (blank(text + i + 1, end - i - 1)) continue;
+      *box_length = end - i - 1;
       if (start) *start = box;
       return text + i + 1;
     }

@@ -1,14 +1,12 @@
 /* GPQA answers: a letter, found by a chain of rules from the most explicit to the least.
  *
- * Every rule is a PCRE2 pattern whose gaps are bounded, applied to the whole text as bytes; its last match wins, as the last thing said
+ * Every rule is a pattern whose gaps are bounded, applied to the whole text as bytes; its last match wins, as the last thing said
  * does. */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <string.h>
-
 #include "grading/answer.h"
 
-enum { MAX_OPTIONS = 26, MATCH_LIMIT = 1000000 };
+#include <string.h>
+
+enum { MAX_OPTIONS = 26 };
 
 /* In patterns a # stands for the letters of the options. OPEN: what may stand between a phrase and its letter; LETTER: the letter itself,
  * neither part of a word or a formula nor the first of several; ALSO: words that may come between "the answer is" and it. */
@@ -45,9 +43,9 @@ const char *grade_version_choice(void) {
   return "choice-1";
 }
 
-/* The patterns for a number of options, compiled at first use and kept: a pcre2_code may be shared between threads. */
-static pcre2_code *const *patterns_for(int n_options) {
-  static pcre2_code *compiled[MAX_OPTIONS + 1][G_N_ELEMENTS(rules)];
+/* The patterns for a number of options, compiled at first use. */
+static GradePattern *const *patterns_for(int n_options) {
+  static GradePattern *compiled[MAX_OPTIONS + 1][G_N_ELEMENTS(rules)];
   static gboolean ready[MAX_OPTIONS + 1];
   static GMutex mutex;
   g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&mutex);
@@ -56,36 +54,20 @@ static pcre2_code *const *patterns_for(int n_options) {
   for (guint i = 0; i < G_N_ELEMENTS(rules); i++) {
     g_autoptr(GString) pattern = g_string_new(rules[i].pattern);
     g_string_replace(pattern, "#", letters, 0);
-    int error;
-    PCRE2_SIZE at;
-    compiled[n_options][i] = pcre2_compile((PCRE2_SPTR)pattern->str, pattern->len, 0, &error, &at, NULL);
-    if (!compiled[n_options][i]) g_error("rule %s is wrong at %zu: %s", rules[i].name, at, pattern->str);
-    pcre2_jit_compile(compiled[n_options][i], PCRE2_JIT_COMPLETE);
+    compiled[n_options][i] = grade_pattern_new(pattern->str);
   }
   ready[n_options] = TRUE;
   return compiled[n_options];
 }
 
-/* The letter (group 1) of the first or the last match; '\0' when there is none. Sets `*at` to its offset. A match that exceeds the limits
- * ends the search. */
-static char find_letter(const pcre2_code *code, const char *text, gsize length, gboolean last, gsize *at) {
-  pcre2_match_data *match = pcre2_match_data_create_from_pattern(code, NULL);
-  pcre2_match_context *limits = pcre2_match_context_create(NULL);
-  pcre2_set_match_limit(limits, MATCH_LIMIT);
-  PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(match);
-  char letter = '\0';
-  for (gsize from = 0; pcre2_match(code, (PCRE2_SPTR)text, length, from, 0, match, limits) > 0; from = ovector[3]) {
-    letter = text[ovector[2]];
-    *at = ovector[2];
-    if (!last) break;
-  }
-  pcre2_match_context_free(limits);
-  pcre2_match_data_free(match);
-  return letter;
+/* The letter that the pattern finds and its offset; '\0' when it finds none. */
+static char find_letter(const GradePattern *pattern, const char *text, gsize length, gboolean last, gsize *at) {
+  gsize end;
+  return grade_pattern_find(pattern, text, length, last, at, &end) ? text[*at] : '\0';
 }
 
 /* The letter that a box stands for: the letter itself, or the one option whose text it repeats. */
-static char boxed_letter(pcre2_code *const *patterns, const char *box, gsize length, const char *const *options,
+static char boxed_letter(GradePattern *const *patterns, const char *box, gsize length, const char *const *options,
                          int n_options) {
   gsize at;
   char letter = find_letter(patterns[BOXED], box, length, FALSE, &at);
@@ -102,7 +84,7 @@ static char boxed_letter(pcre2_code *const *patterns, const char *box, gsize len
 
 void grade_choice(const char *text, gsize length, char gold, const char *const *options, int n_options,
                   const char *mode, GradeVerdict *verdict) {
-  if (!answer_begin(verdict, &text, &length)) return;
+  if (!grade_begin(verdict, &text, &length)) return;
   gboolean simple_evals = g_strcmp0(mode, "simple-evals") == 0;
   if (n_options < 1 || n_options > MAX_OPTIONS || gold < 'A' || gold >= 'A' + n_options ||
       (!simple_evals && g_strcmp0(mode, "chain") != 0)) {
@@ -112,7 +94,7 @@ void grade_choice(const char *text, gsize length, char gold, const char *const *
                         n_options, gold, mode ? mode : "");
     return;
   }
-  pcre2_code *const *patterns = patterns_for(n_options);
+  GradePattern *const *patterns = patterns_for(n_options);
   char letter = '\0';
   gsize at = 0, box_length;
   const char *rule = NULL;
@@ -123,7 +105,7 @@ void grade_choice(const char *text, gsize length, char gold, const char *const *
   for (int i = 0; i < N_CHAIN && !simple_evals && !letter; i++) {
     rule = rules[i].name;
     if (i == BOXED) {
-      const char *box = answer_last_boxed(text, length, &box_length, &at);
+      const char *box = grade_last_boxed(text, length, &box_length, &at);
       if (box) letter = boxed_letter(patterns, box, box_length, options, n_options);
     } else
       letter = g_ascii_toupper(find_letter(patterns[i], text, length, TRUE, &at));
@@ -133,7 +115,7 @@ void grade_choice(const char *text, gsize length, char gold, const char *const *
     return;
   }
   gsize from = at > 60 ? at - 60 : 0;
-  g_autofree char *shown = answer_excerpt(text + from, MIN(length - from, at - from + 20));
+  g_autofree char *shown = grade_excerpt(text + from, MIN(length - from, at - from + 20));
   verdict->outcome = letter == gold ? GRADE_CORRECT : GRADE_WRONG;
   verdict->answer = g_strndup(&letter, 1);
   verdict->rule = rule;

@@ -1,6 +1,8 @@
-/* AIME answers: the integer in the last closed box. */
+/* AIME answers: the integer in the last closed box, as it stands or as the value of a formula. */
 #include "grading/answer.h"
+#include "grading/math.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -53,7 +55,7 @@ static char *plain_number(const char *text, gsize length) {
   return g_string_free(g_steal_pointer(&plain), FALSE);
 }
 
-char *answer_integer(const char *text, gsize length) {
+char *grade_read_integer(const char *text, gsize length) {
   static gsize once;
   static GRegex *integer;
   if (g_once_init_enter(&once)) {
@@ -76,26 +78,45 @@ char *answer_integer(const char *text, gsize length) {
   return g_string_free(canonical, FALSE);
 }
 
+/* The value of a formula that is a number: digits where it is an integer, else its canonical form. NULL when it is no number. */
+static char *value_of_formula(const char *text, gsize length) {
+  g_autoptr(MathTree) tree = grade_math_parse(text, length, FALSE);
+  const MathNode *value = grade_math_stated_value(tree->root);
+  if (value == tree->root && value->kind == MATH_RELATION && strchr("=", value->name[value->n - 2]))
+    value = value->child[value->n - 1]; /* m + n = 33 */
+  const MathPoint anywhere = {0};
+  long double complex number;
+  if (value->kind == MATH_PERCENTAGE) value = value->child[0];
+  if (!grade_math_is_constant(value) || !grade_math_evaluate_numeric(value, &anywhere, &number)) return NULL;
+  long double nearest = roundl(creall(number));
+  if (fabsl(nearest) > 1e12L || cabsl(number - nearest) > 1e-9L) return grade_math_print(value);
+  return g_strdup_printf("%.0Lf", nearest);
+}
+
 void grade_integer(const char *text, gsize length, const char *gold, GradeVerdict *verdict) {
-  if (!answer_begin(verdict, &text, &length)) return;
-  g_autofree char *expected = answer_integer(gold, strlen(gold));
+  if (!grade_begin(verdict, &text, &length)) return;
+  g_autofree char *expected = grade_read_integer(gold, strlen(gold));
   if (!expected) {
-    g_autofree char *shown = answer_excerpt(gold, strlen(gold));
+    g_autofree char *shown = grade_excerpt(gold, strlen(gold));
     verdict->outcome = GRADE_UNGRADED;
     verdict->detail = g_strdup_printf("the expected answer \"%s\" is no integer: check the problem file", shown);
     return;
   }
   gsize box_length;
-  const char *box = answer_last_boxed(text, length, &box_length, NULL);
+  const char *box = grade_last_boxed(text, length, &box_length, NULL);
   if (!box) {
     verdict->detail = g_strdup("no closed \\boxed{}");
     return;
   }
-  g_autofree char *shown = answer_excerpt(box, box_length);
+  g_autofree char *shown = grade_excerpt(box, box_length);
   verdict->rule = "boxed";
-  verdict->answer = answer_integer(box, box_length);
+  verdict->answer = grade_read_integer(box, box_length);
   if (!verdict->answer) {
-    verdict->detail = g_strdup_printf("\\boxed{%s} is no integer", shown);
+    verdict->rule = "boxed-value";
+    verdict->answer = value_of_formula(box, box_length);
+  }
+  if (!verdict->answer) {
+    verdict->detail = g_strdup_printf("\\boxed{%s} is no number", shown);
     return;
   }
   verdict->outcome = g_str_equal(verdict->answer, expected) ? GRADE_CORRECT : GRADE_WRONG;

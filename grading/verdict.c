@@ -52,7 +52,7 @@ const char *grade_after_thinking(const char *text, gsize length, gsize *after_le
   return after;
 }
 
-gboolean answer_begin(GradeVerdict *verdict, const char **text, gsize *length) {
+gboolean grade_begin(GradeVerdict *verdict, const char **text, gsize *length) {
   gboolean closed;
   *verdict = (GradeVerdict){.outcome = GRADE_NO_ANSWER, .official = GRADE_UNGRADED, .real = GRADE_UNGRADED};
   *text = grade_after_thinking(*text, *length, length, &closed);
@@ -63,7 +63,7 @@ gboolean answer_begin(GradeVerdict *verdict, const char **text, gsize *length) {
   return FALSE;
 }
 
-char *answer_excerpt(const char *text, gsize length) {
+char *grade_excerpt(const char *text, gsize length) {
   g_autofree char *valid = g_utf8_make_valid(text, (gssize)MIN(length, EXCERPT_BYTES));
   GString *excerpt = g_string_new(NULL);
   for (const char *p = valid; *p; p = g_utf8_next_char(p)) {

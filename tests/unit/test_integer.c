@@ -41,6 +41,14 @@ static void test_integers(void) {
   check("\\boxed{7, 3}", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{7 3}", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{none}", "73", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{540^\\circ}", "540", GRADE_CORRECT, "540");
+  check("\\boxed{m+n = 33}", "33", GRADE_CORRECT, "33");
+  check("\\boxed{204 \\text{ minutes}}", "204", GRADE_CORRECT, "204");
+  check("\\boxed{\\sqrt{291600}}", "540", GRADE_CORRECT, "540");
+  check("\\boxed{\\frac{1200}{11}}", "80", GRADE_WRONG, "\\frac{1200}{11}");
+  check("\\boxed{2^{10} - 1}", "1023", GRADE_CORRECT, "1023");
+  check("\\boxed{x + 1}", "1", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{5^{5^{5^{5}}}}", "5", GRADE_NO_ANSWER, NULL);
   check("", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{73}", "many", GRADE_UNGRADED, NULL);
 }

@@ -69,7 +69,7 @@ static void test_unclosed_thinking_is_truncated(void) {
 
 static void check_box(const char *text, const char *expected) {
   gsize length = 0, start = 0;
-  const char *box = answer_last_boxed(text, strlen(text), &length, &start);
+  const char *box = grade_last_boxed(text, strlen(text), &length, &start);
   if (!expected) {
     g_assert_null(box);
     return;
@@ -83,7 +83,8 @@ static void test_boxed(void) {
   check_box("\\boxed{5}", "5");
   check_box("\\boxed {5}", "5");
   check_box("\\fbox{5}", "5");
-  check_box("\\boxed{}", "");
+  check_box("\\boxed{}", NULL);
+  check_box("\\boxed{7} \\boxed{ }", "7");
   check_box("\\boxed{1} then \\boxed{2}.", "2");
   check_box("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}");
   check_box("\\boxed{\\boxed{3}}", "3");
@@ -102,12 +103,12 @@ static void test_boxed(void) {
 }
 
 static void test_excerpt(void) {
-  g_autofree char *bad = answer_excerpt("a\xff\n\0b", 5);
+  g_autofree char *bad = grade_excerpt("a\xff\n\0b", 5);
   g_assert_cmpstr(bad, ==,
                   "a\xef\xbf\xbd \xef\xbf\xbd"
                   "b");
   g_autofree char *many = g_strnfill(100000, 'x');
-  g_autofree char *cut = answer_excerpt(many, 100000);
+  g_autofree char *cut = grade_excerpt(many, 100000);
   g_assert_cmpuint(strlen(cut), <, 300);
 }
 

@@ -1,0 +1,655 @@
+/* A recursive-descent parser from tokens to a tree.
+ *
+ *   answer   = relation {("," | "and") relation}
+ *   relation = union {("=" | "<" | ...) union}
+ *   union    = ratio {"\cup" ratio}
+ *   ratio    = sum {":" sum}
+ *   sum      = term {("+" | "-" | "\pm" | "\mp") term}
+ *   term     = power {["*" | "/"] power}
+ *   power    = primary {"!" | "%" | degree | unit} ["^" exponent]
+ *
+ * What does not fit becomes text, so that two answers that no rule understands can still be equal word for word. */
+#include "grading/math.h"
+
+#include <string.h>
+
+typedef struct {
+  GArray *tokens;
+  guint at;
+  MathTree *tree;
+  int depth; /* of brackets and exponents */
+  int bars;  /* open | */
+  gboolean failed;
+} Parser;
+
+static MathNode *parse_relation(Parser *parser);
+static MathNode *parse_sum(Parser *parser);
+static MathNode *parse_power(Parser *parser);
+static MathNode *parse_primary(Parser *parser);
+
+static MathToken *peek(const Parser *parser, guint ahead) {
+  guint last = parser->tokens->len - 1;
+  return &g_array_index(parser->tokens, MathToken, MIN(parser->at + ahead, last));
+}
+static int kind(const Parser *parser) {
+  return peek(parser, 0)->kind;
+}
+
+/* Once a limit is met every token reads as the end, so that all loops end. */
+static gboolean accept(Parser *parser, int wanted) {
+  if (kind(parser) != wanted || parser->failed) return FALSE;
+  parser->at++;
+  return TRUE;
+}
+
+static MathNode *fail(Parser *parser) {
+  parser->failed = TRUE;
+  parser->at = parser->tokens->len - 1;
+  return grade_math_number(parser->tree, 0, 1);
+}
+
+static gboolean separator(Parser *parser) {
+  gboolean any = FALSE;
+  while (accept(parser, ',') || accept(parser, MATH_TOKEN_AND)) any = TRUE;
+  return any;
+}
+
+/* Relations up to a closing token, which stays. */
+static GPtrArray *parse_items(Parser *parser, int close, int other_close) {
+  GPtrArray *items = g_ptr_array_new();
+  separator(parser);
+  while (!parser->failed && kind(parser) != close && kind(parser) != other_close) {
+    g_ptr_array_add(items, parse_relation(parser));
+    if (!separator(parser)) break;
+  }
+  return items;
+}
+
+static MathNode *items_node(Parser *parser, MathKind node_kind, const GPtrArray *items) {
+  return grade_math_node(parser->tree, node_kind, (MathNode *const *)items->pdata, (int)items->len);
+}
+
+/* ( ) [ ): one item is a group, several a tuple or an interval. */
+static MathNode *parse_bracket(Parser *parser) {
+  char open = (char)kind(parser);
+  parser->at++;
+  g_autoptr(GPtrArray) items = parse_items(parser, ')', ']');
+  char close = (char)kind(parser);
+  if (items->len == 0 || (close != ')' && close != ']')) return fail(parser);
+  parser->at++;
+  if (items->len == 1) return items->pdata[0];
+  MathNode *node = items_node(parser, MATH_BRACKET, items);
+  node->open = open;
+  node->close = close;
+  return node;
+}
+
+static MathNode *parse_braces(Parser *parser, int open, int close) {
+  if (!accept(parser, open)) return fail(parser);
+  g_autoptr(GPtrArray) items = parse_items(parser, close, close);
+  if (!accept(parser, close) || (open == '{' && items->len == 0)) return fail(parser);
+  if (open == '{' && items->len == 1) return items->pdata[0];
+  return items_node(parser, open == '{' ? MATH_LIST : MATH_SET, items);
+}
+
+/* A number as an index, a base or an exponent, where it ends with its digits; else a group or a primary. */
+static MathNode *parse_script(Parser *parser) {
+  if (kind(parser) == '{') return parse_braces(parser, '{', '}');
+  if (kind(parser) != MATH_TOKEN_NUMBER) return parse_primary(parser);
+  MathNode *number = grade_math_literal(parser->tree, peek(parser, 0)->text);
+  parser->at++;
+  return number;
+}
+
+/* What follows \frac and its like: a group, or one token of which a number gives one digit. */
+static MathNode *parse_argument(Parser *parser) {
+  MathToken *token = peek(parser, 0);
+  if (token->kind == '{') return parse_braces(parser, '{', '}');
+  if (token->kind != MATH_TOKEN_NUMBER) return parse_primary(parser);
+  if (!g_ascii_isdigit(*token->text)) return fail(parser);
+  MathNode *digit = grade_math_number(parser->tree, *token->text - '0', 1);
+  memmove(token->text, token->text + 1, strlen(token->text));
+  if (*token->text == '\0') parser->at++;
+  return digit;
+}
+
+/* The tokens of a group or the one next token as text, for names: x_{n+1} and x_{n + 1} are one variable. */
+static void append_raw(Parser *parser, GString *name) {
+  int depth = 0;
+  do {
+    const MathToken *token = peek(parser, 0);
+    if (token->kind == MATH_TOKEN_END) {
+      fail(parser);
+      return;
+    }
+    depth += (token->kind == '{') - (token->kind == '}');
+    if (token->text)
+      g_string_append(name, token->text);
+    else if (token->kind < MATH_TOKEN_END && !strchr("{}", token->kind))
+      g_string_append_c(name, (char)token->kind);
+    else if (token->kind > MATH_TOKEN_END)
+      g_string_append_printf(name, "<%d>", token->kind);
+    parser->at++;
+  } while (depth > 0);
+}
+
+/* A variable with its subscript and its primes; sums, integrals and limits with their bounds. f(x) is a call. */
+static MathNode *parse_name(Parser *parser) {
+  g_autoptr(GString) name = g_string_new(peek(parser, 0)->text);
+  static const char *const operators[] = {"\\sum", "\\prod", "\\int", "\\lim", "\\bigcup", "\\bigcap", NULL};
+  gboolean bounded = g_strv_contains(operators, name->str);
+  gboolean callable = name->len == 1 && strchr("fghFG", *name->str);
+  parser->at++;
+  if (g_str_equal(name->str, "pi") || g_str_equal(name->str, "\\pi"))
+    return grade_math_leaf(parser->tree, MATH_PI, NULL);
+  if (kind(parser) != '_' && name->len == 1) {
+    if (*name->str == 'e') return grade_math_leaf(parser->tree, MATH_E, NULL);
+    if (*name->str == 'i') return grade_math_leaf(parser->tree, MATH_I, NULL);
+  }
+  for (;;) {
+    if (accept(parser, '_')) {
+      g_string_append(name, "_{");
+      append_raw(parser, name);
+      g_string_append_c(name, '}');
+    } else if (bounded && accept(parser, '^')) {
+      g_string_append(name, "^{");
+      append_raw(parser, name);
+      g_string_append_c(name, '}');
+    } else if (accept(parser, '\''))
+      g_string_append_c(name, '\'');
+    else
+      break;
+  }
+  if (callable && kind(parser) == '(' && !peek(parser, 0)->space) {
+    MathNode *argument = parse_bracket(parser);
+    MathNode *call = grade_math_unary(parser->tree, MATH_CALL, argument);
+    call->name = grade_math_leaf(parser->tree, MATH_VARIABLE, name->str)->name;
+    return call;
+  }
+  return grade_math_leaf(parser->tree, MATH_VARIABLE, name->str);
+}
+
+/* 0.1\overline{6}: `text` is what stands before the line. */
+static MathNode *parse_repeating(Parser *parser, const char *text) {
+  g_autoptr(GString) digits = g_string_new(NULL);
+  append_raw(parser, digits);
+  const char *point = strchr(text, '.');
+  gsize decimals = point ? strlen(point + 1) : 0;
+  if (digits->len == 0 || digits->len > 9 || decimals > 8 || strspn(digits->str, "0123456789") != digits->len)
+    return fail(parser);
+  int64_t scale = 1, nines = 1;
+  for (gsize i = 0; i < decimals; i++) scale *= 10;
+  for (gsize i = 0; i < digits->len; i++) nines *= 10;
+  MathNode *repeating = grade_math_divide(parser->tree, grade_math_literal(parser->tree, digits->str),
+                                          grade_math_number(parser->tree, (nines - 1) * scale, 1));
+  MathNode *whole = grade_math_literal(parser->tree, text);
+  whole->decimal = FALSE;
+  return grade_math_add(parser->tree, whole, repeating);
+}
+
+static gboolean is_integer(const MathToken *token) {
+  return token->kind == MATH_TOKEN_NUMBER && !strchr(token->text, '.');
+}
+
+/* The tokens of a proper fraction of integers that stand next, as in 1\frac{4}{5}, 1\frac45 and 1 4/5; 0 when there is none. Sets the
+ * fraction. */
+static guint proper_fraction(Parser *parser, guint64 *numerator, guint64 *denominator) {
+  const MathToken *top, *bottom;
+  guint n;
+  if (is_integer(peek(parser, 0)) && peek(parser, 1)->kind == '/' && is_integer(peek(parser, 2))) {
+    top = peek(parser, 0);
+    bottom = peek(parser, 2);
+    n = 3;
+  } else if (kind(parser) != MATH_TOKEN_FRACTION)
+    return 0;
+  else if (is_integer(peek(parser, 1)) && strlen(peek(parser, 1)->text) == 2) {
+    *numerator = (guint64)(peek(parser, 1)->text[0] - '0');
+    *denominator = (guint64)(peek(parser, 1)->text[1] - '0');
+    return *numerator < *denominator ? 2 : 0;
+  } else {
+    if (peek(parser, 1)->kind != '{' || peek(parser, 3)->kind != '}' || peek(parser, 4)->kind != '{' ||
+        peek(parser, 6)->kind != '}')
+      return 0;
+    top = peek(parser, 2);
+    bottom = peek(parser, 5);
+    n = 7;
+  }
+  if (!is_integer(top) || !is_integer(bottom) || strlen(top->text) > 9 || strlen(bottom->text) > 9) return 0;
+  *numerator = g_ascii_strtoull(top->text, NULL, 10);
+  *denominator = g_ascii_strtoull(bottom->text, NULL, 10);
+  return *numerator < *denominator ? n : 0;
+}
+
+/* A number; 1\frac{4}{5} is a mixed number, 21_{5} has a base. */
+static MathNode *parse_number(Parser *parser) {
+  const MathToken *token = peek(parser, 0);
+  MathNode *number = grade_math_literal(parser->tree, token->text);
+  parser->at++;
+  if (accept(parser, MATH_TOKEN_OVERLINE)) return parse_repeating(parser, token->text);
+  if (!is_integer(token)) return number;
+  if (accept(parser, '_')) {
+    MathNode *base = parse_script(parser);
+    if (base->kind != MATH_NUMBER || base->q != 1 || base->p < 2 || base->p > 36) return fail(parser);
+    MathNode *based = grade_math_leaf(parser->tree, MATH_BASED, token->text);
+    based->p = base->p;
+    return based;
+  }
+  guint64 numerator, denominator;
+  guint n = proper_fraction(parser, &numerator, &denominator);
+  if (n == 0) return kind(parser) == MATH_TOKEN_NUMBER ? fail(parser) : number; /* 2 3 is nothing */
+  parser->at += n;
+  return grade_math_add(parser->tree, number,
+                        grade_math_divide(parser->tree, grade_math_number(parser->tree, (int64_t)numerator, 1),
+                                          grade_math_number(parser->tree, (int64_t)denominator, 1)));
+}
+
+static MathNode *parse_root(Parser *parser) {
+  MathNode *index = grade_math_number(parser->tree, 2, 1);
+  parser->at++;
+  if (accept(parser, '[')) {
+    index = parse_sum(parser);
+    if (!accept(parser, ']')) return fail(parser);
+  }
+  MathNode *radicand = kind(parser) == '{' ? parse_braces(parser, '{', '}') : parse_primary(parser);
+  return grade_math_function(parser->tree, MATH_ROOT, radicand, index);
+}
+
+static gboolean starts_factor(const Parser *parser) {
+  switch (kind(parser)) {
+  case MATH_TOKEN_NUMBER:
+  case MATH_TOKEN_NAME:
+  case MATH_TOKEN_CALL:
+  case MATH_TOKEN_FUNCTION:
+  case MATH_TOKEN_FRACTION:
+  case MATH_TOKEN_ROOT:
+  case MATH_TOKEN_BINOMIAL:
+  case MATH_TOKEN_OVERLINE:
+  case MATH_TOKEN_BEGIN:
+  case MATH_TOKEN_FLOOR_OPEN:
+  case MATH_TOKEN_CEILING_OPEN:
+  case MATH_TOKEN_ABS_OPEN:
+  case MATH_TOKEN_INFINITY:
+  case MATH_TOKEN_CHOICE:
+  case '(':
+  case '[':
+  case '{':
+    return TRUE;
+  case '|':
+    return parser->bars == 0;
+  default:
+    return FALSE;
+  }
+}
+
+/* \sin^2 x, \log_2 8, \cos 2x: without brackets the argument is the product that follows, up to the next function. */
+static MathNode *parse_function(Parser *parser) {
+  const MathToken *token = peek(parser, 0);
+  MathFunction function = token->function;
+  MathNode *exponent = NULL, *base = NULL;
+  if (function == MATH_LOG) base = grade_math_number(parser->tree, 10, 1);
+  if (function == MATH_LN) base = grade_math_leaf(parser->tree, MATH_E, NULL);
+  parser->at++;
+  for (int i = 0; i < 2; i++) {
+    if (function == MATH_LOG && accept(parser, '_'))
+      base = parse_script(parser);
+    else if (accept(parser, '^'))
+      exponent = parse_script(parser);
+  }
+  if (!starts_factor(parser) && kind(parser) != '-') return fail(parser);
+  gboolean minus = accept(parser, '-'), closed = kind(parser) == '(' || kind(parser) == '[' || kind(parser) == '{';
+  MathNode *argument = closed ? parse_primary(parser) : parse_power(parser);
+  while (!closed && starts_factor(parser) && kind(parser) != MATH_TOKEN_FUNCTION && kind(parser) != '(')
+    argument = grade_math_multiply(parser->tree, argument, parse_power(parser));
+  if (minus) argument = grade_math_negate(parser->tree, argument);
+  if (exponent && exponent->kind == MATH_NUMBER && exponent->p == -1 && exponent->q == 1 && function <= MATH_TAN) {
+    function = function == MATH_SIN ? MATH_ARCSIN : function == MATH_COS ? MATH_ARCCOS : MATH_ARCTAN;
+    exponent = NULL;
+  }
+  MathNode *value = grade_math_function(parser->tree, function == MATH_LN ? MATH_LOG : function, argument, base);
+  return exponent ? grade_math_power(parser->tree, value, exponent) : value;
+}
+
+static MathNode *parse_matrix(Parser *parser) {
+  static const char *const names[] = {"pmatrix", "bmatrix",     "matrix", "vmatrix",
+                                      "Bmatrix", "smallmatrix", "array",  NULL};
+  const char *name = peek(parser, 0)->text;
+  if (!g_strv_contains(names, name)) return fail(parser);
+  parser->at++;
+  if (g_str_equal(name, "array")) {
+    g_autoptr(GString) columns = g_string_new(NULL);
+    append_raw(parser, columns);
+  }
+  g_autoptr(GPtrArray) entries = g_ptr_array_new();
+  guint rows = 0, width = 0;
+  while (!parser->failed && kind(parser) != MATH_TOKEN_FINISH) {
+    guint before = entries->len;
+    do g_ptr_array_add(entries, parse_relation(parser));
+    while (accept(parser, '&'));
+    if (rows++ == 0) width = entries->len;
+    if (entries->len - before != width) return fail(parser);
+    if (!accept(parser, MATH_TOKEN_ROW)) break;
+  }
+  if (rows == 0 || !accept(parser, MATH_TOKEN_FINISH)) return fail(parser);
+  MathNode *matrix = items_node(parser, MATH_MATRIX, entries);
+  matrix->rows = (int)rows;
+  return matrix;
+}
+
+/* Words: in front of a value they explain it and go, alone they are the answer. */
+static MathNode *parse_words(Parser *parser) {
+  g_autoptr(GString) words = g_string_new(NULL);
+  while (kind(parser) == MATH_TOKEN_WORD || kind(parser) == MATH_TOKEN_NAME) {
+    g_string_append_printf(words, "%s%s", words->len > 0 ? " " : "", peek(parser, 0)->text);
+    parser->at++;
+  }
+  if (starts_factor(parser)) return parse_power(parser);
+  return grade_math_leaf(parser->tree, MATH_TEXT, words->str);
+}
+
+/* \lfloor x \rfloor and its like: the closing token is the one behind the opening one. */
+static MathNode *parse_enclosed(Parser *parser, MathFunction function) {
+  int close = kind(parser) + 1;
+  parser->at++;
+  MathNode *node = grade_math_function(parser->tree, function, parse_sum(parser), NULL);
+  return accept(parser, close) ? node : fail(parser);
+}
+
+static MathNode *parse_primary(Parser *parser) {
+  MathTree *tree = parser->tree;
+  if (parser->failed || tree->broken || parser->depth >= MATH_MAX_DEPTH) return fail(parser);
+  parser->depth++;
+  MathNode *node, *second;
+  int first = kind(parser);
+  switch (first) {
+  case MATH_TOKEN_NUMBER:
+    node = parse_number(parser);
+    break;
+  case MATH_TOKEN_NAME:
+    node = parse_name(parser);
+    break;
+  case MATH_TOKEN_FUNCTION:
+    node = parse_function(parser);
+    break;
+  case MATH_TOKEN_ROOT:
+    node = parse_root(parser);
+    break;
+  case MATH_TOKEN_BEGIN:
+    node = parse_matrix(parser);
+    break;
+  case MATH_TOKEN_WORD:
+    node = parse_words(parser);
+    break;
+  case MATH_TOKEN_CHOICE:
+    node = grade_math_leaf(tree, MATH_VARIABLE, peek(parser, 0)->text);
+    parser->at++;
+    break;
+  case MATH_TOKEN_CALL:
+    node = grade_math_leaf(tree, MATH_CALL, peek(parser, 0)->text);
+    parser->at++;
+    if (kind(parser) == '(') {
+      MathNode *argument = parse_bracket(parser);
+      second = grade_math_unary(tree, MATH_CALL, argument);
+      second->name = node->name;
+      node = second;
+    }
+    break;
+  case MATH_TOKEN_FRACTION:
+  case MATH_TOKEN_BINOMIAL:
+    parser->at++;
+    node = parse_argument(parser);
+    second = parse_argument(parser);
+    node = first == MATH_TOKEN_FRACTION ? grade_math_divide(tree, node, second)
+                                        : grade_math_function(tree, MATH_BINOMIAL, node, second);
+    break;
+  case MATH_TOKEN_OVERLINE: {
+    g_autoptr(GString) name = g_string_new("\\overline{");
+    parser->at++;
+    append_raw(parser, name);
+    g_string_append_c(name, '}');
+    node = grade_math_leaf(tree, MATH_VARIABLE, name->str);
+    break;
+  }
+  case MATH_TOKEN_INFINITY:
+    parser->at++;
+    node = grade_math_leaf(tree, MATH_INFINITY, NULL);
+    break;
+  case MATH_TOKEN_FLOOR_OPEN:
+    node = parse_enclosed(parser, MATH_FLOOR);
+    break;
+  case MATH_TOKEN_CEILING_OPEN:
+    node = parse_enclosed(parser, MATH_CEILING);
+    break;
+  case MATH_TOKEN_ABS_OPEN:
+    node = parse_enclosed(parser, MATH_ABS);
+    break;
+  case MATH_TOKEN_SET_OPEN:
+    node = parse_braces(parser, MATH_TOKEN_SET_OPEN, MATH_TOKEN_SET_CLOSE);
+    break;
+  case '{':
+    node = parse_braces(parser, '{', '}');
+    break;
+  case '(':
+  case '[': {
+    int bars = parser->bars;
+    parser->bars = 0;
+    node = parse_bracket(parser);
+    parser->bars = bars;
+    break;
+  }
+  case '|':
+    parser->at++;
+    parser->bars++;
+    node = grade_math_function(tree, MATH_ABS, parse_sum(parser), NULL);
+    parser->bars--;
+    if (!accept(parser, '|')) node = fail(parser);
+    break;
+  default:
+    node = fail(parser);
+  }
+  parser->depth--;
+  return node;
+}
+
+/* The units behind a value: words, their powers and quotients. */
+static gboolean skip_unit(Parser *parser) {
+  guint start = parser->at;
+  while (accept(parser, MATH_TOKEN_WORD) ||
+         (parser->at > start && kind(parser) == '/' && peek(parser, 1)->kind == MATH_TOKEN_WORD && accept(parser, '/')))
+    if (kind(parser) == '^') {
+      parser->at++;
+      g_autoptr(GString) power = g_string_new(NULL);
+      append_raw(parser, power);
+    }
+  return parser->at > start;
+}
+
+/* 90^\circ, 12^{\text{th}}: an exponent that is none. TRUE when it was read. */
+static gboolean skip_mark(Parser *parser, MathNode **node) {
+  gboolean braces = peek(parser, 1)->kind == '{';
+  int mark = peek(parser, braces ? 2 : 1)->kind;
+  if ((mark != MATH_TOKEN_DEGREE && mark != MATH_TOKEN_WORD) || (braces && peek(parser, 3)->kind != '}')) return FALSE;
+  parser->at += braces ? 4 : 2;
+  if (mark == MATH_TOKEN_DEGREE) *node = grade_math_unary(parser->tree, MATH_DEGREES, *node);
+  return TRUE;
+}
+
+/* An exponent binds to the right: 2^3^2 is 2^9. */
+static MathNode *parse_exponent(Parser *parser) {
+  gboolean minus = accept(parser, '-');
+  MathNode *exponent = parse_script(parser);
+  if (kind(parser) == '^' && !parser->failed) {
+    parser->at++;
+    if (++parser->depth > MATH_MAX_DEPTH) return fail(parser);
+    exponent = grade_math_power(parser->tree, exponent, parse_exponent(parser));
+    parser->depth--;
+  }
+  return minus ? grade_math_negate(parser->tree, exponent) : exponent;
+}
+
+static MathNode *parse_power(Parser *parser) {
+  MathNode *node = parse_primary(parser);
+  while (!parser->failed) {
+    if (parser->tree->broken) return fail(parser);
+    if (accept(parser, '!'))
+      node = grade_math_function(parser->tree, MATH_FACTORIAL, node, NULL);
+    else if (accept(parser, MATH_TOKEN_PERCENT))
+      node = grade_math_unary(parser->tree, MATH_PERCENTAGE, node);
+    else if (accept(parser, MATH_TOKEN_DEGREE))
+      node = grade_math_unary(parser->tree, MATH_DEGREES, node);
+    else if (kind(parser) == MATH_TOKEN_WORD && node->kind != MATH_TEXT)
+      skip_unit(parser);
+    else if (kind(parser) == '^') {
+      if (skip_mark(parser, &node)) continue;
+      parser->at++;
+      if (++parser->depth > MATH_MAX_DEPTH) return fail(parser);
+      node = grade_math_power(parser->tree, node, parse_exponent(parser));
+      parser->depth--;
+    } else
+      break;
+  }
+  return node;
+}
+
+static MathNode *parse_term(Parser *parser) {
+  MathNode *node = parse_power(parser);
+  while (!parser->failed) {
+    gboolean divide = kind(parser) == '/', times = kind(parser) == '*';
+    if (!divide && !times && !starts_factor(parser)) break;
+    if (divide || times) parser->at++;
+    gboolean minus = (divide || times) && accept(parser, '-');
+    MathNode *factor = parse_power(parser);
+    if (minus) factor = grade_math_negate(parser->tree, factor);
+    node = divide ? grade_math_divide(parser->tree, node, factor) : grade_math_multiply(parser->tree, node, factor);
+  }
+  return node;
+}
+
+static MathNode *parse_sum(Parser *parser) {
+  MathNode *sum = NULL;
+  while (!parser->failed) {
+    int sign = 1, choice = 0;
+    gboolean any = FALSE;
+    for (;; any = TRUE) {
+      if (accept(parser, '-'))
+        sign = -sign;
+      else if (accept(parser, MATH_TOKEN_PLUS_MINUS))
+        choice = 1;
+      else if (accept(parser, MATH_TOKEN_MINUS_PLUS))
+        choice = -1;
+      else if (!accept(parser, '+'))
+        break;
+    }
+    if (sum && !any) break;
+    MathNode *term = parse_term(parser);
+    if (sign < 0) term = grade_math_negate(parser->tree, term);
+    if (choice != 0) {
+      term = grade_math_unary(parser->tree, MATH_PLUS_MINUS, term);
+      term->sign = choice;
+    }
+    sum = sum ? grade_math_add(parser->tree, sum, term) : term;
+  }
+  return sum ? sum : fail(parser);
+}
+
+static MathNode *parse_chain(Parser *parser, MathNode *(*parse)(Parser *), int operator, MathKind node_kind) {
+  MathNode *first = parse(parser);
+  if (kind(parser) != operator) return first;
+  g_autoptr(GPtrArray) items = g_ptr_array_new();
+  g_ptr_array_add(items, first);
+  while (accept(parser, operator)) g_ptr_array_add(items, parse(parser));
+  return items_node(parser, node_kind, items);
+}
+
+static MathNode *parse_ratio(Parser *parser) {
+  return parse_chain(parser, parse_sum, ':', MATH_RATIO);
+}
+static MathNode *parse_union(Parser *parser) {
+  return parse_chain(parser, parse_ratio, MATH_TOKEN_UNION, MATH_UNION);
+}
+
+static char relation_of(int token) {
+  switch (token) {
+  case '=':
+  case '<':
+  case '>':
+    return (char)token;
+  case MATH_TOKEN_LESS_EQUAL:
+    return 'l';
+  case MATH_TOKEN_GREATER_EQUAL:
+    return 'g';
+  case MATH_TOKEN_NOT_EQUAL:
+    return 'n';
+  case MATH_TOKEN_APPROXIMATELY:
+    return 'a';
+  case MATH_TOKEN_IN:
+    return 'i';
+  default:
+    return '\0';
+  }
+}
+
+static MathNode *parse_relation(Parser *parser) {
+  if (parser->depth >= MATH_MAX_DEPTH) return fail(parser);
+  parser->depth++;
+  MathNode *first = parse_union(parser);
+  if (relation_of(kind(parser))) {
+    g_autoptr(GPtrArray) sides = g_ptr_array_new();
+    g_autoptr(GString) relations = g_string_new(NULL);
+    g_ptr_array_add(sides, first);
+    while (relation_of(kind(parser)) && !parser->failed) {
+      g_string_append_c(relations, relation_of(kind(parser)));
+      parser->at++;
+      g_ptr_array_add(sides, parse_union(parser));
+    }
+    first = items_node(parser, MATH_RELATION, sides);
+    first->name = grade_math_leaf(parser->tree, MATH_TEXT, relations->str)->name;
+  }
+  parser->depth--;
+  return first;
+}
+
+char *grade_math_plain(const char *text, gsize length) {
+  GString *plain = g_string_new(NULL);
+  gboolean blank = FALSE;
+  for (gsize i = 0; i < length; i++) {
+    gsize n = 1;
+    if (text[i] == '\\')
+      while (i + n < length && g_ascii_isalpha(text[i + n])) n++;
+    if (n >= 5 && (memcmp(text + i, "\\text", 5) == 0 || memcmp(text + i, "\\math", 5) == 0 ||
+                   memcmp(text + i, "\\mbox", 5) == 0)) {
+      i += n - 1;
+      continue;
+    }
+    char c = g_ascii_tolower(text[i]);
+    if (blank && g_ascii_isdigit(c) && plain->len > 0 && g_ascii_isdigit(plain->str[plain->len - 1]))
+      g_string_append_c(plain, ' ');
+    blank = g_ascii_isspace(c);
+    if (c && !blank && !strchr("{}$\"'`", c)) g_string_append_c(plain, c);
+  }
+  while (plain->len > 0 && strchr(".,;:!", plain->str[plain->len - 1])) g_string_truncate(plain, plain->len - 1);
+  return g_string_free(plain, FALSE);
+}
+
+MathTree *grade_math_parse(const char *text, gsize length, gboolean separate) {
+  MathTree *tree = g_new0(MathTree, 1);
+  length = MIN(length, MATH_MAX_BYTES);
+  tree->owned = g_ptr_array_new_with_free_func(g_free);
+  tree->plain = grade_math_plain(text, length);
+  Parser parser = {.tokens = grade_math_lex(text, length, separate, &tree->ambiguous), .tree = tree};
+  if (kind(&parser) == MATH_TOKEN_CHOICE)
+    tree->root = grade_math_leaf(tree, MATH_VARIABLE, peek(&parser, 0)->text);
+  else {
+    g_autoptr(GPtrArray) items = parse_items(&parser, MATH_TOKEN_END, MATH_TOKEN_END);
+    gboolean whole = !parser.failed && kind(&parser) == MATH_TOKEN_END && !tree->broken;
+    if (whole && items->len > 1)
+      tree->root = items_node(&parser, MATH_LIST, items);
+    else if (whole && items->len == 1)
+      tree->root = items->pdata[0];
+  }
+  g_array_unref(parser.tokens);
+  if (tree->root && !tree->broken) return tree;
+  tree->broken = FALSE;
+  g_autofree char *words = g_strndup(text, length);
+  tree->root = grade_math_leaf(tree, MATH_TEXT, words);
+  return tree;
+}

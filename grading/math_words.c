@@ -1,0 +1,174 @@
+/* The vocabulary of the lexer: LaTeX commands, characters beyond ASCII, words of plain text. */
+#include "grading/math.h"
+
+#include <string.h>
+
+/* Commands that only set type or space. */
+static const char *const ignored[] = {"left",  "right",        "middle",    "big",    "Big",        "bigg",  "Bigg",
+                                      "bigl",  "bigr",         "Bigl",      "Bigr",   "biggl",      "biggr", "Biggl",
+                                      "Biggr", "displaystyle", "textstyle", "limits", "nolimits",   "quad",  "qquad",
+                                      "rm",    "bf",           "it",        "bm",     "boldsymbol", "boxed", "fbox",
+                                      "hline", "mathstrut",    "nonumber",  "notag",  "ensuremath", NULL};
+
+/* Commands whose argument is words. */
+static const char *const wordy[] = {"text", "textbf", "textit", "textrm", "textnormal", "textsf", "texttt", "mbox",
+                                    "hbox", "mathrm", "mathbf", "mathit", "mathsf",     "mathtt", "emph",   NULL};
+
+/* Commands whose argument is part of a name. */
+static const char *const accents[] = {"vec",     "hat", "tilde", "mathcal", "mathbb", "mathfrak", "overrightarrow",
+                                      "widehat", NULL};
+
+/* Functions that are not computed. */
+static const char *const calls[] = {"gcd", "lcm", "max", "min", "det", "deg", "operatorname", NULL};
+
+static const struct {
+  const char *name;
+  MathFunction function;
+} functions[] = {
+    {"sin", MATH_SIN},       {"cos", MATH_COS},   {"tan", MATH_TAN},       {"cot", MATH_COT},
+    {"sec", MATH_SEC},       {"csc", MATH_CSC},   {"arcsin", MATH_ARCSIN}, {"arccos", MATH_ARCCOS},
+    {"arctan", MATH_ARCTAN}, {"sinh", MATH_SINH}, {"cosh", MATH_COSH},     {"tanh", MATH_TANH},
+    {"log", MATH_LOG},       {"lg", MATH_LOG},    {"ln", MATH_LN},         {"exp", MATH_EXP},
+};
+
+static const struct {
+  const char *name;
+  int kind;
+} symbols[] = {
+    {"frac", MATH_TOKEN_FRACTION},
+    {"dfrac", MATH_TOKEN_FRACTION},
+    {"tfrac", MATH_TOKEN_FRACTION},
+    {"cfrac", MATH_TOKEN_FRACTION},
+    {"sqrt", MATH_TOKEN_ROOT},
+    {"binom", MATH_TOKEN_BINOMIAL},
+    {"dbinom", MATH_TOKEN_BINOMIAL},
+    {"tbinom", MATH_TOKEN_BINOMIAL},
+    {"overline", MATH_TOKEN_OVERLINE},
+    {"bar", MATH_TOKEN_OVERLINE},
+    {"lfloor", MATH_TOKEN_FLOOR_OPEN},
+    {"rfloor", MATH_TOKEN_FLOOR_CLOSE},
+    {"lceil", MATH_TOKEN_CEILING_OPEN},
+    {"rceil", MATH_TOKEN_CEILING_CLOSE},
+    {"lbrace", MATH_TOKEN_SET_OPEN},
+    {"rbrace", MATH_TOKEN_SET_CLOSE},
+    {"lbrack", '['},
+    {"rbrack", ']'},
+    {"langle", '('},
+    {"rangle", ')'},
+    {"lparen", '('},
+    {"rparen", ')'},
+    {"lvert", MATH_TOKEN_ABS_OPEN},
+    {"rvert", MATH_TOKEN_ABS_CLOSE},
+    {"vert", '|'},
+    {"mid", '|'},
+    {"cdot", '*'},
+    {"cdotp", '*'},
+    {"times", '*'},
+    {"ast", '*'},
+    {"bullet", '*'},
+    {"div", '/'},
+    {"pm", MATH_TOKEN_PLUS_MINUS},
+    {"mp", MATH_TOKEN_MINUS_PLUS},
+    {"le", MATH_TOKEN_LESS_EQUAL},
+    {"leq", MATH_TOKEN_LESS_EQUAL},
+    {"leqslant", MATH_TOKEN_LESS_EQUAL},
+    {"ge", MATH_TOKEN_GREATER_EQUAL},
+    {"geq", MATH_TOKEN_GREATER_EQUAL},
+    {"geqslant", MATH_TOKEN_GREATER_EQUAL},
+    {"lt", '<'},
+    {"gt", '>'},
+    {"ne", MATH_TOKEN_NOT_EQUAL},
+    {"neq", MATH_TOKEN_NOT_EQUAL},
+    {"approx", MATH_TOKEN_APPROXIMATELY},
+    {"simeq", MATH_TOKEN_APPROXIMATELY},
+    {"equiv", '='},
+    {"in", MATH_TOKEN_IN},
+    {"cup", MATH_TOKEN_UNION},
+    {"lor", MATH_TOKEN_AND},
+    {"vee", MATH_TOKEN_AND},
+    {"colon", ':'},
+    {"circ", MATH_TOKEN_DEGREE},
+    {"degree", MATH_TOKEN_DEGREE},
+    {"degrees", MATH_TOKEN_DEGREE},
+    {"infty", MATH_TOKEN_INFINITY},
+    {"prime", '\''},
+    {"choose", MATH_TOKEN_UNKNOWN},
+    {"begin", MATH_TOKEN_BEGIN},
+    {"end", MATH_TOKEN_FINISH},
+};
+
+int grade_math_command(const char *name, MathFunction *function) {
+  if (g_strv_contains(ignored, name)) return 0;
+  if (g_strv_contains(wordy, name)) return MATH_TOKEN_WORD;
+  if (g_strv_contains(calls, name)) return MATH_TOKEN_CALL;
+  for (guint i = 0; i < G_N_ELEMENTS(symbols); i++)
+    if (g_str_equal(symbols[i].name, name)) return symbols[i].kind;
+  for (guint i = 0; i < G_N_ELEMENTS(functions); i++)
+    if (g_str_equal(functions[i].name, name)) {
+      *function = functions[i].function;
+      return MATH_TOKEN_FUNCTION;
+    }
+  return MATH_TOKEN_NAME;
+}
+
+gboolean grade_math_is_accent(const char *name) {
+  return g_strv_contains(accents, name);
+}
+
+/* Short words, in lower case, that are no products of variables: units, ordinals, what stands in answers. */
+static const char *const short_words[] = {
+    "cm",  "mm",   "km",   "ft",   "in",   "yd",   "mi",   "kg",   "mg",   "ml",   "lb",   "lbs",  "oz",  "hr",
+    "hrs", "min",  "sec",  "mph",  "rad",  "deg",  "sq",   "cu",   "pct",  "th",   "st",   "nd",   "rd",  "am",
+    "pm",  "no",   "yes",  "No",   "Yes",  "the",  "is",   "to",   "of",   "all",  "odd",  "for",  "day", "yen",
+    "men", "unit", "inch", "feet", "foot", "yard", "mile", "hour", "days", "week", "year", "cent", NULL};
+static const char *const number_words[] = {"zero",  "one",   "two",  "three", "four",   "five",   "six",
+                                           "seven", "eight", "nine", "ten",   "eleven", "twelve", NULL};
+
+static int index_of(const char *word, const char *const *list) {
+  for (int i = 0; list[i]; i++)
+    if (g_ascii_strcasecmp(word, list[i]) == 0) return i;
+  return -1;
+}
+
+int grade_math_number_word(const char *word) {
+  return index_of(word, number_words);
+}
+
+gboolean grade_math_is_conjunction(const char *word) {
+  return g_ascii_strcasecmp(word, "and") == 0 || g_ascii_strcasecmp(word, "or") == 0;
+}
+
+gboolean grade_math_is_short_word(const char *word) {
+  return g_strv_contains(short_words, word) || grade_math_number_word(word) >= 0 || grade_math_is_conjunction(word);
+}
+
+static const struct {
+  const char *character, *latex;
+} characters[] = {
+    {"−", "-"},        {"–", "-"},         {"—", "-"},        {"×", "*"},        {"·", "*"},       {"⋅", "*"},
+    {"∗", "*"},        {"÷", "/"},         {"∕", "/"},        {"⁄", "/"},        {"√", "\\sqrt "}, {"∛", "\\sqrt[3]"},
+    {"π", "\\pi "},    {"∞", "\\infty "},  {"≤", "\\le "},    {"⩽", "\\le "},    {"≥", "\\ge "},   {"⩾", "\\ge "},
+    {"≠", "\\ne "},    {"≈", "\\approx "}, {"±", "\\pm "},    {"∓", "\\mp "},    {"∈", "\\in "},   {"∪", "\\cup "},
+    {"°", "\\circ "},  {"²", "^2"},        {"³", "^3"},       {"⁴", "^4"},       {"⁵", "^5"},      {"½", "\\frac12"},
+    {"¼", "\\frac14"}, {"¾", "\\frac34"},  {"⅓", "\\frac13"}, {"⅔", "\\frac23"}, {"\u00a0", " "},  {"\u2009", " "},
+    {"\u202f", " "},   {"，", ","},        {"（", "("},       {"）", ")"},       {"：", ":"},      {"“", ""},
+    {"”", ""},         {"’", "'"},         {"£", ""},         {"€", ""},         {"¢", ""},        {"…", "\\ldots "},
+};
+
+GString *grade_math_to_ascii(const char *text, gsize length) {
+  GString *ascii = g_string_new(NULL);
+  for (gsize i = 0; i < length;) {
+    const char *latex = NULL;
+    for (guint c = 0; (guchar)text[i] >= 0x80 && c < G_N_ELEMENTS(characters) && !latex; c++) {
+      gsize n = strlen(characters[c].character);
+      if (n > length - i || memcmp(text + i, characters[c].character, n) != 0) continue;
+      latex = characters[c].latex;
+      i += n;
+    }
+    if (latex)
+      g_string_append(ascii, latex);
+    else
+      g_string_append_c(ascii, text[i++]);
+  }
+  return ascii;
+}
