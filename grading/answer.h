@@ -15,8 +15,9 @@ const char *grade_last_boxed(const char *text, gsize length, gsize *box_length, 
  * a final point and leading zeros are dropped. Canonical digits, or NULL when it is anything else. g_free(). */
 char *grade_read_integer(const char *text, gsize length);
 
-/* `text` [length bytes] for people and for the store: valid UTF-8 without control characters, shortened to about 200 bytes. g_free(). */
-char *grade_excerpt(const char *text, gsize length);
+/* `text` [length bytes] on one line, for people and for the store: valid UTF-8 without control characters, shortened to about 200
+ * bytes. g_free(). */
+char *grade_one_line(const char *text, gsize length);
 
 /* A compiled PCRE2 pattern with one capturing group that takes part in every match. Patterns are ours and are kept for ever: a pattern that
  * does not compile ends the program. May be shared between threads. */
@@ -25,7 +26,8 @@ GradePattern *grade_pattern_new(const char *pattern);
 
 /* Where group 1 of the first or the last match lies in `text` [length bytes]. FALSE when there is no match, or when looking for it takes
  * more backtracking than is allowed. */
-gboolean grade_pattern_find(const GradePattern *pattern, const char *text, gsize length, gboolean last, gsize *start, gsize *end);
+gboolean grade_pattern_find(const GradePattern *pattern, const char *text, gsize length, gboolean last, gsize *start,
+                            gsize *end);
 
 /* Begins a verdict on `*text` [*length bytes] and moves both to the part after the thinking. FALSE, and GRADE_TRUNCATED in the verdict,
  * when the thinking never closed. */

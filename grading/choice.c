@@ -115,7 +115,7 @@ void grade_choice(const char *text, gsize length, char gold, const char *const *
     return;
   }
   gsize from = at > 60 ? at - 60 : 0;
-  g_autofree char *shown = grade_excerpt(text + from, MIN(length - from, at - from + 20));
+  g_autofree char *shown = grade_one_line(text + from, MIN(length - from, at - from + 20));
   verdict->outcome = letter == gold ? GRADE_CORRECT : GRADE_WRONG;
   verdict->answer = g_strndup(&letter, 1);
   verdict->rule = rule;

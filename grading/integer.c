@@ -97,7 +97,7 @@ void grade_integer(const char *text, gsize length, const char *gold, GradeVerdic
   if (!grade_begin(verdict, &text, &length)) return;
   g_autofree char *expected = grade_read_integer(gold, strlen(gold));
   if (!expected) {
-    g_autofree char *shown = grade_excerpt(gold, strlen(gold));
+    g_autofree char *shown = grade_one_line(gold, strlen(gold));
     verdict->outcome = GRADE_UNGRADED;
     verdict->detail = g_strdup_printf("the expected answer \"%s\" is no integer: check the problem file", shown);
     return;
@@ -108,7 +108,7 @@ void grade_integer(const char *text, gsize length, const char *gold, GradeVerdic
     verdict->detail = g_strdup("no closed \\boxed{}");
     return;
   }
-  g_autofree char *shown = grade_excerpt(box, box_length);
+  g_autofree char *shown = grade_one_line(box, box_length);
   verdict->rule = "boxed";
   verdict->answer = grade_read_integer(box, box_length);
   if (!verdict->answer) {

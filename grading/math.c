@@ -30,7 +30,7 @@ void grade_math(const char *text, gsize length, const char *gold, GradeVerdict *
     return;
   }
   g_autoptr(MathTree) tree = grade_math_parse(answer, strlen(answer), FALSE);
-  g_autofree char *shown = grade_excerpt(answer, strlen(answer)), *expected = grade_excerpt(gold, strlen(gold));
+  g_autofree char *shown = grade_one_line(answer, strlen(answer)), *expected = grade_one_line(gold, strlen(gold));
   const MathNode *value = grade_math_stated_value(tree->root);
   g_autofree char *canonical = grade_math_print(grade_math_is_constant(value) ? value : tree->root);
   verdict->answer = g_utf8_make_valid(canonical, -1);

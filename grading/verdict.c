@@ -63,7 +63,7 @@ gboolean grade_begin(GradeVerdict *verdict, const char **text, gsize *length) {
   return FALSE;
 }
 
-char *grade_excerpt(const char *text, gsize length) {
+char *grade_one_line(const char *text, gsize length) {
   g_autofree char *valid = g_utf8_make_valid(text, (gssize)MIN(length, EXCERPT_BYTES));
   GString *excerpt = g_string_new(NULL);
   for (const char *p = valid; *p; p = g_utf8_next_char(p)) {

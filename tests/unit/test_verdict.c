@@ -103,12 +103,12 @@ static void test_boxed(void) {
 }
 
 static void test_excerpt(void) {
-  g_autofree char *bad = grade_excerpt("a\xff\n\0b", 5);
+  g_autofree char *bad = grade_one_line("a\xff\n\0b", 5);
   g_assert_cmpstr(bad, ==,
                   "a\xef\xbf\xbd \xef\xbf\xbd"
                   "b");
   g_autofree char *many = g_strnfill(100000, 'x');
-  g_autofree char *cut = grade_excerpt(many, 100000);
+  g_autofree char *cut = grade_one_line(many, 100000);
   g_assert_cmpuint(strlen(cut), <, 300);
 }
 
