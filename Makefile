@@ -50,7 +50,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/be
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E_TESTS := $(wildcard tests/e2e/*.sh)
 
-.PHONY: all deps test unit check-sanitize bench fuzz fuzz-run clean help
+.PHONY: force all deps demo install reports/pocket.svg test unit check-sanitize bench fuzz fuzz-run clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -80,6 +80,13 @@ $(BUILD)/libdms-cuda.so: $(patsubst %,$(BUILD)/cuda/%.o,$(basename $(CUDA_SOURCE
 	$(CC) -shared $(LDFLAGS) $^ -o $@ -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 \
 	  -lcublasLt -lcudart_static $(shell pkg-config --libs glib-2.0) -lstdc++ -lm -ldl -lrt -lpthread
 
+# Rewritten only when the version has changed, so that nothing else is rebuilt for it.
+$(BUILD)/version: force
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(BUILD)/harness/version.o: $(BUILD)/version
+$(BUILD)/harness/version.o: ALL_CFLAGS += -DVERSION='"$(VERSION)"'
+
 $(BUILD)/%.embed.o: %
 	@mkdir -p $(@D)
 	ld -r -b binary -z noexecstack -o $@ $<
@@ -104,10 +111,15 @@ $(BUILD)/libhyperscale.a: $(OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
+# The commands' parts but main.c, for the unit tests.
+$(BUILD)/libharness.a: $(patsubst %.c,$(BUILD)/%.o,$(filter-out harness/main.c,$(HARNESS)))
+	@rm -f $@
+	ar rcs $@ $^
+
 $(BUILD)/hyperscale: $(patsubst %.c,$(BUILD)/%.o,$(HARNESS)) $(BUILD)/libhyperscale.a
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libhyperscale.a
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libharness.a $(BUILD)/libhyperscale.a
 	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 unit: $(UNIT_TESTS) $(CUDA_LIBRARY) ## the unit tests alone
@@ -115,6 +127,22 @@ unit: $(UNIT_TESTS) $(CUDA_LIBRARY) ## the unit tests alone
 
 test: all unit ## all tests
 	$(if $(E2E_TESTS),BUILD=$(BUILD) prove --exec bash $(E2E_TESTS))
+
+demo: deps ## install what is missing, build, sweep the pocket models, write demo/report.html
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@mkdir -p demo
+	$(BUILD)/hyperscale run pocket --db demo/pocket.db
+	$(BUILD)/hyperscale report pocket --db demo/pocket.db --evictions 1 --output demo/report.html
+	@echo && echo "The report: file://$(CURDIR)/demo/report.html"
+
+reports/pocket.svg: ## the README's picture, from demo/pocket.db
+	$(BUILD)/hyperscale report pocket --db demo/pocket.db --format svg --cost reads --output $@
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/hyperscale/plans
+	install $(BUILD)/hyperscale $(DESTDIR)$(PREFIX)/bin
+	install -m 644 harness/plans/*.yaml $(DESTDIR)$(PREFIX)/share/hyperscale/plans
+	cp -r datasets/pocket $(DESTDIR)$(PREFIX)/share/hyperscale/
 
 check-sanitize: ## all tests under ASan and UBSan
 	$(MAKE) SANITIZE=1 CUDA=0 test

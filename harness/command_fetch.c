@@ -1,0 +1,55 @@
+/* hyperscale fetch: data sets and models into the Hugging Face cache. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "datasets/dataset.h"
+#include "harness/command.h"
+#include "harness/progress.h"
+
+static gboolean quiet, json;
+
+static const GOptionEntry entries[] = {
+    {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Print where it is as JSON", NULL},
+    {"quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "No progress on stderr", NULL},
+    G_OPTION_ENTRY_NULL,
+};
+
+static int run(int argc, char **argv);
+const Command command_fetch = {
+    "fetch", "WHAT...", "Download data sets and models, verified",
+    "WHAT: aime24, aime25, math500, gpqa-diamond, livecodebench[@release_vN] or ORG/MODEL[@revision]. Interrupted, it\n"
+    "continues when called again. HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured.",
+    run};
+
+static void show(const DatasetProgress *progress, gpointer user_data) {
+  gint64 *shown = user_data, now = g_get_monotonic_time();
+  gboolean terminal = isatty(STDERR_FILENO);
+  char done[16], total[16], rate[16];
+  gboolean last = progress->files_done == progress->files_total;
+  if (!last && now - *shown < (terminal ? 200000 : 10000000)) return;
+  *shown = now;
+  format_count((double)progress->done_bytes, done, sizeof done);
+  format_count((double)progress->total_bytes, total, sizeof total);
+  format_count(progress->bytes_per_second, rate, sizeof rate);
+  double left = progress->bytes_per_second > 0 && progress->total_bytes > progress->done_bytes
+                    ? (double)(progress->total_bytes - progress->done_bytes) / progress->bytes_per_second
+                    : 0;
+  fprintf(stderr, "%s%s  %u/%u files  %sB of %sB  %sB/s  ETA %.0fs%s", terminal ? "\r" : "", progress->file,
+          progress->files_done, progress->files_total, done, total, rate, left, terminal && !last ? "\033[K" : "\n");
+}
+
+static int run(int argc, char **argv) {
+  GError *error = NULL;
+  if (!options_parse(&command_fetch, entries, 1, -1, &argc, &argv)) return EXIT_USAGE;
+  for (int i = 1; i < argc; i++) {
+    g_autofree char *where = NULL;
+    gint64 shown = 0;
+    if (!dataset_fetch(argv[i], quiet ? NULL : show, &shown, &where, &error))
+      return command_fail(&command_fetch, error);
+    if (json)
+      printf("{\"what\": \"%s\", \"where\": \"%s\"}\n", argv[i], where);
+    else
+      puts(where);
+  }
+  return EXIT_DONE;
+}

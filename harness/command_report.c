@@ -1,0 +1,84 @@
+/* hyperscale report: draws what a run found. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/command.h"
+#include "harness/evictions.h"
+#include "harness/option_values.h"
+#include "harness/progress.h"
+#include "harness/terminal.h"
+#include "reports/report.h"
+
+static char *store = (char *)DEFAULT_STORE, *format, *output, *task, *cost, *device;
+static int evictions;
+static gboolean paper, no_texts, json;
+
+static const GOptionEntry entries[] = {
+    {"db", 0, 0, G_OPTION_ARG_FILENAME, &store, "The store (default " DEFAULT_STORE ")", "FILE"},
+    {"format", 'f', 0, G_OPTION_ARG_STRING, &format,
+     "text (default), html, svg, pdf, md, tex, csv, json, vega-lite, lm-eval or every-eval-ever; told by --output's "
+     "suffix",
+     "FORMAT"},
+    {"output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to FILE instead of stdout", "FILE"},
+    {"task", 0, 0, G_OPTION_ARG_STRING, &task, "Only this task (svg: which plot)", "TASK"},
+    {"cost", 0, 0, G_OPTION_ARG_STRING, &cost, "svg: reads (default), peak, tokens, bytes or seconds", "COST"},
+    {"paper", 0, 0, G_OPTION_ARG_NONE, &paper, "The paper's published numbers beside ours", NULL},
+    {"no-texts", 0, 0, G_OPTION_ARG_NONE, &no_texts, "html: leave out what the models wrote", NULL},
+    {"evictions", 0, 0, G_OPTION_ARG_INT, &evictions,
+     "html: which tokens the first thread of N problems of each task keeps (reads the DMS models' weights)", "N"},
+    {"device", 0, 0, G_OPTION_ARG_STRING, &device, "With --evictions: cpu (default), cuda or cuda:N", "DEVICE"},
+    {"json", 0, 0, G_OPTION_ARG_NONE, &json, "The points as JSON (the vega-lite format's data)", NULL},
+    G_OPTION_ENTRY_NULL,
+};
+
+static int run(int argc, char **argv);
+const Command command_report = {"report", "[RUN]", "Draw what a run found: terminal, HTML, SVG, tables",
+                                "Without RUN: the newest run of the store.", run};
+
+/* The format that --output's suffix stands for, or text. */
+static const char *format_of(const char *file) {
+  static const char *const suffixes[] = {"html", "svg", "pdf", "md", "tex", "csv", NULL};
+  const char *dot = file ? strrchr(file, '.') : NULL;
+  return dot && g_strv_contains(suffixes, dot + 1) ? dot + 1 : "text";
+}
+
+static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened, GString *out, GError **error) {
+  const char *wanted = format ? format : json ? "json" : format_of(output);
+  if (g_str_equal(wanted, "text") && !paper) {
+    report_terminal(summary, terminal_width(), !output && colour_allowed(STDOUT_FILENO), out);
+    return TRUE;
+  }
+  DmsDevice where;
+  int index;
+  gboolean html = g_str_equal(wanted, "html");
+  if (!device_parse(device, &where, &index, error)) return FALSE;
+  GArray *kept = evictions_collect(opened, summary, html ? evictions : 0, where, index, error);
+  if (!kept) return FALSE;
+  ReportOptions options = {.format = g_str_equal(wanted, "text") ? "md" : wanted,
+                           .task = task,
+                           .cost = cost,
+                           .paper = paper,
+                           .texts = html && !no_texts,
+                           .evictions = (const ReportEviction *)kept->data,
+                           .n_evictions = kept->len};
+  gboolean ok = report_write(summary, options.texts ? opened : NULL, &options, out, error);
+  evictions_free(kept);
+  return ok;
+}
+
+static int run(int argc, char **argv) {
+  GError *error = NULL;
+  g_autoptr(GString) out = g_string_new(NULL);
+  if (!options_parse(&command_report, entries, 0, 1, &argc, &argv)) return EXIT_USAGE;
+  ResultsStore *opened = results_open(store, RESULTS_READ, &error);
+  ResultsSummary *summary = opened ? results_summary(opened, argc > 1 ? argv[1] : NULL, &error) : NULL;
+  gboolean ok = summary && write_report(summary, opened, out, &error);
+  if (ok && output)
+    ok = g_file_set_contents(output, out->str, (gssize)out->len, &error);
+  else if (ok)
+    fwrite(out->str, 1, out->len, stdout);
+  results_summary_free(summary);
+  results_close(opened);
+  return ok ? EXIT_DONE : command_fail(&command_report, error);
+}

@@ -1,0 +1,219 @@
+/* Grading texts from elsewhere. */
+#include "harness/foreign.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/dataset.h"
+#include "harness/task.h"
+#include "harness/test_sets.h"
+
+enum { MOST_PROGRAMS_OUT = 256 };
+
+typedef struct {
+  Task task; /* the dataset NULL until a row names a problem */
+  const ForeignOptions *options;
+  GradePrograms *programs;
+  GHashTable *tests; /* test_sets_new() */
+  GQueue rows;       /* Row *, in the input's order */
+  FILE *out;
+  guint *ungraded;
+} Foreign;
+
+typedef struct {
+  Foreign *foreign;
+  json_t *id;
+  gboolean code, done;
+  TestSet *tests; /* while the program is out */
+  GradeVerdict verdict;
+} Row;
+
+static gboolean refuse(GError **error, const char *format, const char *value) {
+  g_set_error(error, GRADE_ERROR, GRADE_ERROR_INPUT, format, value);
+  return FALSE;
+}
+
+static gboolean open_task(Foreign *foreign, GError **error) {
+  DatasetOptions options = {.path = foreign->options->problems};
+  if (foreign->task.dataset) return TRUE;
+  if (!(foreign->task.dataset = dataset_open(foreign->options->task, &options, error))) return FALSE;
+  foreign->task.index = g_hash_table_new(g_str_hash, g_str_equal);
+  for (guint i = 0; i < dataset_size(foreign->task.dataset); i++)
+    g_hash_table_insert(foreign->task.index, (gpointer)dataset_problem(foreign->task.dataset, i)->id,
+                        GUINT_TO_POINTER(i + 1));
+  return TRUE;
+}
+
+static void print_row(Row *row, FILE *out) {
+  const GradeVerdict *verdict = &row->verdict;
+  json_t *object =
+      json_pack("{s:O, s:s, s:s?, s:s?, s:s?}", "id", row->id, "outcome", grade_outcome_name(verdict->outcome),
+                "answer", verdict->answer, "rule", verdict->rule, "detail", verdict->detail);
+  if (object && row->code) {
+    json_object_set_new(object, "official", json_string(grade_outcome_name(verdict->official)));
+    json_object_set_new(object, "real", json_string(grade_outcome_name(verdict->real)));
+  }
+  json_dumpf(object, out, JSON_COMPACT);
+  fputc('\n', out);
+  json_decref(object);
+}
+
+/* Prints the rows at the head of the queue that have their verdict. */
+static void print_ready(Foreign *foreign) {
+  for (Row *row; (row = g_queue_peek_head(&foreign->rows)) && row->done;) {
+    *foreign->ungraded += row->verdict.outcome == GRADE_UNGRADED;
+    print_row(row, foreign->out);
+    grade_verdict_clear(&row->verdict);
+    json_decref(row->id);
+    g_free(g_queue_pop_head(&foreign->rows));
+  }
+}
+
+static void program_done(const GradeVerdict *verdict, void *tag, gpointer user_data) {
+  Row *row = tag;
+  row->verdict = *verdict;
+  row->verdict.answer = g_strdup(verdict->answer);
+  row->verdict.detail = g_strdup(verdict->detail);
+  row->done = TRUE;
+  test_sets_release(row->foreign->tests, row->tests);
+}
+
+static void wait_for_programs(Foreign *foreign, guint most) {
+  while (foreign->programs && grade_programs_poll(foreign->programs) > most) {
+    print_ready(foreign);
+    g_usleep(1000);
+  }
+  print_ready(foreign);
+}
+
+static gboolean grade_program(Foreign *foreign, Row *row, guint index, const json_t *response, GError **error) {
+  const DatasetProblem *problem = dataset_problem(foreign->task.dataset, index);
+  if (!foreign->programs) {
+    GradeProgramOptions options = foreign->options->programs;
+    options.mode = foreign->options->mode;
+    if (!(foreign->programs = grade_programs_open(&options, error))) return FALSE;
+  }
+  wait_for_programs(foreign, MOST_PROGRAMS_OUT);
+  TestSet *set = row->tests = test_sets_use(foreign->tests, &foreign->task, index, error);
+  if (!set) return FALSE;
+  GradeProgram program = {.text = json_string_value(response),
+                          .length = json_string_length(response),
+                          .tests = set->tests,
+                          .n_tests = set->n,
+                          .function_name = problem->function_name,
+                          .tag = row};
+  grade_programs_submit(foreign->programs, &program, program_done, NULL);
+  return TRUE;
+}
+
+/* The kind of answer that a task wants, told by its name where its data is not needed. */
+static gboolean kind_of(const Foreign *foreign, DatasetKind *kind, GError **error) {
+  static const struct {
+    const char *part;
+    DatasetKind kind;
+  } names[] = {
+      {"aime", DATASET_INTEGER}, {"math", DATASET_MATH}, {"gpqa", DATASET_CHOICE}, {"livecodebench", DATASET_CODE}};
+  for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+    if (!strstr(foreign->options->task, names[i].part)) continue;
+    *kind = names[i].kind;
+    return TRUE;
+  }
+  return refuse(error,
+                "--task is \"%s\"; allowed: aime24, aime25, math500, gpqa-diamond, livecodebench and the pocket tasks",
+                foreign->options->task);
+}
+
+static gboolean grade_answer(Foreign *foreign, Row *row, DatasetKind kind, const char *gold,
+                             const DatasetProblem *problem, const json_t *response, GError **error) {
+  const char *text = json_string_value(response), *mode = foreign->options->mode;
+  gsize length = json_string_length(response);
+  row->done = TRUE;
+  if (kind == DATASET_INTEGER)
+    grade_integer(text, length, gold, &row->verdict);
+  else if (kind == DATASET_MATH)
+    grade_math(text, length, gold, &row->verdict);
+  else if (strlen(gold) != 1 || !g_ascii_isalpha(gold[0]))
+    return refuse(error, "gold is \"%s\"; allowed: one letter", gold);
+  else if (problem)
+    grade_choice(text, length, g_ascii_toupper(gold[0]), problem->options, problem->n_options, mode ? mode : "chain",
+                 &row->verdict);
+  else
+    grade_choice(text, length, g_ascii_toupper(gold[0]), NULL, MAX(4, g_ascii_toupper(gold[0]) - 'A' + 1),
+                 mode ? mode : "chain", &row->verdict);
+  return TRUE;
+}
+
+static gboolean grade_row(Foreign *foreign, DatasetKind kind, json_t *object, GError **error) {
+  json_t *id = json_object_get(object, "id"), *response = json_object_get(object, "response");
+  const json_t *gold = json_object_get(object, "gold"), *name = json_object_get(object, "problem");
+  const DatasetProblem *problem = NULL;
+  g_autofree char *number = NULL;
+  int index = -1;
+  if (!id || !json_is_string(response))
+    return refuse(error, "%s: a row needs \"id\" and \"response\" (a string)", "missing");
+  if (json_is_integer(gold)) number = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(gold));
+  const char *gold_text = number ? number : json_string_value(gold);
+  if (json_is_string(name)) {
+    if (!open_task(foreign, error)) return FALSE;
+    if ((index = task_problem_index(&foreign->task, json_string_value(name))) < 0)
+      return refuse(error, "the task has no problem \"%s\"", json_string_value(name));
+    problem = dataset_problem(foreign->task.dataset, (guint)index);
+    if (!gold_text) gold_text = problem->answer;
+  }
+  if (kind == DATASET_CODE ? index < 0 : !gold_text)
+    return refuse(error, "a row of %s needs \"problem\" (an id of its data), or, unless it is a program, \"gold\"",
+                  foreign->options->task);
+  Row *row = g_new0(Row, 1);
+  *row = (Row){.foreign = foreign, .id = json_incref(id), .code = kind == DATASET_CODE};
+  g_queue_push_tail(&foreign->rows, row);
+  if (kind == DATASET_CODE) return grade_program(foreign, row, (guint)index, response, error);
+  return grade_answer(foreign, row, kind, gold_text, problem, response, error);
+}
+
+static gboolean grade_lines(Foreign *foreign, FILE *file, const char *name, GError **error) {
+  g_autofree char *line = NULL;
+  size_t capacity = 0;
+  ssize_t length;
+  DatasetKind kind;
+  gboolean ok = kind_of(foreign, &kind, error);
+  for (int number = 1; ok && (length = getline(&line, &capacity, file)) >= 0; number++) {
+    json_error_t wrong;
+    if (strspn(line, " \t\r\n") == (size_t)length) continue;
+    json_t *object = json_loadb(line, (size_t)length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &wrong);
+    if (!object) g_set_error(error, GRADE_ERROR, GRADE_ERROR_INPUT, "not JSON: %s", wrong.text);
+    ok = object && grade_row(foreign, kind, object, error);
+    if (!ok) g_prefix_error(error, "%s, line %d: ", name, number);
+    json_decref(object);
+    print_ready(foreign);
+  }
+  if (ok) wait_for_programs(foreign, 0);
+  return ok;
+}
+
+static void row_free(gpointer data) {
+  Row *row = data;
+  grade_verdict_clear(&row->verdict);
+  json_decref(row->id);
+  g_free(row);
+}
+
+gboolean foreign_grade(const char *input, const ForeignOptions *options, FILE *out, guint *ungraded, GError **error) {
+  PlanTask plan = {.name = (char *)options->task};
+  Foreign foreign = {
+      .task = {.plan = &plan}, .options = options, .rows = G_QUEUE_INIT, .out = out, .ungraded = ungraded};
+  FILE *file = g_str_equal(input, "-") ? stdin : fopen(input, "r");
+  if (!file) {
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s: cannot be read: %m", input);
+    return FALSE;
+  }
+  foreign.tests = test_sets_new();
+  gboolean ok = grade_lines(&foreign, file, input, error);
+  if (file != stdin) fclose(file);
+  grade_programs_close(foreign.programs);
+  g_queue_clear_full(&foreign.rows, row_free);
+  g_hash_table_unref(foreign.tests);
+  g_clear_pointer(&foreign.task.index, g_hash_table_unref);
+  dataset_close(foreign.task.dataset);
+  return ok;
+}

@@ -1,0 +1,17 @@
+/* The values of options that several commands share. Errors name the option, the value found and the values allowed. */
+#ifndef HYPERSCALE_OPTION_VALUES_H
+#define HYPERSCALE_OPTION_VALUES_H
+
+#include "engine/engine.h"
+#include "grading/grade.h"
+
+/* --device: "cpu" (NULL too), "cuda" or "cuda:N". */
+gboolean device_parse(const char *text, DmsDevice *device, int *index, GError **error);
+/* --policy: "auto" (NULL too: dms where the checkpoint is one), "vanilla", "dms", "window:TOKENS+SINKS". */
+gboolean policy_parse(const char *text, const char *model_dir, DmsPolicy *policy, GError **error);
+/* --precision: NULL, "f32", "bf16", "fp8". */
+gboolean precision_parse(const char *text, DmsPrecision *precision, GError **error);
+/* --sandbox: "full" (NULL too), "rlimit", "none". */
+gboolean sandbox_parse(const char *text, GradeSandbox *level, GError **error);
+
+#endif

@@ -1,0 +1,57 @@
+/* Option parsing by GOption, with a suggestion for what is misspelt. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/dataset.h"
+#include "engine/engine.h"
+#include "harness/command.h"
+#include "harness/plan.h"
+#include "harness/suggest.h"
+#include "results/results.h"
+
+/* The option that GOption did not know, from its message "Unknown option --NAME". */
+static char *suggest_option(const char *message, const GOptionEntry *entries) {
+  const char *found = strstr(message, " --");
+  if (!found) return g_strdup("");
+  g_autofree char *name = g_strndup(found + 3, strcspn(found + 3, "=\""));
+  g_autoptr(GPtrArray) names = g_ptr_array_new();
+  for (const GOptionEntry *entry = entries; entry->long_name; entry++) g_ptr_array_add(names, (char *)entry->long_name);
+  g_ptr_array_add(names, NULL);
+  g_autofree char *hint = suggest(name, (const char *const *)names->pdata);
+  const char *known = strrchr(hint, ' ');
+  return known ? g_strdup_printf("; did you mean --%s", known + 1) : g_strdup("");
+}
+
+gboolean options_parse(const Command *command, const GOptionEntry *entries, int least, int most, int *argc,
+                       char ***argv) {
+  g_autoptr(GOptionContext) context = g_option_context_new(command->arguments);
+  g_autoptr(GError) error = NULL;
+  g_autofree char *program = g_strdup_printf("hyperscale %s", command->name);
+  g_set_prgname(program);
+  g_option_context_set_summary(context, command->summary);
+  g_option_context_set_description(context, command->description);
+  g_option_context_add_main_entries(context, entries, NULL);
+  if (!g_option_context_parse(context, argc, argv, &error)) {
+    g_autofree char *hint = suggest_option(error->message, entries);
+    fprintf(stderr, "%s: %s%s\n", program, error->message, hint);
+  } else {
+    if (*argc > 1 && g_str_equal((*argv)[1], "--")) (*argv)[1] = (*argv)[0], (*argv)++, (*argc)--;
+    if (*argc - 1 >= least && (most < 0 || *argc - 1 <= most)) return TRUE;
+    fprintf(stderr, "%s: %d arguments; usage: %s [OPTION...] %s\n", program, *argc - 1, program,
+            command->arguments ? command->arguments : "");
+  }
+  fprintf(stderr, "Try '%s --help'.\n", program);
+  return FALSE;
+}
+
+int command_fail(const Command *command, GError *error) {
+  gboolean usage = error->domain == PLAN_ERROR || error->domain == G_OPTION_ERROR || error->domain == G_FILE_ERROR ||
+                   error->domain == RESULTS_ERROR ||
+                   (error->domain == DATASET_ERROR && error->code != DATASET_ERROR_NETWORK) ||
+                   (error->domain == DMS_ERROR && error->code != DMS_ERROR_DEVICE && error->code != DMS_ERROR_NUMERIC);
+  gboolean resumable = g_error_matches(error, RESULTS_ERROR, RESULTS_ERROR_WRITE);
+  fprintf(stderr, "hyperscale %s: %s\n", command->name, error->message);
+  g_error_free(error);
+  return resumable ? EXIT_RESUMABLE : usage ? EXIT_USAGE : EXIT_INTERNAL;
+}

@@ -1,0 +1,233 @@
+/* Reading plans: libcyaml checks the schema, the rest is checked here, before anything is loaded. */
+#include "harness/plan.h"
+
+#include <cyaml/cyaml.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "datasets/dataset.h"
+#include "harness/suggest.h"
+
+#define TEXT(key, type, member, flags) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | (flags), type, member, 1, 4096)
+
+static const cyaml_schema_value_t count_schema = {CYAML_VALUE_INT(CYAML_FLAG_DEFAULT, int)};
+
+static const cyaml_schema_field_t task_fields[] = {
+    TEXT("name", PlanTask, name, 0),
+    TEXT("prompt", PlanTask, prompt, CYAML_FLAG_OPTIONAL),
+    TEXT("chat", PlanTask, chat, CYAML_FLAG_OPTIONAL),
+    TEXT("path", PlanTask, path, CYAML_FLAG_OPTIONAL),
+    TEXT("options", PlanTask, options, CYAML_FLAG_OPTIONAL),
+    TEXT("verdict", PlanTask, verdict, CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_SEQUENCE_COUNT("lengths", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, PlanTask, lengths, n_lengths,
+                               &count_schema, 1, 64),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t method_fields[] = {
+    TEXT("name", PlanMethod, name, 0),
+    TEXT("model", PlanMethod, model, 0),
+    TEXT("policy", PlanMethod, policy, 0),
+    CYAML_FIELD_FLOAT("cr", CYAML_FLAG_OPTIONAL, PlanMethod, cr),
+    CYAML_FIELD_INT("window", CYAML_FLAG_OPTIONAL, PlanMethod, window),
+    CYAML_FIELD_INT("sinks", CYAML_FLAG_OPTIONAL, PlanMethod, sinks),
+    TEXT("precision", PlanMethod, precision, CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t sampling_fields[] = {
+    CYAML_FIELD_FLOAT("temperature", CYAML_FLAG_DEFAULT, PlanSampling, temperature),
+    CYAML_FIELD_FLOAT("top_p", CYAML_FLAG_DEFAULT, PlanSampling, top_p),
+    CYAML_FIELD_INT("top_k", CYAML_FLAG_OPTIONAL, PlanSampling, top_k),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t task_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, PlanTask, task_fields)};
+static const cyaml_schema_value_t method_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, PlanMethod, method_fields)};
+
+static const cyaml_schema_field_t plan_fields[] = {
+    TEXT("name", Plan, name, 0),
+    CYAML_FIELD_SEQUENCE_COUNT("tasks", CYAML_FLAG_POINTER, Plan, tasks, n_tasks, &task_schema, 1, 64),
+    CYAML_FIELD_SEQUENCE_COUNT("methods", CYAML_FLAG_POINTER, Plan, methods, n_methods, &method_schema, 1, 256),
+    CYAML_FIELD_SEQUENCE_COUNT("threads", CYAML_FLAG_POINTER, Plan, threads, n_threads, &count_schema, 1, 64),
+    CYAML_FIELD_SEQUENCE_COUNT("lengths", CYAML_FLAG_POINTER, Plan, lengths, n_lengths, &count_schema, 1, 64),
+    CYAML_FIELD_MAPPING_PTR("sampling", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, Plan, sampling, sampling_fields),
+    CYAML_FIELD_UINT("seed", CYAML_FLAG_OPTIONAL, Plan, seed),
+    TEXT("ties", Plan, ties, CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t plan_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, Plan, plan_fields)};
+
+static const char *const plan_keys[] = {"name",      "prompt",      "chat",    "path",    "options",  "verdict",
+                                        "lengths",   "model",       "policy",  "cr",      "window",   "sinks",
+                                        "precision", "tasks",       "methods", "threads", "sampling", "seed",
+                                        "ties",      "temperature", "top_p",   "top_k",   NULL};
+
+static void collect_log(cyaml_log_t level, void *context, const char *format, va_list arguments) {
+  GString *log = context;
+  g_autofree char *line = g_strdup_vprintf(format, arguments);
+  g_strchomp(line);
+  if (g_str_has_prefix(line, "Load: ")) memmove(line, line + 6, strlen(line + 6) + 1);
+  if (g_str_has_prefix(line, "Backtrace")) return;
+  g_string_append_printf(log, "%s%s", log->len ? "; " : "", g_strstrip(line));
+}
+
+static const cyaml_config_t *yaml_config(GString *log) {
+  static cyaml_config_t config = {
+      .log_fn = collect_log, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_NOTICE, .flags = CYAML_CFG_NO_ALIAS};
+  config.log_ctx = log;
+  return &config;
+}
+
+void plan_free(Plan *plan) {
+  g_autoptr(GString) log = g_string_new(NULL);
+  if (plan) cyaml_free(yaml_config(log), &plan_schema, plan, 0);
+}
+
+DmsPolicy plan_policy(const PlanMethod *method) {
+  DmsPolicy policy = {DMS_POLICY_VANILLA, 0, 0};
+  if (g_str_equal(method->policy, "dms")) policy.kind = DMS_POLICY_DMS;
+  if (g_str_equal(method->policy, "window"))
+    policy = (DmsPolicy){DMS_POLICY_WINDOW, .window = method->window, .sinks = method->sinks};
+  return policy;
+}
+
+DmsPrecision plan_precision(const PlanMethod *method) {
+  if (!method->precision) return DMS_PRECISION_AUTO;
+  return g_str_equal(method->precision, "f32")    ? DMS_PRECISION_F32
+         : g_str_equal(method->precision, "bf16") ? DMS_PRECISION_BF16
+                                                  : DMS_PRECISION_FP8_KV;
+}
+
+char *plan_policy_name(const PlanMethod *method) {
+  GString *name = g_string_new(method->policy);
+  if (g_str_equal(method->policy, "window")) g_string_append_printf(name, ":%d+%d", method->window, method->sinks);
+  if (method->precision) g_string_append_printf(name, "+%s", method->precision);
+  return g_string_free(name, FALSE);
+}
+
+int plan_max_length(const Plan *plan, const PlanTask *task) {
+  return task->n_lengths ? task->lengths[task->n_lengths - 1] : plan->lengths[plan->n_lengths - 1];
+}
+
+static gboolean check_ascending(const char *file, const char *key, const int *values, unsigned n, int limit,
+                                GError **error) {
+  for (unsigned i = 0; i < n; i++) {
+    if (values[i] >= 1 && values[i] <= limit && (i == 0 || values[i] > values[i - 1])) continue;
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s[%u] is %d; values ascend and lie between 1 and %d", file,
+                key, i, values[i], limit);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean check_choice(const char *file, const char *where, const char *key, const char *value,
+                             const char *const *allowed, GError **error) {
+  if (!value || g_strv_contains(allowed, value)) return TRUE;
+  g_autofree char *list = g_strjoinv(", ", (char **)allowed);
+  g_autofree char *hint = suggest(value, allowed);
+  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s: %s is \"%s\"; allowed: %s%s", file, where, key, value, list,
+              hint);
+  return FALSE;
+}
+
+static gboolean check_method(const char *file, const PlanMethod *method, GError **error) {
+  static const char *const policies[] = {"vanilla", "dms", "window", NULL};
+  static const char *const precisions[] = {"f32", "bf16", "fp8", NULL};
+  g_autofree char *where = g_strdup_printf("method \"%s\" (%s)", method->name, method->model);
+  if (!check_choice(file, where, "policy", method->policy, policies, error)) return FALSE;
+  if (!check_choice(file, where, "precision", method->precision, precisions, error)) return FALSE;
+  const char *wrong = NULL;
+  gboolean window = g_str_equal(method->policy, "window"), vanilla = g_str_equal(method->policy, "vanilla");
+  if (method->cr != 0 && !(method->cr >= 1 && method->cr <= 1024))
+    wrong = "cr must lie between 1 and 1024";
+  else if (vanilla && method->cr != 0 && method->cr != 1)
+    wrong = "policy vanilla compresses nothing: cr must be 1";
+  else if (window && (method->window < 1 || method->sinks < 0))
+    wrong = "policy window needs window >= 1 and sinks >= 0 (tokens)";
+  else if (!window && (method->window || method->sinks))
+    wrong = "window and sinks belong to policy window; dms takes its window from the checkpoint";
+  if (!wrong) return TRUE;
+  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s: %s (found cr %g, window %d, sinks %d)", file, where, wrong,
+              method->cr, method->window, method->sinks);
+  return FALSE;
+}
+
+static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
+  static const char *const ties[] = {"mean", "first", NULL};
+  static const char *const verdicts[] = {"official", "real", NULL};
+  if (!check_choice(file, "plan", "ties", plan->ties, ties, error)) return FALSE;
+  if (!check_ascending(file, "threads", plan->threads, plan->n_threads, 4096, error)) return FALSE;
+  if (!check_ascending(file, "lengths", plan->lengths, plan->n_lengths, 1 << 20, error)) return FALSE;
+  const PlanSampling *sampling = plan->sampling;
+  if (sampling && !(sampling->temperature >= 0 && sampling->temperature <= 100 && sampling->top_p > 0 &&
+                    sampling->top_p <= 1 && sampling->top_k >= 0)) {
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
+                "%s: sampling: temperature %g, top_p %g, top_k %d; allowed: temperature 0 to 100, top_p above 0 to 1, "
+                "top_k 0 or more",
+                file, sampling->temperature, sampling->top_p, sampling->top_k);
+    return FALSE;
+  }
+  for (unsigned i = 0; i < plan->n_tasks; i++) {
+    const PlanTask *task = &plan->tasks[i];
+    DmsChatFormat format;
+    if (!check_choice(file, task->name, "verdict", task->verdict, verdicts, error)) return FALSE;
+    if (!check_ascending(file, task->name, task->lengths, task->n_lengths, 1 << 20, error)) return FALSE;
+    if (task->chat && !dms_chat_format_parse(task->chat, &format)) {
+      g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
+                  "%s: task %s: chat is \"%s\"; allowed: chatml, r1-distill, llama3", file, task->name, task->chat);
+      return FALSE;
+    }
+    for (unsigned j = 0; j < i; j++) {
+      if (!g_str_equal(plan->tasks[j].name, task->name)) continue;
+      g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: task %s is named twice", file, task->name);
+      return FALSE;
+    }
+  }
+  for (unsigned i = 0; i < plan->n_methods; i++)
+    if (!check_method(file, &plan->methods[i], error)) return FALSE;
+  return TRUE;
+}
+
+/* A file, or the name of a plan that ships. */
+static char *find_plan(const char *name) {
+  if (g_file_test(name, G_FILE_TEST_EXISTS) || strchr(name, '/')) return g_strdup(name);
+  g_autofree char *relative = g_strdup_printf("plans/%s%s", name, g_str_has_suffix(name, ".yaml") ? "" : ".yaml");
+  char *shipped = dataset_shipped(relative);
+  return shipped ? shipped : g_strdup(name);
+}
+
+Plan *plan_parse(const char *text, const char *file, GError **error) {
+  g_autoptr(GString) log = g_string_new(NULL);
+  g_autoptr(Plan) plan = NULL;
+  cyaml_err_t status = cyaml_load_data((const uint8_t *)text, strlen(text), yaml_config(log), &plan_schema,
+                                       (cyaml_data_t **)&plan, NULL);
+  if (status != CYAML_OK || !plan) {
+    g_autofree char *hint = NULL;
+    if (g_str_has_prefix(log->str, "Unexpected key: ")) {
+      g_autofree char *key = g_strndup(log->str + 16, strcspn(log->str + 16, ";"));
+      hint = suggest(key, plan_keys);
+    }
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s%s", file, log->len ? log->str : cyaml_strerror(status),
+                hint ? hint : "");
+    return NULL;
+  }
+  return check_plan(file, plan, error) ? g_steal_pointer(&plan) : NULL;
+}
+
+Plan *plan_read(const char *name, char **text, GError **error) {
+  g_autofree char *file = find_plan(name), *content = NULL;
+  gsize length;
+  if (!g_file_get_contents(file, &content, &length, error)) {
+    g_prefix_error(error, "plan: ");
+    return NULL;
+  }
+  if (length > 1 << 20 || memchr(content, '\0', length)) {
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_READ, "%s: not a plan: %zu bytes (at most 1 MiB of text)", file, length);
+    return NULL;
+  }
+  Plan *plan = plan_parse(content, file, error);
+  if (plan && text) *text = g_steal_pointer(&content);
+  return plan;
+}

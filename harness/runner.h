@@ -1,0 +1,34 @@
+/* Runs a plan: prompts every problem, drives the engine over what the store lacks, grades, derives the budgets. */
+#ifndef HYPERSCALE_RUNNER_H
+#define HYPERSCALE_RUNNER_H
+
+#include "grading/grade.h"
+#include "harness/plan.h"
+#include "harness/shard.h"
+#include "results/results.h"
+
+typedef struct {
+  const char *store; /* SQLite file */
+  DmsDevice device;
+  int device_index, limit, max_sequences, cpu_threads;
+  gsize kv_bytes;
+  Shard shard;
+  GradeSandbox sandbox;
+  gboolean quiet;
+} RunOptions;
+
+typedef struct {
+  char *run;                                 /* the run's name in the store; g_free() */
+  guint generated, reused, failed, ungraded; /* threads */
+  uint64_t tokens;                           /* generated now */
+  double seconds;
+  gboolean stopped; /* early, by a signal: run again to resume */
+} RunOutcome;
+
+/* Everything that can be checked is checked before a weight is read. */
+gboolean runner_run(const Plan *plan, const char *plan_text, const RunOptions *options, RunOutcome *outcome,
+                    GError **error);
+/* The grid of budgets that a plan asks for, computed into the store's points, frontiers and margins. */
+gboolean runner_derive(ResultsStore *store, gint64 run, const Plan *plan, GError **error);
+
+#endif

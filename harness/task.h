@@ -1,0 +1,30 @@
+/* A task of a plan, opened: its data set and how its answers are graded and combined. */
+#ifndef HYPERSCALE_TASK_H
+#define HYPERSCALE_TASK_H
+
+#include "datasets/dataset.h"
+#include "grading/grade.h"
+#include "harness/plan.h"
+
+typedef struct {
+  const PlanTask *plan;
+  Dataset *dataset;
+  GHashTable *index; /* problem id -> GUINT_TO_POINTER(index + 1) */
+  GArray *selected;  /* guint: the problems asked for, ascending */
+  int max_length;    /* L, tokens */
+  gint64 id;         /* in the store */
+} Task;
+
+/* Opens the tasks of a plan; with `limit` > 0 each keeps that many problems, a subset drawn by the plan's seed. `*error` names the task.
+ * Elements are Task *; free with g_ptr_array_unref(). */
+GPtrArray *tasks_open(const Plan *plan, int limit, GError **error);
+
+const char *task_name(const Task *task);
+const char *task_grader_version(const Task *task);
+const char *task_aggregate(const Task *task); /* "maj" or "pass" */
+/* The index of a problem in the data set, or -1. */
+int task_problem_index(const Task *task, const char *id);
+/* Grades `text` by the task's rule; not for programs. */
+void task_grade_text(const Task *task, guint index, const char *text, gsize length, GradeVerdict *verdict);
+
+#endif

@@ -1,0 +1,27 @@
+/* Grading what the store holds: a pass over the generations of a run that no grade covers. `run` makes one after each model (on a GPU also
+ * while it generates), `grade` makes one over everything. */
+#ifndef HYPERSCALE_VERDICTS_H
+#define HYPERSCALE_VERDICTS_H
+
+#include "harness/batch.h"
+#include "harness/test_sets.h"
+
+typedef struct {
+  Batch *batch;
+  GradeProgramOptions programs_options;
+  GradePrograms *programs; /* opened when the first program comes */
+  GError *sandbox;         /* why no program can run here */
+  GHashTable *tried;       /* (generation, problem) pairs of this process */
+  GHashTable *tests;       /* (task, problem) -> its tests, while programs that need them are out */
+  GError *failed;          /* the first write that failed */
+  guint graded, ungraded;
+} Verdicts;
+
+void verdicts_init(Verdicts *verdicts, Batch *batch, const GradeProgramOptions *options);
+/* Grades what `task` of `run` lacks, at most `limit` threads (0: all); programs are only queued. */
+gboolean verdicts_pass(Verdicts *verdicts, gint64 run, Task *task, guint limit, GError **error);
+/* Takes the verdicts of programs that have finished, without waiting; `*out` are still running or queued. */
+gboolean verdicts_take(Verdicts *verdicts, guint *out, GError **error);
+void verdicts_clear(Verdicts *verdicts);
+
+#endif

@@ -1,0 +1,52 @@
+# The commands as a user types them: help, mistakes, tokenize, forward, generate.
+source "$(dirname "$0")/tap.sh"
+python=/usr/bin/python3
+
+exits 0 'run .*Run what a plan asks' 'help' "$hyperscale" --help
+exits 0 '^hyperscale [0-9a-zA-Z.-]+' 'version' "$hyperscale" --version
+exits 2 'did you mean report' 'a misspelt command' "$hyperscale" repotr
+exits 2 'did you mean --device' 'a misspelt option' "$hyperscale" run pocket --devise cpu
+exits 2 'usage: hyperscale generate' 'missing arguments' "$hyperscale" generate pocket-reasoner
+exits 2 '"gpu"; allowed: cpu, cuda' 'an unknown device' "$hyperscale" generate pocket-reasoner hi --device gpu
+for command in run status report grade generate tokenize forward fetch; do
+  exits 0 "Usage:.*hyperscale $command|hyperscale $command \[OPTION" "$command --help" "$hyperscale" $command --help
+done
+
+# Goldens of the tokenizer, both ways.
+$python - tests/goldens/tokenizer-pocket.json "$tmp" <<'PY'
+import json, sys
+rows = json.load(open(sys.argv[1]))
+with open(sys.argv[2] + "/texts", "w") as f: f.writelines(json.dumps(r["text"]) + "\n" for r in rows)
+with open(sys.argv[2] + "/ids", "w") as f: f.writelines(json.dumps(r["ids"], separators=(",", ":")) + "\n" for r in rows)
+with open(sys.argv[2] + "/decoded", "w") as f: f.writelines(json.dumps(r["decoded"]) + "\n" for r in rows)
+PY
+"$hyperscale" tokenize pocket-reasoner < "$tmp/texts" > "$tmp/found"
+cmp -s "$tmp/found" "$tmp/ids"
+ok $? 'tokenize: every golden text gives its ids'
+"$hyperscale" tokenize pocket-reasoner --decode < "$tmp/ids" > "$tmp/found"
+$python -c 'import json,sys; a,b=[[json.loads(l) for l in open(f)] for f in sys.argv[1:]]; sys.exit(a!=b)' "$tmp/found" "$tmp/decoded"
+ok $? 'tokenize --decode: every golden id list gives its text'
+echo '{"a":1}' > "$tmp/bad"
+exits 2 'line 1: not a JSON string' 'tokenize refuses what is not a string' "$hyperscale" tokenize pocket-reasoner "$tmp/bad"
+
+# Goldens of the forward pass.
+for model in tests/goldens/parity/*; do
+  $python tests/e2e/parity.py ids "$model/expected.safetensors" > "$tmp/ids.json"
+  policies=vanilla
+  [ -f "$model/dms_rule.json" ] && policies="vanilla dms"
+  for policy in $policies; do
+    "$hyperscale" forward "$model" --policy $policy --ids "$tmp/ids.json" --output "$tmp/out.safetensors"
+    output=$($python tests/e2e/parity.py compare "$model/expected.safetensors" "$tmp/out.safetensors" $policy 1e-4)
+    ok $? "forward: $(basename "$model"), $policy: $output"
+  done
+done
+exits 2 'ids are 0 to 639' 'forward refuses an id outside the vocabulary' \
+  bash -c "echo '[1, 99999]' > $tmp/ids.json; '$hyperscale' forward pocket-reasoner --ids $tmp/ids.json --output $tmp/o"
+
+output=$("$hyperscale" generate pocket-reasoner-dms-4x -n 3 -m 40 --json 'Find the least integer x >= 0 with x = 7 (mod 17) and x = 5 (mod 28).')
+is "$(printf '%s\n' "$output" | wc -l)" 3 'generate --json: a line a thread'
+again=$("$hyperscale" generate pocket-reasoner-dms-4x -n 3 -m 40 --json 'Find the least integer x >= 0 with x = 7 (mod 17) and x = 5 (mod 28).' --cpu-threads 1)
+strip() { $python -c 'import json,sys; print(sorted((r["thread"], r["tokens"], r["live"]) for r in map(json.loads, sys.stdin)))'; }
+is "$(printf '%s' "$output" | strip)" "$(printf '%s' "$again" | strip)" 'generate: the same tokens and costs again, on one core'
+exits 2 'context|positions' 'generate refuses a length beyond the context' "$hyperscale" generate pocket-reasoner hi -m 5000
+done_testing

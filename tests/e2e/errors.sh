@@ -1,0 +1,66 @@
+# Bad input of every kind gets an error that names file, place, value and remedy, and exit code 2.
+source "$(dirname "$0")/tap.sh"
+model=datasets/pocket/models/pocket-reasoner-dms-4x
+
+copy_model() { rm -rf "$tmp/model"; cp -r "$model" "$tmp/model"; chmod -R u+w "$tmp/model"; }
+plan() { # plan KEY=VALUE lines replace those of a small plan
+  cat > "$tmp/plan.yaml" <<PLAN
+name: ${name:-small}
+tasks:
+  - {name: ${task:-pocket-aime}}
+methods:
+  - {name: dms, model: ${model_name:-pocket-reasoner-dms-4x}, policy: ${policy:-dms}, cr: ${cr:-4}}
+threads: [1]
+lengths: [${length:-16}]
+PLAN
+}
+run() { "$hyperscale" run "$tmp/plan.yaml" --db "$tmp/store.db" --limit 1 --quiet; }
+
+copy_model
+truncate -s 100000 "$tmp/model/model.safetensors"
+exits 2 'model.safetensors.*' 'truncated weights' "$hyperscale" generate "$tmp/model" hi
+copy_model
+rm "$tmp/model/model.safetensors"
+echo '{"metadata": {"total_size": 4}, "weight_map": {"model.embed_tokens.weight": "model-00001-of-00002.safetensors"}}' > "$tmp/model/model.safetensors.index.json"
+exits 2 'model-00001-of-00002.safetensors' 'a missing shard' "$hyperscale" generate "$tmp/model" hi
+copy_model
+sed -i 's/"model_type": "qwen3"/"model_type": "mamba"/' "$tmp/model/config.json"
+exits 2 'config.json.*mamba.*(qwen2|qwen3|llama)' 'an unknown model type' "$hyperscale" generate "$tmp/model" hi
+copy_model
+sed -i 's/"NFC"/"NFKC"/' "$tmp/model/tokenizer.json"
+exits 2 'tokenizer.json.*NFKC' 'an unknown normalizer' "$hyperscale" tokenize "$tmp/model" /dev/null
+exits 2 'no-such-model' 'a model that is nowhere' "$hyperscale" generate no-such-model hi
+
+length=5000 plan
+exits 2 'beyond the 2048 positions.*allowed' 'a length beyond the context' run
+cr=3 plan
+exits 2 'cr is 3.*compression ratio of 4' 'a compression ratio that the model does not have' run
+model_name=pocket-reasoner plan
+exits 2 'no DMS checkpoint' 'dms on a model without it' run
+task=pocket-amie plan
+exits 2 'pocket-amie' 'a task with a typo' run
+policy=h2o plan
+exits 2 '"h2o"; allowed: vanilla, dms, window' 'an unknown policy' run
+plan
+sed -i 's/^lengths/lenghts/' "$tmp/plan.yaml"
+exits 2 'plan.yaml.*lenghts.*did you mean lengths' 'a plan with a typo' run
+exits 2 'No such file' 'a plan that is nowhere' "$hyperscale" run "$tmp/nowhere.yaml"
+is "$(ls "$tmp/store.db" 2>&1 | grep -c 'No such file')" 1 'nothing was written before the checks passed'
+
+plan
+echo 'not a database, but a text file that is long enough to be mistaken for one' > "$tmp/store.db"
+exits 2 'store.db' 'a store that is a text file' run
+rm -f "$tmp/store.db"
+sqlite3 "$tmp/store.db" 'create table t(x); insert into t values (1)'
+exits 2 'store.db' 'a store of another program' run
+is "$(sqlite3 "$tmp/store.db" 'select x from t')" 1 'the other program still has its rows'
+rm -f "$tmp/store.db"
+
+if [ "$(id -u)" = 0 ] && mkdir "$tmp/small" && mount -t tmpfs -o size=400k tmpfs "$tmp/small" 2>/dev/null; then
+  sed -i 's/16\]/400]/; s/threads: \[1\]/threads: [8]/' "$tmp/plan.yaml"
+  exits 75 'small/store.db.*(full|space)' 'a full disk' "$hyperscale" run "$tmp/plan.yaml" --db "$tmp/small/store.db" --quiet
+  umount "$tmp/small"
+else
+  ok 0 'a full disk # SKIP needs root and mount'
+fi
+done_testing

@@ -1,0 +1,105 @@
+# A small sweep of the pocket models, the way a paper run goes: resumed after kill -9, sharded and merged, and with budgets derived from
+# traces that equal the same budgets run directly.
+source "$(dirname "$0")/tap.sh"
+python=/usr/bin/python3
+
+plan() { # plan NAME THREADS LENGTHS
+  cat > "$tmp/$1.yaml" <<PLAN
+name: $1
+tasks:
+  - {name: pocket-aime}
+  - {name: pocket-gpqa}
+  - {name: pocket-livecodebench}
+methods:
+  - {name: vanilla, model: pocket-reasoner, policy: vanilla, cr: 1}
+  - {name: dms, model: pocket-reasoner-dms-4x, policy: dms, cr: 4}
+threads: [$2]
+lengths: [$3]
+sampling: {temperature: 0.6, top_p: 0.95}
+seed: 7
+PLAN
+}
+run() { "$hyperscale" run "$tmp/$1.yaml" --db "$tmp/$2.db" --limit 5 --quiet --json "${@:3}"; }
+field() { $python -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+# What a run came to: tokens, costs and verdicts of every thread.
+content() {
+  sqlite3 "$tmp/$1.db" "SELECT method.name, method.cr, task.name, problem.name, thread.thread, generation.finish, outcome, answer, live_sum,
+    hex(tokens), hex(live) FROM thread JOIN method ON method.id = thread.method JOIN problem ON problem.id = thread.problem
+    JOIN task ON task.id = problem.task JOIN generation ON generation.id = thread.generation
+    JOIN completion ON completion.generation = generation.id JOIN trace ON trace.generation = generation.id
+    LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint
+    ORDER BY 1, 2, 3, 4, 5" | sha256sum
+}
+points() { sqlite3 "$tmp/$1.db" "SELECT method, cr, task, length, threads, printf('%.12g', accuracy), printf('%.12g', reads), printf('%.12g', peak) FROM points $2 ORDER BY 1, 2, 3, 4, 5"; }
+
+plan whole 1,2,4 96,256,512
+output=$(run whole whole)
+status=$?
+[ $status -eq 0 ] || [ $status -eq 3 ]
+ok $? "the sweep ends (exit code $status)"
+is "$(printf '%s' "$output" | field generated)" 120 'every thread was generated: 2 methods x 3 tasks x 5 problems x 4 threads'
+if [ "$status" -eq 3 ]; then
+  is "$(sqlite3 "$tmp/whole.db" "SELECT count(*) FROM threads WHERE outcome = 'ungraded' AND task <> 'pocket-livecodebench'")" 0 \
+    'only programs are ungraded (no sandbox here)'
+else
+  is "$(printf '%s' "$output" | field ungraded)" 0 'nothing is ungraded'
+fi
+is "$(sqlite3 "$tmp/whole.db" 'SELECT count(*) FROM points')" 54 'a point for every method, task, L and W'
+is "$(sqlite3 "$tmp/whole.db" 'PRAGMA foreign_key_check; PRAGMA integrity_check')" ok 'the store is sound'
+is "$(run whole whole | field generated)" 0 'run again, nothing is missing'
+
+# Killed at any moment, the run ends with the same content.
+killed=0
+for delay in 0.15 0.3 0.5 0.7 0.9 1.2 1.5; do
+  "$hyperscale" run "$tmp/whole.yaml" --db "$tmp/killed.db" --limit 5 --quiet > /dev/null 2>&1 &
+  pid=$!
+  sleep $delay
+  kill -9 $pid 2> /dev/null && killed=$((killed + 1))
+  wait $pid 2> /dev/null
+done
+run whole killed > /dev/null
+is "$(content killed)" "$(content whole)" "after kill -9 ($killed times) the tokens, costs and verdicts are those of an unbroken run"
+is "$(points killed '')" "$(points whole '')" 'and so are the points'
+
+# A clean stop is resumable and says so.
+"$hyperscale" run "$tmp/whole.yaml" --db "$tmp/stopped.db" --limit 5 --quiet > /dev/null 2> "$tmp/stderr" &
+pid=$!
+sleep 0.25
+kill -TERM $pid
+wait $pid
+is $? 75 'SIGTERM ends a run with exit code 75'
+like "$(cat "$tmp/stderr")" 'run the same command again' 'and says how to go on'
+
+# Derived budgets equal direct runs, tokens and all.
+for pair in "1 96" "2 256" "4 96"; do
+  read -r threads length <<< "$pair"
+  plan direct "$threads" "$length"
+  run direct "direct$threads-$length" > /dev/null
+  where="WHERE threads = $threads AND length = $length"
+  if [ "$threads" = 4 ]; then # all the threads that were run: the whole point, not only its expectation
+    is "$(points "direct$threads-$length" "$where")" "$(points whole "$where")" "the point W $threads, L $length is the same derived and run"
+  fi
+  sqlite3 "$tmp/whole.db" "ATTACH '$tmp/direct$threads-$length.db' AS direct;
+    SELECT g.key, d.n_tokens, d.finish, hex(ct.tokens), hex(c.tokens) FROM generation g JOIN direct.generation d USING (key)
+    JOIN completion c ON c.generation = g.id JOIN direct.completion ct ON ct.generation = d.id" > "$tmp/pairs"
+  output=$($python - "$tmp/pairs" "$((threads * 30))" <<'PY'
+import sys, zlib
+rows = [line.rstrip("\n").split("|") for line in open(sys.argv[1])]
+assert len(rows) == int(sys.argv[2]), len(rows)
+for key, n, finish, short, long in rows:
+    short, long = (zlib.decompress(bytes.fromhex(x)) for x in (short, long))
+    assert long.startswith(short) and len(short) == 4 * int(n), key
+    assert finish == "length" or short == long, key
+print(len(rows), "threads compared")
+PY
+  )
+  ok $? "every thread run at L $length is a prefix of the one run at L 512: $output"
+done
+
+exits 0 'pocket-aime +5 +40 +40' 'status' "$hyperscale" status --db "$tmp/whole.db"
+exits 0 'whole' 'report' "$hyperscale" report --db "$tmp/whole.db"
+for format in html svg md tex csv; do
+  "$hyperscale" report --db "$tmp/whole.db" --output "$tmp/report.$format" && [ -s "$tmp/report.$format" ]
+  ok $? "report --output report.$format"
+done
+done_testing

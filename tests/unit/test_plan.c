@@ -1,0 +1,114 @@
+/* Plans: what is read, and what is refused with which words. */
+#include <glib.h>
+#include <string.h>
+
+#include "harness/plan.h"
+#include "harness/shard.h"
+#include "harness/suggest.h"
+
+#define TAIL "threads: [1, 2]\nlengths: [8, 16]\n"
+#define METHOD "methods:\n  - {name: dms, model: m, policy: dms, cr: 4}\n"
+#define TASK "tasks:\n  - {name: pocket-aime}\n"
+
+static void test_read(void) {
+  GError *error = NULL;
+  g_autoptr(Plan) plan = plan_parse("name: p\ntasks:\n  - {name: a, lengths: [4, 32]}\n  - {name: b}\n" METHOD TAIL
+                                    "sampling: {temperature: 0.5, top_p: 0.9, top_k: 3}\nseed: 18446744073709551615\n",
+                                    "p.yaml", &error);
+  g_assert_no_error(error);
+  g_assert_cmpstr(plan->name, ==, "p");
+  g_assert_cmpuint(plan->n_tasks, ==, 2);
+  g_assert_cmpint(plan_max_length(plan, &plan->tasks[0]), ==, 32);
+  g_assert_cmpint(plan_max_length(plan, &plan->tasks[1]), ==, 16);
+  g_assert_cmpuint(plan->seed, ==, G_MAXUINT64);
+  g_assert_cmpfloat(plan->sampling->top_p, ==, 0.9);
+  g_assert_cmpint(plan_policy(&plan->methods[0]).kind, ==, DMS_POLICY_DMS);
+}
+
+static void test_policy_name(void) {
+  PlanMethod window = {.policy = "window", .window = 96, .sinks = 4, .precision = "fp8"};
+  g_autofree char *name = plan_policy_name(&window);
+  g_assert_cmpstr(name, ==, "window:96+4+fp8");
+  g_assert_cmpint(plan_policy(&window).sinks, ==, 4);
+  g_assert_cmpint(plan_precision(&window), ==, DMS_PRECISION_FP8_KV);
+}
+
+/* Each text must be refused with a message that holds every one of the words. */
+static void test_refused(void) {
+  static const struct {
+    const char *text;
+    const char *words[4];
+  } cases[] = {
+      {"name: p\n" TASK METHOD "threads: [1]\nlenghts: [8]\n", {"p.yaml", "lenghts", "did you mean lengths"}},
+      {"name: p\n" TASK METHOD "threads: [1]\n", {"p.yaml", "lengths"}},
+      {"name: p\n" TASK METHOD "threads: [2, 1]\nlengths: [8]\n", {"threads[1] is 1", "ascend"}},
+      {"name: p\n" TASK METHOD "threads: [0]\nlengths: [8]\n", {"threads[0] is 0", "between 1"}},
+      {"name: p\n" TASK METHOD "threads: [x]\nlengths: [8]\n", {"'x'", "line: "}},
+      {"name: p\n" TASK "methods:\n  - {name: a, model: m, policy: dsm}\n" TAIL,
+       {"\"dsm\"", "vanilla, dms, window", "did you mean dms"}},
+      {"name: p\n" TASK "methods:\n  - {name: a, model: m, policy: vanilla, cr: 4}\n" TAIL,
+       {"cr must be 1", "found cr 4"}},
+      {"name: p\n" TASK "methods:\n  - {name: a, model: m, policy: window}\n" TAIL, {"window >= 1"}},
+      {"name: p\n" TASK "methods:\n  - {name: a, model: m, policy: dms, window: 9}\n" TAIL,
+       {"belong to policy window"}},
+      {"name: p\n" TASK METHOD TAIL "sampling: {temperature: -1, top_p: 0.9}\n", {"temperature -1", "allowed"}},
+      {"name: p\n" TASK METHOD TAIL "sampling: {temperature: .nan, top_p: 0.9}\n", {"temperature"}},
+      {"name: p\n" TASK METHOD TAIL "ties: last\n", {"\"last\"", "mean, first"}},
+      {"name: p\ntasks:\n  - {name: a}\n  - {name: a}\n" METHOD TAIL, {"named twice"}},
+      {"name: p\ntasks:\n  - {name: a, chat: gpt}\n" METHOD TAIL, {"\"gpt\"", "r1-distill"}},
+      {"name: p\nname: q\n" TASK METHOD TAIL, {"name"}},
+      {"- 1\n", {"p.yaml"}},
+      {"", {"p.yaml"}},
+      {"name: [\n", {"p.yaml"}},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_autoptr(GError) error = NULL;
+    g_assert_null(plan_parse(cases[i].text, "p.yaml", &error));
+    g_assert_nonnull(error);
+    for (gsize j = 0; j < G_N_ELEMENTS(cases[i].words) && cases[i].words[j]; j++)
+      if (!strstr(error->message, cases[i].words[j]))
+        g_error("case %zu: \"%s\" lacks \"%s\"", i, error->message, cases[i].words[j]);
+  }
+}
+
+static void test_shard(void) {
+  static const char *const wrong[] = {"4/4", "-1/4", "1/0", "1", "1/4x", "a/b", ""};
+  static const char *const launcher[] = {"SLURM_PROCID",         "SLURM_NTASKS", "SLURM_ARRAY_TASK_ID",
+                                         "OMPI_COMM_WORLD_RANK", "PMI_RANK",     "JOB_COMPLETION_INDEX"};
+  const char *source;
+  Shard shard;
+  for (gsize i = 0; i < G_N_ELEMENTS(launcher); i++) g_unsetenv(launcher[i]);
+  g_assert_true(shard_resolve(NULL, &shard, &source, NULL));
+  g_assert_cmpint(shard.count, ==, 1);
+  g_assert_true(shard_resolve("2/4", &shard, &source, NULL));
+  g_assert_cmpint(shard.index, ==, 2);
+  for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+    g_autoptr(GError) error = NULL;
+    g_assert_false(shard_resolve(wrong[i], &shard, &source, &error));
+    g_assert_nonnull(strstr(error->message, "0 <= i < n"));
+  }
+  g_setenv("SLURM_ARRAY_TASK_ID", "12", TRUE);
+  g_setenv("SLURM_ARRAY_TASK_MIN", "10", TRUE);
+  g_setenv("SLURM_ARRAY_TASK_COUNT", "5", TRUE);
+  g_assert_true(shard_resolve(NULL, &shard, &source, NULL));
+  g_assert_cmpint(shard.index, ==, 2);
+  g_assert_cmpint(shard.count, ==, 5);
+  g_assert_cmpstr(source, ==, "SLURM_ARRAY_TASK_ID");
+}
+
+static void test_suggest(void) {
+  static const char *const names[] = {"generate", "grade", "report", NULL};
+  g_autofree char *near = suggest("repotr", names), *far = suggest("zzzzzz", names);
+  g_assert_cmpstr(near, ==, "; did you mean report?");
+  g_assert_cmpstr(far, ==, "");
+}
+
+int main(int argc, char **argv) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/plan/read", test_read);
+  g_test_add_func("/plan/policy-name", test_policy_name);
+  g_test_add_func("/plan/refused", test_refused);
+  g_test_add_func("/shard", test_shard);
+  g_test_add_func("/suggest", test_suggest);
+  return g_test_run();
+}
