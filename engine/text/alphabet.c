@@ -1,19 +1,13 @@
 /* Bytes that print stand for themselves; the 68 that do not are moved, in order, to U+0100 and up. */
 #include "engine/text/alphabet.h"
 
-enum { FIRST_MOVED = 0x100, MOVED = 68 };
+enum { FIRST_MOVED = 0x100 };
 
-static gboolean prints(int byte) {
-  return (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-}
-
-/* The byte that character `c` stands for, or -1. */
+/* The byte that character `c` stands for, or -1. Moved are 0x00-0x20, 0x7f-0xa0 and 0xad. */
 static int byte_of(gunichar c) {
-  if (c < 0x100) return prints((int)c) ? (int)c : -1;
+  if (c < FIRST_MOVED) return c <= 0x20 || (c >= 0x7f && c <= 0xa0) || c == 0xad ? -1 : (int)c;
   int place = (int)(c - FIRST_MOVED);
-  if (place >= MOVED) return -1;
-  for (int byte = 0;; byte++)
-    if (!prints(byte) && place-- == 0) return byte;
+  return place <= 0x20 ? place : place < 67 ? 0x7f + place - 0x21 : place == 67 ? 0xad : -1;
 }
 
 gboolean dms_alphabet_decode(const char *spelling, gsize length, GByteArray *bytes) {

@@ -3,6 +3,7 @@
  * "post_processor" is not obeyed but for its name: it only adds tokens such as BOS around a text, and the engine adds none: prompts spell out
  * their control tokens (dms_chat_encode()). */
 #include "engine/json.h"
+#include "engine/text/alphabet.h"
 #include "engine/text/nfc.h"
 #include "engine/text/tokenizer.h"
 
@@ -101,7 +102,7 @@ static gboolean split_merge(json_t *merge, const char *part[2], gsize length[2])
 
 static gboolean read_merges(const DmsJson *model, json_t *list, DmsTokenizer *tokenizer, GError **error) {
   const DmsVocabulary *vocabulary = tokenizer->vocabulary;
-  g_autoptr(GString) joined = g_string_new(NULL);
+  g_autoptr(GByteArray) bytes = g_byte_array_new(); /* of both parts, one after the other */
   gsize i;
   json_t *merge;
   json_array_foreach(list, i, merge) {
@@ -110,12 +111,14 @@ static gboolean read_merges(const DmsJson *model, json_t *list, DmsTokenizer *to
     if (!split_merge(merge, part, length)) {
       fault = "must be two spellings, \"a b\" or [\"a\", \"b\"]";
     } else {
-      g_string_truncate(joined, 0);
-      g_string_append_len(joined, part[0], (gssize)length[0]);
-      g_string_append_len(joined, part[1], (gssize)length[1]);
-      int left = dms_vocabulary_find_spelling(vocabulary, part[0], length[0]);
-      int right = dms_vocabulary_find_spelling(vocabulary, part[1], length[1]);
-      int merged = dms_vocabulary_find_spelling(vocabulary, joined->str, joined->len);
+      g_byte_array_set_size(bytes, 0);
+      gboolean spelled = dms_alphabet_decode(part[0], length[0], bytes);
+      guint middle = bytes->len;
+      spelled &= dms_alphabet_decode(part[1], length[1], bytes);
+      const char *text = (const char *)bytes->data;
+      int left = spelled ? dms_vocabulary_find(vocabulary, text, middle) : -1;
+      int right = spelled ? dms_vocabulary_find(vocabulary, text + middle, bytes->len - middle) : -1;
+      int merged = spelled ? dms_vocabulary_find(vocabulary, text, bytes->len) : -1;
       if (left < 0 || right < 0 || merged < 0)
         fault = "has a part or a result that is not in the vocabulary";
       else if (!dms_merges_add(tokenizer->merges, left, right, merged))

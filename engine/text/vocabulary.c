@@ -65,7 +65,7 @@ gboolean dms_vocabulary_add(DmsVocabulary *vocabulary, int id, const char *spell
 }
 
 int dms_vocabulary_find(const DmsVocabulary *vocabulary, const char *bytes, gsize length) {
-  if (length > DMS_MAX_TOKEN_BYTES) return -1;
+  if (!length || length > DMS_MAX_TOKEN_BYTES) return -1;
   return vocabulary->slot[find_slot(vocabulary, bytes, length)];
 }
 
