@@ -4,10 +4,11 @@
 
 #include "engine/engine.h"
 
-/* Opens a regular file for reading: a descriptor and its size in bytes, or -1. A directory, a FIFO or a device is an error of `code`, as is
- * a file that is not there. */
+/* Opens a regular file for reading: a descriptor and its size in bytes, or -1. A directory, a FIFO or a device is an
+ * error of `code`, as is a file that is not there. */
 int dms_file_open(const char *path, DmsError code, guint64 *size, GError **error);
-/* Reads exactly `length` bytes from `offset`. A file that ends before them is an error that names `path`. Thread-safe. */
+/* Reads exactly `length` bytes from `offset`. A file that ends before them is an error that names `path`.
+ * Thread-safe. */
 gboolean dms_file_read(int fd, const char *path, DmsError code, guint64 offset, void *out, gsize length,
                        GError **error);
 

@@ -38,19 +38,19 @@ json_t *dms_json_read(const char *path, gsize limit, DmsError code, GError **err
   return object;
 }
 
-char *dms_json_excerpt(const json_t *value) {
+/* `text` cut to a length that fits a message, at the end of a character. */
+static char *shorten(const char *text) {
   enum { LONGEST = 80 };
+  if (strlen(text) <= LONGEST) return g_strdup(text);
+  const char *cut = g_utf8_find_prev_char(text, text + LONGEST);
+  return g_strdup_printf("%.*s...", (int)(cut - text), text);
+}
+
+char *dms_json_excerpt(const json_t *value) {
   if (!value) return g_strdup("missing");
   char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-  if (!text) return g_strdup("not printable");
-  char *excerpt = g_strdup(text);
+  char *excerpt = shorten(text ? text : "not printable");
   free(text);
-  if (strlen(excerpt) > LONGEST) {
-    char *cut = g_utf8_find_prev_char(excerpt, excerpt + LONGEST);
-    char *shorter = g_strdup_printf("%.*s...", (int)(cut - excerpt), excerpt);
-    g_free(excerpt);
-    return shorter;
-  }
   return excerpt;
 }
 
@@ -60,7 +60,8 @@ gboolean dms_json_refuse(const DmsJson *json, const char *key, GError **error, c
   g_autofree char *rule = g_strdup_vprintf(allowed, arguments);
   va_end(arguments);
   g_autofree char *value = dms_json_excerpt(json_object_get(json->object, key));
-  g_set_error(error, DMS_ERROR, json->code, "%s: \"%s%s\" is %s; %s", json->file, json->where, key, value, rule);
+  g_autofree char *member = g_strconcat(json->where, key, NULL), *place = shorten(member);
+  g_set_error(error, DMS_ERROR, json->code, "%s: \"%s\" is %s; %s", json->file, place, value, rule);
   return FALSE;
 }
 

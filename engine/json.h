@@ -1,5 +1,5 @@
-/* Strict reading of JSON that others wrote: each member is taken by type and range, and each refusal names the file, the member, the value
- * found and the value allowed. Internal to engine/. */
+/* Strict reading of JSON that others wrote: each member is taken by type and range, and each refusal names the file,
+ * the member, the value found and the value allowed. Internal to engine/. */
 #ifndef DMS_JSON_H
 #define DMS_JSON_H
 
@@ -22,7 +22,8 @@ json_t *dms_json_read(const char *path, gsize limit, DmsError code, GError **err
 
 /* Whether `key` is there and not null. */
 gboolean dms_json_has(const DmsJson *json, const char *key);
-/* The member `key` as a value of its type. Absent or null: an error when `required`, otherwise *value stays as it was. */
+/* The member `key` as a value of its type. Absent or null: an error when `required`, otherwise *value stays as it
+ * was. */
 gboolean dms_json_integer(const DmsJson *json, const char *key, gboolean required, gint64 low, gint64 high, int *value,
                           GError **error);
 gboolean dms_json_number(const DmsJson *json, const char *key, gboolean required, double low, double high,

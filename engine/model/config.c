@@ -1,4 +1,5 @@
-/* config.json and generation_config.json: what a model folder says that it is, checked; what the engine cannot do, refused by name. */
+/* config.json and generation_config.json: what a model folder says that it is, checked; what the engine cannot do,
+ * refused by name. */
 #include "engine/json.h"
 #include "engine/model/limits.h"
 #include "engine/model/model.h"
@@ -250,7 +251,8 @@ void dms_rope_frequencies(const DmsConfig *config, float *out) {
   for (int i = 0; i < config->head_dim / 2; i++) {
     double frequency = pow(rope->theta, -2.0 * i / config->head_dim);
     if (rope->type == DMS_ROPE_LLAMA3) {
-      /* Rotations within the original context, `turns`, decide: few are slowed by `factor`, many are kept, between is interpolated. */
+      /* Rotations within the original context, `turns`, decide: few are slowed by `factor`, many are kept, between
+       * is interpolated. */
       double turns = rope->original_positions * frequency / (2 * G_PI);
       double keep = (turns - rope->low_freq_factor) / (rope->high_freq_factor - rope->low_freq_factor);
       keep = CLAMP(keep, 0.0, 1.0);

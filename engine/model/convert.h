@@ -29,7 +29,8 @@ static inline uint16_t dms_bf16_from_f32(float value) {
   return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded);
 }
 
-/* Exact, subnormals, infinities and NaN included: the exponent is re-biased by a multiplication, which normalises subnormals too. */
+/* Exact, subnormals, infinities and NaN included: the exponent is re-biased by a multiplication, which normalises
+ * subnormals too. */
 static inline float dms_f32_from_f16(uint16_t value) {
   uint32_t sign = (uint32_t)(value & 0x8000) << 16, rest = (uint32_t)(value & 0x7fff) << 13;
   uint32_t finite = dms_bits_from_f32(dms_f32_from_bits(rest) * 0x1p112f);

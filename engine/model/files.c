@@ -117,7 +117,8 @@ static gboolean open_all(DmsModelFiles *files, const char *dir, char **names, GE
   return TRUE;
 }
 
-/* Index and shards must tell the same: each tensor in the shard that the map names, none beside, and total_size their sum. */
+/* Index and shards must tell the same: each tensor in the shard that the map names, none beside, and total_size
+ * their sum. */
 static gboolean check_index(const DmsModelFiles *files, json_t *root, const char *path, GError **error) {
   json_t *map = json_object_get(root, "weight_map"), *value;
   const char *name;

@@ -1,7 +1,8 @@
-/* The fingerprint of a model: SHA-256 over lines "SHA-256  NAME", sorted by name, as `sha256sum FILES | sha256sum` would give it.
+/* The fingerprint of a model: SHA-256 over lines "SHA-256  NAME", sorted by name, as `sha256sum FILES | sha256sum`
+ * would give it.
  *
- * A weight file of many gigabytes is hashed once: a file in a Hugging Face cache is named by its checksum, any other is remembered in
- * $XDG_CACHE_HOME/hyperscale/sha256 by device, inode, size and times. Files are hashed in parallel. */
+ * A weight file of many gigabytes is hashed once: a file in a Hugging Face cache is named by its checksum, any other
+ * is remembered in $XDG_CACHE_HOME/hyperscale/sha256 by device, inode, size and times. Files are hashed in parallel. */
 #include "engine/file.h"
 #include "engine/model/files.h"
 #include "engine/model/model.h"
@@ -22,7 +23,8 @@ static gboolean is_digest(const char *text) {
   return strlen(text) == DIGEST && strspn(text, "0123456789abcdef") == DIGEST;
 }
 
-/* The checksum that a Hugging Face cache has named the file by: a link to .../blobs/<sha256>. NULL when it is not so. */
+/* The checksum that a Hugging Face cache has named the file by: a link to .../blobs/<sha256>. NULL when it is not
+ * so. */
 static char *digest_from_link(const char *path) {
   g_autofree char *target = g_file_read_link(path, NULL);
   if (!target) return NULL;

@@ -1,4 +1,5 @@
-/* Sizes beyond which a file is refused before anything is allocated for it. Each is several times the largest public model's. */
+/* Sizes beyond which a file is refused before anything is allocated for it. Each is several times the largest public
+ * model's. */
 #ifndef DMS_LIMITS_H
 #define DMS_LIMITS_H
 

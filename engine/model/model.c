@@ -90,8 +90,8 @@ static void take_layer(Resolver *resolver, int index, DmsLayer *layer) {
   }
 }
 
-/* A tensor of no use would mean that the model is not what config.json says. Two kinds are known to be idle: the head of a tied model, which
- * Hugging Face ignores too, and the rotary frequencies that old checkpoints stored. */
+/* A tensor of no use would mean that the model is not what config.json says. Two kinds are known to be idle: the
+ * head of a tied model, which Hugging Face ignores too, and the rotary frequencies that old checkpoints stored. */
 static void refuse_unused(Resolver *resolver) {
   const DmsModel *model = resolver->model;
   GHashTableIter iter;

@@ -15,16 +15,16 @@ typedef enum {
   DMS_SOURCE_ADAPTER,    /* dms_proj_alpha(dms_proj_alpha_norm(residual stream before input_layernorm)) */
 } DmsSource;
 
-/* The DMS rule of a checkpoint. flag[j] = decision of token j + shift; decision = logit > 0; logit = source * scale - offset. Token j is
- * visible to query i iff i - j <= window or flag[j] == 0. */
+/* The DMS rule of a checkpoint. flag[j] = decision of token j + shift; decision = logit > 0; logit = source * scale
+ * - offset. Token j is visible to query i iff i - j <= window or flag[j] == 0. */
 typedef struct {
   DmsSource source;
-  int shift;       /* 1: NVIDIA; 0: FastDMS */
-  gboolean rezero; /* the borrowed dim is zeroed again after RoPE (it always is before) */
+  int shift;          /* 1: NVIDIA; 0: FastDMS */
+  gboolean rezero;    /* the borrowed dim is zeroed again after RoPE (it always is before) */
   gboolean per_layer; /* the first head's decision counts for all heads of the layer */
-  int window;      /* tokens */
+  int window;         /* tokens */
   float scale, offset;
-  int cr;          /* nominal, 0: not stated */
+  int cr; /* nominal, 0: not stated */
 } DmsRule;
 
 typedef enum { DMS_ROPE_DEFAULT, DMS_ROPE_LLAMA3 } DmsRopeType;
@@ -40,12 +40,12 @@ typedef struct {
   int hidden, intermediate, layers, heads, kv_heads, head_dim, vocab;
   int context; /* max_position_embeddings */
   float norm_eps;
-  gboolean tied;      /* the head is the embedding */
+  gboolean tied; /* the head is the embedding */
   gboolean qkv_bias, o_bias, mlp_bias, qk_norm;
   DmsRope rope;
-  DmsRule dms;        /* source DMS_SOURCE_NONE when the checkpoint has no DMS */
-  char *dms_file;     /* path of the side file that stated the rule; NULL: config.json */
-  GArray *stop_tokens; /* int32_t: eos_token_id of generation_config.json and config.json */
+  DmsRule dms;          /* source DMS_SOURCE_NONE when the checkpoint has no DMS */
+  char *dms_file;       /* path of the side file that stated the rule; NULL: config.json */
+  GArray *stop_tokens;  /* int32_t: eos_token_id of generation_config.json and config.json */
   DmsSampling sampling; /* of generation_config.json */
 } DmsConfig;
 
@@ -68,14 +68,15 @@ typedef struct {
 } DmsTensor;
 
 typedef struct {
-  const DmsTensor *input_norm, *post_norm;        /* [hidden] */
-  const DmsTensor *q, *k, *v, *o;                 /* [heads*dim, hidden], [kv*dim, hidden] x 2, [hidden, heads*dim] */
-  const DmsTensor *q_bias, *k_bias, *v_bias;      /* NULL without QKV bias */
-  const DmsTensor *o_bias;                        /* NULL without */
-  const DmsTensor *q_norm, *k_norm;               /* [dim]; NULL without q/k norm */
-  const DmsTensor *gate, *up, *down;              /* [intermediate, hidden] x 2, [hidden, intermediate] */
+  const DmsTensor *input_norm, *post_norm;          /* [hidden] */
+  const DmsTensor *q, *k, *v, *o;                   /* [heads*dim, hidden], [kv*dim, hidden] x 2, [hidden, heads*dim] */
+  const DmsTensor *q_bias, *k_bias, *v_bias;        /* NULL without QKV bias */
+  const DmsTensor *o_bias;                          /* NULL without */
+  const DmsTensor *q_norm, *k_norm;                 /* [dim]; NULL without q/k norm */
+  const DmsTensor *gate, *up, *down;                /* [intermediate, hidden] x 2, [hidden, intermediate] */
   const DmsTensor *gate_bias, *up_bias, *down_bias; /* NULL without */
-  const DmsTensor *alpha, *alpha_norm, *alpha_bias; /* adapter: [kv_heads (1 if per layer), hidden], [hidden], [kv_heads]; else NULL */
+  const DmsTensor *alpha, *alpha_norm;              /* [kv_heads, hidden], [hidden]; NULL but for DMS_SOURCE_ADAPTER */
+  const DmsTensor *alpha_bias;                      /* [kv_heads]; NULL without */
 } DmsLayer;
 
 typedef struct {
@@ -88,24 +89,29 @@ typedef struct {
   struct DmsModelFiles *files;          /* owned: descriptors and tensors */
 } DmsModel;
 
-/* Opens and checks every header of `dir`: config.json, generation_config.json (optional), model.safetensors or the sharded index and its
- * shards. DMS_ERROR_MODEL names the file, the field or tensor, the value found and the value allowed. Free with dms_model_free(). */
+/* Opens and checks every header of `dir`: config.json, generation_config.json (optional), model.safetensors or the
+ * sharded index and its shards. DMS_ERROR_MODEL names the file, the field or tensor, the value found and the value
+ * allowed. Free with dms_model_free(). */
 DmsModel *dms_model_open(const char *dir, GError **error);
-/* The shapes of `config_path` with random weights of the usual scale; eviction decisions come out 1 for `evict_rate` of the tokens. */
+/* The shapes of `config_path` with random weights of the usual scale; eviction decisions come out 1 for `evict_rate`
+ * of the tokens. */
 DmsModel *dms_model_open_random(const char *config_path, double evict_rate, GError **error);
 void dms_model_free(DmsModel *model);
 
-/* Reads `rows` rows from row `first` of a tensor (a vector is one row) and converts them. Thread-safe: pread() only. A file that has
- * shrunk since it was opened is an error, never a crash. */
-gboolean dms_model_read_f32(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, float *out, GError **error);
-gboolean dms_model_read_bf16(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, uint16_t *out, GError **error);
+/* Reads `rows` rows from row `first` of a tensor (a vector is one row) and converts them. Thread-safe: pread() only.
+ * A file that has shrunk since it was opened is an error, never a crash. */
+gboolean dms_model_read_f32(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, float *out,
+                            GError **error);
+gboolean dms_model_read_bf16(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, uint16_t *out,
+                             GError **error);
 
-/* The rotation frequencies of the `head_dim / 2` pairs, radians a position, computed in double as Hugging Face transformers computes them
- * in float (pairs are i and i + head_dim / 2). */
+/* The rotation frequencies of the `head_dim / 2` pairs, radians a position, computed in double as Hugging Face
+ * transformers computes them in float (pairs are i and i + head_dim / 2). */
 void dms_rope_frequencies(const DmsConfig *config, float *out);
 
-/* The small files of `dir` alone: config.json, generation_config.json (may be missing) and where a checkpoint has them the side files that
- * state its DMS rule (rule.h says which and in what order). `*config` is untouched on failure; clear it with dms_config_clear(). */
+/* The small files of `dir` alone: config.json, generation_config.json (may be missing) and where a checkpoint has
+ * them the side files that state its DMS rule (rule.h says which and in what order). `*config` is untouched on
+ * failure; clear it with dms_config_clear(). */
 gboolean dms_config_read(const char *dir, DmsConfig *config, GError **error);
 /* The same for a config.json of any name; the other files lie beside it. */
 gboolean dms_config_read_file(const char *path, DmsConfig *config, GError **error);

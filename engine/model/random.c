@@ -1,4 +1,5 @@
-/* Counter-based random weights: value i of a tensor is a hash of the tensor's key and i, so that any part can be made by any thread. */
+/* Counter-based random weights: value i of a tensor is a hash of the tensor's key and i, so that any part can be
+ * made by any thread. */
 #include "engine/model/random.h"
 
 #include "engine/model/convert.h"
@@ -27,16 +28,17 @@ static inline guint64 mix(guint64 x) {
   return x ^ x >> 31;
 }
 
+enum { PER_HASH = 4 }; /* values of 16 bits from one hash */
+
 void dms_random_bf16(const DmsTensor *tensor, guint64 first, gsize n, uint16_t *out) {
   gboolean norm = g_str_has_suffix(tensor->name, "norm.weight");
   float mean = norm ? 1.0f : 0.0f, deviation = 0.1f;
   if (tensor->rank == 2) deviation = 1.0f / sqrtf((float)tensor->shape[1]);
-  /* Uniform in [-1, 1) from 16 bits, four values of one hash; its variance is 1/3. */
-  float scale = deviation * sqrtf(3.0f) / 32768.0f;
-  for (gsize i = 0; i < n; i++) {
+  float scale = deviation * sqrtf(3.0f) / 32768.0f; /* uniform in [-1, 1) has the variance 1/3 */
+  for (gsize i = 0; i < n;) {
     guint64 place = first + i;
-    guint64 bits = mix(tensor->offset + 0x9e3779b97f4a7c15u * (place / 4 + 1));
-    int16_t value = (int16_t)(bits >> (place % 4 * 16));
-    out[i] = dms_bf16_from_f32(mean + scale * value);
+    guint64 bits = mix(tensor->offset + 0x9e3779b97f4a7c15u * (place / PER_HASH + 1)) >> (place % PER_HASH * 16);
+    gsize end = MIN(n, i + PER_HASH - place % PER_HASH);
+    for (; i < end; i++, bits >>= 16) out[i] = dms_bf16_from_f32(mean + scale * (int16_t)bits);
   }
 }

@@ -63,16 +63,15 @@ static gboolean read_fastdms(const DmsJson *json, DmsRule *rule, GError **error)
                       (const char *const[]){"target_cr", "dms_cr", NULL}, rule, error);
 }
 
-/* FastDMS's side file at `path`. Without a window it is somebody else's, unless it must be FastDMS's by its name. */
-static gboolean read_fastdms_file(const char *path, gboolean nested_only, DmsRule *rule, gboolean *found,
-                                  GError **error) {
+/* FastDMS's side file at `path`. One that is `shared` with others, training_log.json, counts where its "config" has a
+ * window: `*found`. */
+static gboolean read_fastdms_file(const char *path, gboolean shared, DmsRule *rule, gboolean *found, GError **error) {
   json_t *root = dms_json_read(path, DMS_MAX_JSON, DMS_ERROR_MODEL, error);
   if (!root) return FALSE;
   json_t *nested = json_object_get(root, "config");
   DmsJson json = {.file = path, .where = "", .object = root, .code = DMS_ERROR_MODEL};
   if (json_is_object(nested)) json.object = nested, json.where = "config.";
-  gboolean stated = dms_json_has(&json, first_key(&json, fastdms_window));
-  *found = nested_only ? json_is_object(nested) && stated : TRUE;
+  *found = !shared || (json.object == nested && dms_json_has(&json, first_key(&json, fastdms_window)));
   gboolean ok = !*found || read_fastdms(&json, rule, error);
   json_decref(root);
   return ok;
@@ -139,11 +138,13 @@ gboolean dms_rule_read(const char *dir, const DmsJson *config, DmsModelType type
   g_autofree char *log = g_build_filename(dir, "..", "training_log.json", NULL);
   *rule = (DmsRule){.source = DMS_SOURCE_NONE};
   *file = NULL;
-  gboolean found = FALSE;
+  gboolean found;
   if (g_file_test(exact, G_FILE_TEST_EXISTS)) {
     if (!read_rule_file(exact, config, rule, error)) return FALSE;
     *file = g_steal_pointer(&exact);
-  } else if (g_file_test(metadata, G_FILE_TEST_EXISTS)) {
+    return TRUE;
+  }
+  if (g_file_test(metadata, G_FILE_TEST_EXISTS)) {
     if (type != DMS_MODEL_LLAMA) {
       g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL,
                   "%s: FastDMS's metadata are known for llama alone; state the rule in dms_rule.json", metadata);
@@ -151,19 +152,18 @@ gboolean dms_rule_read(const char *dir, const DmsJson *config, DmsModelType type
     }
     if (!read_fastdms_file(metadata, FALSE, rule, &found, error)) return FALSE;
     *file = g_steal_pointer(&metadata);
-  } else if (type == DMS_MODEL_LLAMA && g_file_test(log, G_FILE_TEST_EXISTS) &&
-             !read_fastdms_file(log, TRUE, rule, &found, error)) {
-    return FALSE;
-  } else if (found) {
-    *file = g_steal_pointer(&log);
-  } else if (has_dms_keys(config)) {
-    if (type == DMS_MODEL_QWEN3) return read_nvidia(config, rule, error);
-    if (type == DMS_MODEL_LLAMA) return read_fastdms(config, rule, error);
-    g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL,
-                "%s has dms_* keys on a model type of which no public DMS checkpoint kind is known; state the rule in "
-                "dms_rule.json",
-                config->file);
-    return FALSE;
+    return TRUE;
   }
-  return TRUE;
+  if (type == DMS_MODEL_LLAMA && g_file_test(log, G_FILE_TEST_EXISTS)) {
+    if (!read_fastdms_file(log, TRUE, rule, &found, error)) return FALSE;
+    if (found) *file = g_steal_pointer(&log);
+    if (found) return TRUE;
+  }
+  if (!has_dms_keys(config)) return TRUE;
+  if (type == DMS_MODEL_QWEN3) return read_nvidia(config, rule, error);
+  if (type == DMS_MODEL_LLAMA) return read_fastdms(config, rule, error);
+  g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL,
+              "%s has dms_* keys, but no public DMS checkpoint is a qwen2; state the rule in dms_rule.json",
+              config->file);
+  return FALSE;
 }

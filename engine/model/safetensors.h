@@ -7,9 +7,10 @@
 /* The tensors of one or more files by name: char * (the tensor's own) -> DmsTensor *, owned. */
 GHashTable *dms_tensor_table_new(void);
 
-/* Checks the header of one file and adds its tensors to `table`. `header` [length] is the JSON; `data_bytes` is what the file has after it;
- * `path` is for messages, `file` for DmsTensor.file. The tensors must be of a known dtype, without holes or overlaps from byte 0 to the last,
- * and of names that the table has not. On failure the table may hold some of them. */
+/* Checks the header of one file and adds its tensors to `table`. `header` [length] is the JSON; `data_bytes` is what
+ * the file has after it; `path` is for messages, `file` for DmsTensor.file. The tensors must be of a known dtype,
+ * without holes or overlaps from byte 0 to the last, and of names that the table has not. On failure the table may
+ * hold some of them. */
 gboolean dms_safetensors_parse(const char *header, gsize length, guint64 data_bytes, const char *path, int file,
                                GHashTable *table, GError **error);
 /* The same for an open file of `size` bytes: reads the length and the header, nothing else. */

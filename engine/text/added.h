@@ -15,8 +15,8 @@ void dms_added_free(DmsAdded *added);
 gboolean dms_added_add(DmsAdded *added, const char *content, int id);
 /* The id of exactly this string, or -1. */
 int dms_added_find(const DmsAdded *added, const char *content);
-/* The first place in text[from..length) where one of the strings stands, the longest of those that begin there: TRUE with its place, length and
- * id. */
+/* The first place in text[from..length) where one of the strings stands, the longest of those that begin there: TRUE
+ * with its place, length and id. */
 gboolean dms_added_search(const DmsAdded *added, const char *text, gsize length, gsize from, gsize *place,
                           gsize *match_length, int *id);
 

@@ -1,4 +1,5 @@
-/* Byte pair encoding: most words are tokens of their own, short ones merge in place, long ones by a heap over a linked list. */
+/* Byte pair encoding: most words are tokens of their own, short ones merge in place, long ones by a heap over a
+ * linked list. */
 #include "engine/text/bpe.h"
 
 #include <string.h>
@@ -18,10 +19,11 @@ struct DmsMerges {
   gboolean whole_words;
   guint32 count, mask;
   Merge *slot;
-  guint8 *
-      whole; /* by token: UNKNOWN until a word of those bytes was merged; written by any thread, always to the same value */
+  guint8 *whole; /* by token, see below */
 };
 
+/* What becomes of a word that is a token: the merges lead to that token or they do not. Found out when the word is first
+ * met; whichever thread does writes the same. */
 enum { UNKNOWN, WHOLE, PARTS };
 
 struct DmsPiece {

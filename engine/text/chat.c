@@ -1,4 +1,5 @@
-/* Chat formats: what stands around a user's turn. Control tokens go in by their ids; what a user or a data set wrote is encoded as text. */
+/* Chat formats: what stands around a user's turn. Control tokens go in by their ids; what a user or a data set wrote
+ * is encoded as text. */
 #include "engine/text/tokenizer.h"
 
 #include <string.h>
@@ -7,7 +8,8 @@
 #define R1_ASSISTANT "<｜Assistant｜>"
 #define LLAMA3_DATES "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
 
-/* `mark` are the tokens by which a format is told; a tokenizer that has both is of that format, the first in this order. */
+/* `mark` are the tokens by which a format is told; a tokenizer that has both is of that format, the first in this
+ * order. */
 static const struct {
   DmsChatFormat format;
   const char *name, *mark[2];

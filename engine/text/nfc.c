@@ -1,7 +1,7 @@
 /* Normalization form C over GLib's Unicode tables: decompose, order the marks, compose (Unicode Standard Annex 15).
  *
- * Characters below U+0300 are starters that stay as they are and can only begin a composition, so text is worked on in stretches: from the
- * character before the first one beyond, up to the next one below. */
+ * Characters below U+0300 are starters that stay as they are and can only begin a composition, so text is worked on
+ * in stretches: from the character before the first one beyond, up to the next one below. */
 #include "engine/text/nfc.h"
 
 #include <string.h>

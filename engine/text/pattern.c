@@ -101,7 +101,8 @@ static gboolean copy_interval(Walk *walk) {
   return TRUE;
 }
 
-/* Pairs of letters that Unicode also writes as one character: whether caseless matching finds that one differs between engines. */
+/* Pairs of letters that Unicode also writes as one character: whether caseless matching finds that one differs
+ * between engines. */
 static gboolean is_folding_pair(const char *c) {
   static const char *const pairs[] = {"ss", "ff", "fi", "fl", "st"};
   for (gsize i = 0; i < G_N_ELEMENTS(pairs); i++)

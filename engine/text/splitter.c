@@ -1,4 +1,5 @@
-/* Words by regular expression (PCRE2, JIT), and by hand where the pattern is one of the two that most models use and the text is ASCII. */
+/* Words by regular expression (PCRE2, JIT), and by hand where the pattern is one of the two that most models use and
+ * the text is ASCII. */
 #include "engine/text/splitter.h"
 
 #include "engine/text/pattern.h"
@@ -74,7 +75,8 @@ void dms_split_end(DmsSplit *split) {
   g_clear_pointer(&split->match_data, pcre2_match_data_free);
 }
 
-/* ---- By regular expression ------------------------------------------------------------------------------------------------ */
+/* ---- By regular expression
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Finds the next match from `at`; at the end of the text there is none, and match is the length. */
 static gboolean find_match(DmsSplit *split, char **why) {
@@ -100,7 +102,8 @@ static gboolean find_match(DmsSplit *split, char **why) {
   return TRUE;
 }
 
-/* ---- By hand: the known patterns over ASCII ----------------------------------------------------------------------------------- */
+/* ---- By hand: the known patterns over ASCII
+ * ----------------------------------------------------------------------------------- */
 
 typedef enum { OTHER, SPACE, NEWLINE, LETTER, DIGIT, BEYOND } Class;
 
@@ -123,7 +126,8 @@ static int contraction(const guint8 *c, const guint8 *end) {
   return ((first == 'r' || first == 'v') && second == 'e') || (first == 'l' && second == 'l') ? 3 : 0;
 }
 
-/* The end of the word at `begin` < `end`, or NULL where a character beyond ASCII has a say in it. The alternatives of KNOWN_PATTERN in order. */
+/* The end of the word at `begin` < `end`, or NULL where a character beyond ASCII has a say in it. The alternatives
+ * of KNOWN_PATTERN in order. */
 static const guint8 *scan_ascii(const guint8 *begin, const guint8 *end, int digits) {
   const guint8 *c = begin;
   Class first = class_at(c, end), second = class_at(c + 1, end);

@@ -1,4 +1,5 @@
-/* Encoding and decoding: added tokens are cut out first, then the text is normalized, split into words, and the words encoded. */
+/* Encoding and decoding: added tokens are cut out first, then the text is normalized, split into words, and the
+ * words encoded. */
 #include "engine/text/tokenizer.h"
 
 #include "engine/text/nfc.h"
@@ -104,8 +105,9 @@ int32_t dms_tokenizer_token_id(const DmsTokenizer *tokenizer, const char *conten
   return id < 0 ? dms_vocabulary_find(tokenizer->vocabulary, content, strlen(content)) : id;
 }
 
-/* The length of the valid character at `c`, or minus the length of the broken one: as far as it could be the beginning of a valid one, at least
- * 1, which is what Unicode recommends to replace by one U+FFFD (and Rust's standard library does). */
+/* The length of the valid character at `c`, or minus the length of the broken one: as far as it could be the
+ * beginning of a valid one, at least 1, which is what Unicode recommends to replace by one U+FFFD (and Rust's
+ * standard library does). */
 static int character_length(const guint8 *c, gsize left) {
   int length = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
   if (length == 0) return -1;

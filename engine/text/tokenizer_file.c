@@ -1,7 +1,8 @@
-/* tokenizer.json: byte-level BPE, checked. What is not implemented is refused by the name of its field; nothing is approximated.
+/* tokenizer.json: byte-level BPE, checked. What is not implemented is refused by the name of its field; nothing is
+ * approximated.
  *
- * "post_processor" is not obeyed but for its name: it only adds tokens such as BOS around a text, and the engine adds none: prompts spell out
- * their control tokens (dms_chat_encode()). */
+ * "post_processor" is not obeyed but for its name: it only adds tokens such as BOS around a text, and the engine
+ * adds none: prompts spell out their control tokens (dms_chat_encode()). */
 #include "engine/json.h"
 #include "engine/text/alphabet.h"
 #include "engine/text/nfc.h"
@@ -36,15 +37,11 @@ static const char *type_of(json_t *object) {
   return type ? type : "";
 }
 
-/* ---- Vocabulary and merges -------------------------------------------------------------------------------------------- */
+/* ---- Vocabulary and merges
+ * -------------------------------------------------------------------------------------------- */
 
-static gboolean check_id(const DmsJson *json, const char *key, json_t *value, GError **error) {
-  json_int_t id = json_integer_value(value);
-  if (json_is_integer(value) && id >= 0 && id <= MAX_ID) return TRUE;
-  g_autofree char *text = dms_json_excerpt(value);
-  g_set_error(error, DMS_ERROR, json->code, "%s: the id of \"%s%s\" is %s; it must be an integer from 0 to %d",
-              json->file, json->where, key, text, MAX_ID);
-  return FALSE;
+static gboolean is_id(json_t *value) {
+  return json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= MAX_ID;
 }
 
 /* The highest id of the vocabulary and of the added tokens, every id checked; -1 with an error. */
@@ -54,12 +51,19 @@ static int highest_id(const DmsJson *vocab, json_t *added, const DmsJson *root, 
   json_t *value;
   gsize i;
   json_object_foreach(vocab->object, spelling, value) {
-    if (!check_id(vocab, spelling, value, error)) return -1;
+    if (!is_id(value)) {
+      dms_json_refuse(vocab, spelling, error, "an id must be an integer from 0 to %d", MAX_ID);
+      return -1;
+    }
     highest = MAX(highest, (int)json_integer_value(value));
   }
   json_array_foreach(added, i, value) {
     json_t *id = json_object_get(value, "id");
-    if (!check_id(root, "added_tokens", id, error)) return -1;
+    if (!is_id(id)) {
+      dms_json_refuse(root, "added_tokens", error, "entry %" G_GSIZE_FORMAT ": \"id\" must be an integer from 0 to %d",
+                      i, MAX_ID);
+      return -1;
+    }
     highest = MAX(highest, (int)json_integer_value(id));
   }
   if (highest < 0) g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER, "%s: \"%s\" is empty", vocab->file, vocab->where);
@@ -70,12 +74,9 @@ static gboolean read_vocabulary(const DmsJson *vocab, DmsVocabulary *vocabulary,
   const char *spelling;
   json_t *value;
   json_object_foreach(vocab->object, spelling, value) {
-    int id = (int)json_integer_value(value);
-    if (dms_vocabulary_add(vocabulary, id, spelling, strlen(spelling), TRUE)) continue;
-    g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER,
-                "%s: \"%s%.80s\": id %d is taken by another token, or the token is longer than %d bytes", vocab->file,
-                vocab->where, spelling, id, DMS_MAX_TOKEN_BYTES);
-    return FALSE;
+    if (dms_vocabulary_add(vocabulary, (int)json_integer_value(value), spelling, strlen(spelling), TRUE)) continue;
+    return dms_json_refuse(vocab, spelling, error, "that id is another token's, or the token is longer than %d bytes",
+                           DMS_MAX_TOKEN_BYTES);
   }
   return TRUE;
 }
@@ -100,30 +101,30 @@ static gboolean split_merge(json_t *merge, const char *part[2], gsize length[2])
   return TRUE;
 }
 
-static gboolean read_merges(const DmsJson *model, json_t *list, DmsTokenizer *tokenizer, GError **error) {
+/* Adds one merge; what is wrong with it, or NULL. `bytes` is scratch. */
+static const char *add_merge(json_t *merge, DmsTokenizer *tokenizer, GByteArray *bytes) {
   const DmsVocabulary *vocabulary = tokenizer->vocabulary;
-  g_autoptr(GByteArray) bytes = g_byte_array_new(); /* of both parts, one after the other */
+  const char *part[2];
+  gsize length[2];
+  if (!split_merge(merge, part, length)) return "must be two spellings, \"a b\" or [\"a\", \"b\"]";
+  g_byte_array_set_size(bytes, 0);
+  gboolean spelled = dms_alphabet_decode(part[0], length[0], bytes);
+  guint middle = bytes->len;
+  spelled &= dms_alphabet_decode(part[1], length[1], bytes);
+  const char *text = (const char *)bytes->data;
+  int left = spelled ? dms_vocabulary_find(vocabulary, text, middle) : -1;
+  int right = spelled ? dms_vocabulary_find(vocabulary, text + middle, bytes->len - middle) : -1;
+  int merged = spelled ? dms_vocabulary_find(vocabulary, text, bytes->len) : -1;
+  if (left < 0 || right < 0 || merged < 0) return "has a part or a result that is not in the vocabulary";
+  return dms_merges_add(tokenizer->merges, left, right, merged) ? NULL : "is there twice";
+}
+
+static gboolean read_merges(const DmsJson *model, json_t *list, DmsTokenizer *tokenizer, GError **error) {
+  g_autoptr(GByteArray) bytes = g_byte_array_new();
   gsize i;
   json_t *merge;
   json_array_foreach(list, i, merge) {
-    const char *part[2], *fault = NULL;
-    gsize length[2];
-    if (!split_merge(merge, part, length)) {
-      fault = "must be two spellings, \"a b\" or [\"a\", \"b\"]";
-    } else {
-      g_byte_array_set_size(bytes, 0);
-      gboolean spelled = dms_alphabet_decode(part[0], length[0], bytes);
-      guint middle = bytes->len;
-      spelled &= dms_alphabet_decode(part[1], length[1], bytes);
-      const char *text = (const char *)bytes->data;
-      int left = spelled ? dms_vocabulary_find(vocabulary, text, middle) : -1;
-      int right = spelled ? dms_vocabulary_find(vocabulary, text + middle, bytes->len - middle) : -1;
-      int merged = spelled ? dms_vocabulary_find(vocabulary, text, bytes->len) : -1;
-      if (left < 0 || right < 0 || merged < 0)
-        fault = "has a part or a result that is not in the vocabulary";
-      else if (!dms_merges_add(tokenizer->merges, left, right, merged))
-        fault = "is there twice";
-    }
+    const char *fault = add_merge(merge, tokenizer, bytes);
     if (!fault) continue;
     g_autofree char *text = dms_json_excerpt(merge);
     g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER, "%s: \"%smerges[%" G_GSIZE_FORMAT "]\", %s, %s", model->file,
@@ -161,7 +162,8 @@ static gboolean read_model(const DmsJson *root, DmsTokenizer *tokenizer, GError 
   return read_merges(&model, merges, tokenizer, error);
 }
 
-/* ---- Added tokens ----------------------------------------------------------------------------------------------------------- */
+/* ---- Added tokens
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static gboolean read_added_token(const DmsJson *json, DmsTokenizer *tokenizer, GError **error) {
   static const char *const off[] = {"single_word", "lstrip", "rstrip"};
@@ -208,7 +210,8 @@ static gboolean read_added(const DmsJson *root, DmsTokenizer *tokenizer, GError 
   return TRUE;
 }
 
-/* ---- Normalizer, pre-tokenizer, decoder ----------------------------------------------------------------------------------- */
+/* ---- Normalizer, pre-tokenizer, decoder
+ * ----------------------------------------------------------------------------------- */
 
 static gboolean read_normalizer(const DmsJson *root, DmsTokenizer *tokenizer, GError **error) {
   json_t *normalizer = json_object_get(root->object, "normalizer"), *part;

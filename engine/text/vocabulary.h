@@ -31,8 +31,8 @@ enum { DMS_MAX_TOKEN_BYTES = 65535 };
 DmsVocabulary *dms_vocabulary_new(int size);
 void dms_vocabulary_free(DmsVocabulary *vocabulary);
 
-/* Gives `id` the token of that spelling [length bytes of UTF-8]. `encodable`: text may be encoded to it, as to all but added tokens. FALSE when
- * the id has one, the bytes are another id's, or it is longer than DMS_MAX_TOKEN_BYTES. */
+/* Gives `id` the token of that spelling [length bytes of UTF-8]. `encodable`: text may be encoded to it, as to all
+ * but added tokens. FALSE when the id has one, the bytes are another id's, or it is longer than DMS_MAX_TOKEN_BYTES. */
 gboolean dms_vocabulary_add(DmsVocabulary *vocabulary, int id, const char *spelling, gsize length, gboolean encodable);
 /* The id of the encodable token of exactly these bytes, or -1. */
 int dms_vocabulary_find(const DmsVocabulary *vocabulary, const char *bytes, gsize length);

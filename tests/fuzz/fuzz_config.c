@@ -1,5 +1,5 @@
-/* Any bytes as the small files of a model folder: config.json, generation_config.json, dms_rule.json and dms_metadata.json, in this order, with a
- * byte 0xff between them. */
+/* Any bytes as the small files of a model folder: config.json, generation_config.json, dms_rule.json and
+ * dms_metadata.json, in this order, with a byte 0xff between them. */
 #include "engine/model/model.h"
 
 #include <glib/gstdio.h>

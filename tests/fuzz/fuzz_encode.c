@@ -1,4 +1,5 @@
-/* Any bytes as a text for real tokenizers: the words found by hand are those that PCRE2 finds, and decoding gives the normalized text back. */
+/* Any bytes as a text for real tokenizers: the words found by hand are those that PCRE2 finds, and decoding gives
+ * the normalized text back. */
 #include "engine/text/nfc.h"
 #include "engine/text/tokenizer.h"
 

@@ -1,5 +1,6 @@
-/* Any bytes as a safetensors file. An even first byte: the rest is the file; an odd one: the rest is a header, to which the length before and up
- * to 64 KiB of data behind, by the next two bytes, are made up, so that the fuzzer need not guess them. */
+/* Any bytes as a safetensors file. An even first byte: the rest is the file; an odd one: the rest is a header, to
+ * which the length before and up to 64 KiB of data behind, by the next two bytes, are made up, so that the fuzzer
+ * need not guess them. */
 #include "engine/model/safetensors.h"
 
 #include <string.h>

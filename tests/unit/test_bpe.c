@@ -1,9 +1,11 @@
-/* Byte pair encoding against the definition, word by word: short words, long ones, and tables made to trip the order of merges. */
+/* Byte pair encoding against the definition, word by word: short words, long ones, and tables made to trip the order
+ * of merges. */
 #include "engine/text/bpe.h"
 
 #include <string.h>
 
-/* A vocabulary of single bytes "a".."d" and the results of random merges, and those merges as the definition wants them. */
+/* A vocabulary of single bytes "a".."d" and the results of random merges, and those merges as the definition wants
+ * them. */
 typedef struct {
   DmsVocabulary *vocabulary;
   DmsMerges *merges;

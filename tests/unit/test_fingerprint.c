@@ -105,7 +105,8 @@ static void test_blob_names(void) {
   remove_folder(dir);
 }
 
-/* A file of settled times is remembered; one that changed since is not taken for the old one; rubbish in the cache is ignored. */
+/* A file of settled times is remembered; one that changed since is not taken for the old one; rubbish in the cache
+ * is ignored. */
 static void test_cache(void) {
   g_autofree char *dir = copy_pocket(), *original = fingerprint_or_die(POCKET);
   g_autofree char *cache = g_build_filename(g_get_user_cache_dir(), "hyperscale", "sha256", NULL);

@@ -65,7 +65,8 @@ static void expect_refusal(const Folder *folder, const char *file, const char *w
 }
 
 static void test_legal(Folder *folder, gconstpointer unused) {
-  /* Any order of names, an empty tensor, rank 0, rank 3, dtypes that the model will not take, padding after the JSON. */
+  /* Any order of names, an empty tensor, rank 0, rank 3, dtypes that the model will not take, padding after the
+   * JSON. */
   write_tensors(folder, "model.safetensors",
                 "{'b':{'dtype':'F32','shape':[2,2],'data_offsets':[4,20]},'__metadata__':{'format':'pt'},"
                 "'a':{'dtype':'BF16','shape':[2],'data_offsets':[0,4]},'none':{'dtype':'F16','shape':[0,7],"

@@ -1,4 +1,5 @@
-/* Pre-tokenizer patterns: what is translated and what refused, and that the words found by hand are those that PCRE2 finds. */
+/* Pre-tokenizer patterns: what is translated and what refused, and that the words found by hand are those that PCRE2
+ * finds. */
 #include "engine/text/pattern.h"
 #include "engine/text/splitter.h"
 

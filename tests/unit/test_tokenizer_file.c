@@ -1,4 +1,5 @@
-/* tokenizer.json files: the kinds that are implemented, and by name everything that is not, is malformed or is hostile. */
+/* tokenizer.json files: the kinds that are implemented, and by name everything that is not, is malformed or is
+ * hostile. */
 #include "engine/text/tokenizer.h"
 
 #include <jansson.h>
@@ -142,7 +143,7 @@ static void test_refused(void) {
       {"model.vocab.a", "4194304", "model.vocab.a"},
       {"model.vocab.a", "9223372036854775807", "model.vocab.a"},
       {"model.vocab.a", "0.0", "model.vocab.a"},
-      {"model.vocab.a", "1", "id 1"},
+      {"model.vocab.a", "1", "another token"},
       {"model.merges", "null", "model.merges"},
       {"model.merges", "['a b','b x']", "merges[1]"},
       {"model.merges", "['a b','b c']", "merges[1]"},
