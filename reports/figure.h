@@ -14,6 +14,7 @@ typedef struct {
   const char *title; /* "KV reads" */
   const char *axis;  /* the axis' title, with its unit */
 } FigureCost;
+#define KV_COSTS 2 /* reads and peak, the first two */
 #define FIGURE_COSTS 6
 extern const FigureCost report_figure_costs[FIGURE_COSTS];
 

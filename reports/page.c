@@ -57,12 +57,28 @@ GPtrArray *report_page_warnings(const ResultsSummary *summary) {
   return warnings;
 }
 
-static void write_header(GString *out, const ResultsSummary *summary) {
+/* Links to the sections that the page has. */
+static void write_contents(GString *out, const ResultsSummary *summary, gboolean threads,
+                           const ReportOptions *options) {
+  g_string_append(out, "<nav aria-label=\"Sections\">");
+  if (summary->n_margins) g_string_append(out, "<a href=\"#margins\">Margins</a>");
+  for (guint i = 0; i < summary->n_tasks; i++)
+    report_html(out, "<a href=\"#task-%u\">%s</a>", i, summary->task[i].name);
+  if (options->paper) g_string_append(out, "<a href=\"#paper\">Paper</a>");
+  if (options->n_evictions) g_string_append(out, "<a href=\"#evictions\">Evictions</a>");
+  if (threads) g_string_append(out, "<a href=\"#threads\">Threads</a>");
+  g_string_append(out, "<a href=\"#provenance\">Provenance</a></nav>");
+}
+
+static void write_header(GString *out, const ResultsSummary *summary, gboolean threads, const ReportOptions *options) {
   report_html(out, "<header><p class=\"kicker\">hyperscale report</p><h1>%s</h1><p class=\"lead\">",
               summary->info.name);
   for (guint i = 0; i < summary->n_tasks; i++)
     report_html(out, "%s%s (%d problems)", i ? ", " : "", summary->task[i].name, summary->task[i].problems);
-  report_html(out, " \u00b7 %u models \u00b7 %s</p></header>", summary->n_methods, summary->info.created);
+  report_html(out, " \u00b7 %u models \u00b7 %s</p>", summary->n_methods,
+              summary->info.created ? summary->info.created : "");
+  write_contents(out, summary, threads, options);
+  g_string_append(out, "</header>\n");
   g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
     report_html(out, "<p class=\"warning\" role=\"note\">%s</p>", (const char *)warnings->pdata[i]);
@@ -72,12 +88,13 @@ gboolean report_page_write(const ResultsSummary *summary, ResultsStore *store, c
                            GString *out, GError **error) {
   write_head(out, summary);
   g_string_append(out, "<body><main>\n");
-  write_header(out, summary);
+  gboolean threads = options->texts && store;
+  write_header(out, summary, threads, options);
   report_page_margins(out, summary);
-  for (guint i = 0; i < summary->n_tasks; i++) report_page_task(out, summary, &summary->task[i]);
+  for (guint i = 0; i < summary->n_tasks; i++) report_page_task(out, summary, i);
   if (options->paper) report_page_paper(out, summary);
   report_page_evictions(out, summary, options->evictions, options->n_evictions);
-  if (options->texts && store && !report_page_threads(out, summary, store, error)) return FALSE;
+  if (threads && !report_page_threads(out, summary, store, error)) return FALSE;
   report_page_provenance(out, summary);
   g_string_append(out, "</main>\n<script type=\"application/json\" id=\"data\">");
   report_text_append_json(out, report_data_summary(summary), 6, TRUE);

@@ -138,7 +138,8 @@
       svg.setAttribute("tabindex", "0");
       svg.setAttribute("aria-description", "Arrow keys go from point to point, plus and minus zoom, Escape shows all.");
       this.reset = element("button", { type: "button", class: "reset", hidden: "" }, "show all");
-      svg.parentNode.parentNode.querySelector("figcaption").append(" ", this.reset);
+      const caption = svg.parentNode.parentNode.querySelector("figcaption");
+      caption.append(" ", element("span", { class: "hint" }, "Drag to zoom, arrow keys walk the points."), " ", this.reset);
       this.reset.addEventListener("click", () => this.setZoom(null));
       this.listen();
       new ResizeObserver(() => this.layout()).observe(svg.parentNode);

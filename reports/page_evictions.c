@@ -49,6 +49,14 @@ static void draw_level(GString *out, const ReportEviction *e, int bins, int want
   if (begun) g_string_append(out, "\"/>");
 }
 
+/* A line where a stretch of positions begins, named if there is room for the name. */
+static void draw_mark(GString *out, const ReportEviction *e, int position, const char *name, double height) {
+  double x = LEFT + WIDTH * position / e->tokens;
+  report_html(out, "<path class=\"notch\" d=\"M%.1f,0V%.1f\"/>", x, height + 6);
+  report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>", x, height + 18,
+              x > LEFT + WIDTH * 0.9 ? "end" : "start", name);
+}
+
 static void draw_eviction(GString *out, const ReportEviction *e, guint series) {
   int rows = e->layers * e->kv_heads, bins = MIN(e->tokens, BINS);
   double row_height = CLAMP(220.0 / rows, 2, 12), height = row_height * rows;
@@ -65,24 +73,19 @@ static void draw_eviction(GString *out, const ReportEviction *e, guint series) {
     report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%d</text>", LEFT - 8,
                 (layer + 0.5) * layer_height + 4, layer);
   for (int wanted = 1; wanted <= LEVELS; wanted++) draw_level(out, e, bins, wanted, row_height);
-  const struct {
-    int position;
-    const char *name;
-  } marks[] = {{0, "prompt"}, {e->prompt_length, "completion"}, {MAX(e->tokens - 1 - e->window, 0), "window"}};
-  for (guint i = 0; i < G_N_ELEMENTS(marks); i++) {
-    double x = LEFT + WIDTH * marks[i].position / e->tokens;
-    report_html(out, "<path class=\"notch\" d=\"M%.1f,0V%.1f\"/><text x=\"%.1f\" y=\"%.1f\">%s</text>", x, height + 6,
-                x + 4, height + 18, marks[i].name);
-  }
+  draw_mark(out, e, e->prompt_length, "completion", height);
+  draw_mark(out, e, MAX(e->tokens - 1 - e->window, 0), "window", height);
   g_string_append(out, "</svg></div></figure>\n");
 }
 
 void report_page_evictions(GString *out, const ResultsSummary *summary, const ReportEviction *evictions,
                            guint n_evictions) {
   if (!n_evictions) return;
-  g_string_append(out, "<section class=\"evictions\"><h2>What the cache keeps</h2><p class=\"note\">Positions that "
-                       "each layer (numbered) and KV "
-                       "head still holds when the thread ends. Blank: dropped once it had left the window.</p>");
+  g_string_append(
+      out,
+      "<section class=\"evictions\" id=\"evictions\"><h2>What the cache keeps</h2><p class=\"note\">Positions that "
+      "each layer (numbered) and KV "
+      "head still holds when the thread ends. Blank: dropped once it had left the window.</p>");
   for (guint i = 0; i < n_evictions; i++)
     if (evictions[i].tokens > 0)
       draw_eviction(out, &evictions[i], report_figure_method_index(summary, evictions[i].method));

@@ -6,7 +6,8 @@ void report_page_paper(GString *out, const ResultsSummary *summary) {
   gboolean matches = report_paper_matches(summary);
   g_string_append(
       out,
-      "<section class=\"paper\"><h2>Beside the paper</h2><p class=\"note\">\u0141a\u0144cucki, Staniszewski, Nawrot, "
+      "<section class=\"paper\" id=\"paper\"><h2>Beside the paper</h2><p class=\"note\">\u0141a\u0144cucki, "
+      "Staniszewski, Nawrot, "
       "Ponti: "
       "Inference-Time Hyper-Scaling with KV Cache Compression, NeurIPS 2025, arXiv 2506.05345. \u201cIts noise\u201d "
       "is the "

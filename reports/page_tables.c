@@ -1,18 +1,40 @@
 /* The page's sections about the whole run: the margins and where the numbers come from. */
+#include "reports/data.h"
 #include "reports/page.h"
 #include "reports/tables.h"
 
 void report_page_margins(GString *out, const ResultsSummary *summary) {
-  g_autoptr(Table) margins = report_tables_margins(summary);
+  g_autoptr(Table) margins = report_tables_margins(summary, TRUE), others = report_tables_margins(summary, FALSE);
   if (!report_table_rows(margins)) return;
-  g_string_append(out, "<section class=\"margins\"><h2>Margins at equal budget</h2>");
+  g_string_append(out, "<section id=\"margins\"><h2>Margins at equal budget</h2><p class=\"note\">How many points more "
+                       "accurate one method\u2019s "
+                       "Pareto frontier is than the other\u2019s, mean over the budgets that both cover, interpolated "
+                       "linearly over log\u2082 of "
+                       "the budget or the budget itself. Intervals resample the problems.</p>");
   report_table_write(out, margins, TEXT_HTML);
+  if (report_table_rows(others)) {
+    g_string_append(out, "<details><summary>At other costs</summary>");
+    report_table_write(out, others, TEXT_HTML);
+    g_string_append(out, "</details>");
+  }
   g_string_append(out, "</section>\n");
+}
+
+/* The machine's facts, one a row. */
+static void write_machine(GString *out, const ResultsSummary *summary) {
+  json_t *machine = report_data_machine(summary), *value;
+  const char *key;
+  g_string_append(out, "<dt>machine<dd>");
+  json_object_foreach(machine, key, value) {
+    g_autofree char *dump = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    report_html(out, "%s: %s<br>", key, dump ? dump : json_string_value(value));
+  }
+  json_decref(machine);
 }
 
 void report_page_provenance(GString *out, const ResultsSummary *summary) {
   const ResultsRunInfo *info = &summary->info;
-  g_string_append(out, "<section class=\"provenance\"><h2>Provenance</h2>");
+  g_string_append(out, "<section class=\"provenance\" id=\"provenance\"><h2>Provenance</h2>");
   g_autoptr(Table) methods = report_tables_methods(summary);
   report_table_write(out, methods, TEXT_HTML);
   g_string_append(out, "<dl>");
@@ -20,9 +42,10 @@ void report_page_provenance(GString *out, const ResultsSummary *summary) {
     const ResultsTaskInfo *t = &summary->task[i];
     report_html(out, "<dt>%s<dd>%s; prompt style %s; grader %s", t->name, t->source, t->style, t->grader);
   }
+  write_machine(out, summary);
   g_autofree char *seed = g_strdup_printf("%" G_GUINT64_FORMAT, info->seed);
   report_html(out,
               "<dt>seed<dd>%s<dt>program<dd>hyperscale "
-              "%s<dt>machine<dd>%s<dt>begun<dd>%s<dt>plan<dd><pre>%s</pre></dl></section>\n",
-              seed, info->version, info->machine, info->created, info->plan);
+              "%s<dt>begun<dd>%s<dt>plan<dd><pre>%s</pre></dl></section>\n",
+              seed, info->version, info->created, info->plan);
 }

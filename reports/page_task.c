@@ -25,8 +25,8 @@ static void write_legend(GString *out, const Figure *figure) {
   char number[NUMBER_SIZE];
   g_string_append(out, "<p class=\"legend\">");
   for (guint s = 0; s < figure->series->len; s++)
-    report_text_print(
-        out, TEXT_HTML,
+    report_html(
+        out,
         "<span class=\"m%u\" data-series=\"%u\"><svg class=\"swatch\" viewBox=\"0 0 24 12\"><path class=\"frontier\" "
         "d=\"M1,6H23\"/></svg>%s</span>",
         s % SVG_COLOURS, s, g_array_index(figure->series, FigureSeries, s).method);
@@ -58,27 +58,32 @@ static void write_outcomes(GString *out, const ResultsSummary *summary, const Re
   g_string_append(out, "</tbody></table></div>");
 }
 
-void report_page_task(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task) {
-  report_text_print(
-      out, TEXT_HTML,
-      "<section class=\"task\"><h2>%s</h2><p class=\"facts\">%d problems, %s@W, at most %d threads of %d tokens.</p>",
-      task->name, task->problems, task->aggregate, task->max_threads, task->max_length);
+void report_page_task(GString *out, const ResultsSummary *summary, guint index) {
+  const ResultsTaskInfo *task = &summary->task[index];
+  report_html(out,
+              "<section class=\"task\" id=\"task-%u\"><h2>%s</h2><p class=\"facts\">%d problems, %s@W, at most %d "
+              "threads of %d tokens.</p>",
+              index, task->name, task->problems, task->aggregate, task->max_threads, task->max_length);
+  if (!has_cost(summary, task->name, "reads")) {
+    g_string_append(out, "<p>No graded points yet.</p></section>\n");
+    return;
+  }
   g_autoptr(Figure) figure = report_figure_new(summary, task->name, &report_figure_costs[0]);
   write_legend(out, figure);
   g_string_append(out, "<div class=\"pair\">");
-  for (guint c = 0; c < 2; c++) write_plot(out, summary, task->name, &report_figure_costs[c]);
+  for (guint c = 0; c < KV_COSTS; c++) write_plot(out, summary, task->name, &report_figure_costs[c]);
   g_string_append(out, "</div><details><summary>Other costs</summary><div class=\"pair\">");
-  for (guint c = 2; c < FIGURE_COSTS; c++)
+  for (guint c = KV_COSTS; c < FIGURE_COSTS; c++)
     if (has_cost(summary, task->name, report_figure_costs[c].name))
       write_plot(out, summary, task->name, &report_figure_costs[c]);
   g_string_append(out, "</div></details>");
   g_string_append(out, "<h3>Accuracy by length and threads</h3><p class=\"note\">Percent of problems solved with W "
                        "threads of at most L tokens.</p>");
   report_surface_heat_maps(out, summary, task->name);
-  g_string_append(out,
-                  "<h3>Sequential against parallel</h3><p class=\"note\">One line a number of threads W, through its "
-                  "lengths: where a "
-                  "stronger line lies higher, the same reads are better spent on more threads than on longer ones.</p>");
+  g_string_append(
+      out, "<h3>Sequential against parallel</h3><p class=\"note\">One line a number of threads W, through its "
+           "lengths: where a "
+           "stronger line lies higher, the same reads are better spent on more threads than on longer ones.</p>");
   report_surface_sequential_parallel(out, summary, task->name);
   g_string_append(out, "<h3>What became of the threads</h3><p class=\"note\">Shares of all threads when they are cut "
                        "at L tokens; the table "

@@ -49,13 +49,14 @@ static void append_completion(GString *out, const ResultsText *text) {
     append_text(out, text->text, thinking);
     g_string_append(out, "</details>");
   }
+  while (thinking < text->text_length && text->text[thinking] == '\n') thinking++;
   if (thinking < text->text_length) append_text(out, text->text + thinking, text->text_length - thinking);
 }
 
 /* How many KV items the thread held at each step, against what it would hold without eviction. */
 static void append_cache(GString *out, const ResultsText *text, const ResultsMethodInfo *method) {
   const double width = 640, height = 90, heads = (double)method->layers * method->kv_heads;
-  double most = (double)text->prompt_length + text->n_tokens, last = 0;
+  double most = (double)text->prompt_length + text->n_tokens - 1, last = 0;
   int stride = MAX(1, text->n_tokens / 160);
   if (text->n_tokens < 2 || !text->live || heads < 1) return;
   report_html(out,
@@ -153,7 +154,8 @@ gboolean report_page_threads(GString *out, const ResultsSummary *summary, Result
   g_autoptr(GArray) sample = results_sample(store, summary->run, SAMPLE_PROBLEMS, SAMPLE_THREADS, error);
   if (!sample) return FALSE;
   report_html(out,
-              "<section class=\"threads\"><h2>Threads</h2><p class=\"note\">A sample of what the models wrote: %d "
+              "<section class=\"threads\" id=\"threads\"><h2>Threads</h2><p class=\"note\">A sample of what the models "
+              "wrote: %d "
               "problems of each task, "
               "spread evenly over it, and the first %d threads of each under every method.</p>",
               SAMPLE_PROBLEMS, SAMPLE_THREADS);

@@ -170,10 +170,11 @@ Table *report_paper_accuracies(const ResultsSummary *summary) {
       report_table_new("Accuracy at W = 1 and the longest context: the paper's (tables 2 and 10 to 12) and ours");
   const struct {
     const char *heading;
-    gboolean number;
-  } columns[] = {{"task", FALSE},     {"model", FALSE}, {"method", FALSE},    {"CR", TRUE},      {"paper %", TRUE},
-                 {"its noise", TRUE}, {"ours %", TRUE}, {"difference", TRUE}, {"verdict", FALSE}};
-  for (guint c = 0; c < G_N_ELEMENTS(columns); c++) report_table_column(table, columns[c].heading, columns[c].number);
+    TableColumn kind;
+  } columns[] = {{"task", TABLE_TEXT},     {"model", TABLE_TEXT},        {"method", TABLE_TEXT},
+                 {"CR", TABLE_NUMBER},     {"paper %", TABLE_NUMBER},    {"its noise", TABLE_NUMBER},
+                 {"ours %", TABLE_NUMBER}, {"difference", TABLE_NUMBER}, {"verdict", TABLE_TEXT}};
+  for (guint c = 0; c < G_N_ELEMENTS(columns); c++) report_table_column(table, columns[c].heading, columns[c].kind);
   for (int t = 0; t < TASKS; t++)
     for (PaperSize size = 0; size < PAPER_SIZES; size++)
       for (guint i = 0; i < G_N_ELEMENTS(accuracies) && (all || has_size(summary, size)); i++) {
@@ -227,14 +228,14 @@ static void add_margin(Table *table, const ResultsSummary *summary, guint row, i
 Table *report_paper_margins(const ResultsSummary *summary) {
   gboolean all = !report_paper_matches(summary);
   Table *table = report_table_new("Margins in points: the paper's (tables 7 to 9) and ours");
-  report_table_column(table, "at equal", FALSE);
-  report_table_column(table, "task", FALSE);
-  report_table_column(table, "model", FALSE);
-  report_table_column(table, "methods", FALSE);
-  report_table_column(table, "paper", TRUE);
-  report_table_column(table, "ours, log\u2082", TRUE);
-  report_table_column(table, "95 % interval", TRUE);
-  report_table_column(table, "ours, linear", TRUE);
+  report_table_column(table, "at equal", TABLE_TEXT);
+  report_table_column(table, "task", TABLE_TEXT);
+  report_table_column(table, "model", TABLE_TEXT);
+  report_table_column(table, "methods", TABLE_TEXT);
+  report_table_column(table, "paper", TABLE_NUMBER);
+  report_table_column(table, "ours, log\u2082", TABLE_NUMBER);
+  report_table_column(table, "95 % interval", TABLE_NUMBER);
+  report_table_column(table, "ours, linear", TABLE_NUMBER);
   for (guint row = 0; row < G_N_ELEMENTS(margins); row++)
     for (int t = 0; t < TASKS; t++)
       for (PaperSize size = 0; size < PAPER_SIZES; size++)

@@ -143,18 +143,16 @@ static void draw_line_axes(GString *out, const Figure *scale) {
   g_autoptr(GArray) x_ticks = report_figure_ticks(scale->x_low, scale->x_high, TRUE, 5);
   for (guint i = 0; i < y_ticks->len; i++) {
     double tick = g_array_index(y_ticks, double, i), y = line_y(scale, tick);
-    report_text_print(
-        out, TEXT_HTML,
-        "<path class=\"rule\" d=\"M%.1f,%.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>", LEFT,
-        y, RIGHT, LEFT - 8, y + 4, tick * 100);
+    report_html(
+        out, "<path class=\"rule\" d=\"M%.1f,%.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>",
+        LEFT, y, RIGHT, LEFT - 8, y + 4, tick * 100);
   }
   for (guint i = 0; i < x_ticks->len; i++) {
     char number[NUMBER_SIZE];
     double tick = g_array_index(x_ticks, double, i), x = line_x(scale, tick);
-    report_text_print(
-        out, TEXT_HTML,
-        "<path class=\"notch\" d=\"M%.1f,%.1fv4\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", x,
-        LINES_BOTTOM, x, LINES_BOTTOM + 16, report_number_tick("reads", tick, number));
+    report_html(
+        out, "<path class=\"notch\" d=\"M%.1f,%.1fv4\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>",
+        x, LINES_BOTTOM, x, LINES_BOTTOM + 16, report_number_tick("reads", tick, number));
   }
   report_html(out, "<path class=\"base\" d=\"M%.1f,%.1fH%.1f\"/>", LEFT, LINES_BOTTOM, RIGHT);
   report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">KV reads per problem, log\u2082</text>",

@@ -163,9 +163,8 @@ void report_svg_panel(GString *out, const Figure *figure, const SvgFrame *frame,
   draw_axes(out, figure, frame, y_title);
   /* The inner <svg> clips what a zoom moves out of the frame; its coordinates are the outer one's. */
   const double box[] = {frame->left, frame->top - 1.5, frame->width, frame->height + 3};
-  report_text_print(
-      out, TEXT_HTML,
-      "<svg class=\"clip\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" viewBox=\"%.1f %.1f %.1f %.1f\">",
+  report_html(
+      out, "<svg class=\"clip\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" viewBox=\"%.1f %.1f %.1f %.1f\">",
       box[0], box[1], box[2], box[3], box[0], box[1], box[2], box[3]);
   for (guint s = 0; s < figure->series->len; s++) {
     const GArray *frontier = g_array_index(figure->series, FigureSeries, s).frontier;

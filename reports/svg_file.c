@@ -21,8 +21,8 @@ static void draw_legend(GString *out, const Figure *figure, double x, double y) 
   x += 90;
   for (guint r = 0; r < figure->ratio->len; r++) {
     report_number_plain(g_array_index(figure->ratio, double, r), number);
-    report_text_print(
-        out, TEXT_HTML,
+    report_html(
+        out,
         "<path class=\"key\" d=\"%s\" transform=\"translate(%.1f %.1f)\"/><text x=\"%.1f\" y=\"%.1f\">%s\u00d7</text>",
         report_svg_marker(r), x, y - 4, x + 9, y, number);
     x += 22 + 7.0 * (double)strlen(number) + 10;
@@ -33,11 +33,10 @@ void report_svg_file(GString *out, Figure *const *figures, guint n_figures, cons
   guint columns = MIN(MAX(n_figures, 1), 3), rows = (n_figures + columns - 1) / columns;
   double panel_width = n_figures > 1 ? 330 : 640, panel_height = n_figures > 1 ? 260 : 340;
   double width = 60 + (panel_width + 46) * columns, height = 84 + (panel_height + 96) * rows;
-  report_text_print(
-      out, TEXT_HTML,
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
-      "role=\"img\">",
-      width, height, width, height);
+  report_html(out,
+              "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
+              "role=\"img\">",
+              width, height, width, height);
   report_html(out, "<title>%s</title><style>", title ? title : "accuracy against cost");
   g_string_append_len(out, _binary_reports_svg_file_css_start,
                       _binary_reports_svg_file_css_end - _binary_reports_svg_file_css_start);

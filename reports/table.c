@@ -1,16 +1,18 @@
 /* Tables: collected once, written in three formats. */
 #include "reports/table.h"
 
-#include <string.h>
+#include <math.h>
 
 typedef struct {
-  char *text;
+  char *text; /* NULL: an interval */
   gboolean strong;
+  double low, value, high;
 } Cell;
 
 typedef struct {
   char *heading;
-  gboolean number;
+  TableColumn kind;
+  double low, high; /* of all intervals in the column, zero within */
 } Column;
 
 struct Table {
@@ -43,8 +45,8 @@ void report_table_free(Table *table) {
   g_free(table);
 }
 
-void report_table_column(Table *table, const char *heading, gboolean number) {
-  Column column = {g_strdup(heading), number};
+void report_table_column(Table *table, const char *heading, TableColumn kind) {
+  Column column = {.heading = g_strdup(heading), .kind = kind};
   g_array_append_val(table->columns, column);
 }
 
@@ -61,9 +63,22 @@ static GArray *last_row(Table *table) {
 void report_table_cell(Table *table, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  Cell cell = {g_strdup_vprintf(format, arguments), FALSE};
+  Cell cell = {.text = g_strdup_vprintf(format, arguments)};
   va_end(arguments);
   g_array_append_val(last_row(table), cell);
+}
+
+void report_table_interval(Table *table, double low, double value, double high) {
+  GArray *row = last_row(table);
+  Cell cell = {.low = low, .value = value, .high = high};
+  if (isfinite(low) && isfinite(value) && isfinite(high)) {
+    Column *column = &g_array_index(table->columns, Column, row->len);
+    column->low = MIN(column->low, low);
+    column->high = MAX(column->high, high);
+  } else {
+    cell.text = g_strdup("");
+  }
+  g_array_append_val(row, cell);
 }
 
 void report_table_strong(Table *table) {
@@ -77,25 +92,49 @@ guint report_table_rows(const Table *table) {
 
 static Cell cell_at(const Table *table, guint row, guint column) {
   const GArray *cells = table->rows->pdata[row];
-  return column < cells->len ? g_array_index(cells, Cell, column) : (Cell){(char *)"", FALSE};
+  return column < cells->len ? g_array_index(cells, Cell, column) : (Cell){.text = (char *)""};
+}
+
+static const Column *column_at(const Table *table, guint column) {
+  return &g_array_index(table->columns, Column, column);
+}
+
+/* A text as it is set in a format, bold or not. */
+static void write_text(GString *out, const Cell *cell, TextFormat format, const char *bold, const char *end) {
+  g_string_append(out, cell->strong ? bold : "");
+  report_text_append(out, format, cell->text, -1);
+  g_string_append(out, cell->strong ? end : "");
+}
+
+static void draw_interval(GString *out, const Column *column, const Cell *cell) {
+  const double width = 200, span = column->high > column->low ? column->high - column->low : 1;
+  double low = 6 + (width - 12) * (cell->low - column->low) / span,
+         high = 6 + (width - 12) * (cell->high - column->low) / span;
+  double value = 6 + (width - 12) * (cell->value - column->low) / span, zero = 6 - (width - 12) * column->low / span;
+  report_html(out,
+              "<svg class=\"interval\" viewBox=\"0 0 %.0f 16\" width=\"%.0f\" height=\"16\"><path class=\"zero\" "
+              "d=\"M%.1f,0V16\"/>"
+              "<path class=\"reach\" d=\"M%.1f,8H%.1f\"/><circle class=\"%s\" cx=\"%.1f\" cy=\"8\" r=\"3.5\"/></svg>",
+              width, width, zero, low, high, cell->low > 0 || cell->high < 0 ? "sure" : "unsure", value);
 }
 
 static void write_html(GString *out, const Table *table) {
+  static const char *const classes[] = {[TABLE_TEXT] = "", [TABLE_NUMBER] = " class=\"num\"", [TABLE_INTERVAL] = ""};
   g_string_append(out, "<div class=\"scroll\"><table><thead><tr>");
   for (guint c = 0; c < table->columns->len; c++) {
-    const Column *column = &g_array_index(table->columns, Column, c);
-    g_string_append(out, column->number ? "<th class=\"num\">" : "<th>");
-    report_text_append(out, TEXT_HTML, column->heading, -1);
+    g_string_append_printf(out, "<th%s>", classes[column_at(table, c)->kind]);
+    report_text_append(out, TEXT_HTML, column_at(table, c)->heading, -1);
   }
   g_string_append(out, "</thead><tbody>");
   for (guint r = 0; r < table->rows->len; r++) {
     g_string_append(out, "<tr>");
     for (guint c = 0; c < table->columns->len; c++) {
       Cell cell = cell_at(table, r, c);
-      g_string_append(out, g_array_index(table->columns, Column, c).number ? "<td class=\"num\">" : "<td>");
-      g_string_append(out, cell.strong ? "<b>" : "");
-      report_text_append(out, TEXT_HTML, cell.text, -1);
-      g_string_append(out, cell.strong ? "</b>" : "");
+      g_string_append_printf(out, "<td%s>", classes[column_at(table, c)->kind]);
+      if (cell.text)
+        write_text(out, &cell, TEXT_HTML, "<b>", "</b>");
+      else
+        draw_interval(out, column_at(table, c), &cell);
     }
   }
   g_string_append(out, "</tbody></table></div>");
@@ -104,18 +143,21 @@ static void write_html(GString *out, const Table *table) {
 static void write_markdown(GString *out, const Table *table) {
   report_text_print(out, TEXT_MARKDOWN, "**%s**\n\n|", table->caption);
   for (guint c = 0; c < table->columns->len; c++)
-    report_text_print(out, TEXT_MARKDOWN, " %s |", g_array_index(table->columns, Column, c).heading);
+    if (column_at(table, c)->kind != TABLE_INTERVAL)
+      report_text_print(out, TEXT_MARKDOWN, " %s |", column_at(table, c)->heading);
   g_string_append(out, "\n|");
   for (guint c = 0; c < table->columns->len; c++)
-    g_string_append(out, g_array_index(table->columns, Column, c).number ? " ---: |" : " --- |");
+    if (column_at(table, c)->kind != TABLE_INTERVAL)
+      g_string_append(out, column_at(table, c)->kind == TABLE_NUMBER ? " ---: |" : " --- |");
   g_string_append_c(out, '\n');
   for (guint r = 0; r < table->rows->len; r++) {
     g_string_append_c(out, '|');
     for (guint c = 0; c < table->columns->len; c++) {
       Cell cell = cell_at(table, r, c);
-      g_string_append(out, cell.strong ? " **" : " ");
-      report_text_append(out, TEXT_MARKDOWN, cell.text, -1);
-      g_string_append(out, cell.strong ? "** |" : " |");
+      if (column_at(table, c)->kind == TABLE_INTERVAL) continue;
+      g_string_append_c(out, ' ');
+      write_text(out, &cell, TEXT_MARKDOWN, "**", "**");
+      g_string_append(out, " |");
     }
     g_string_append_c(out, '\n');
   }
@@ -127,21 +169,20 @@ static void write_tex(GString *out, const Table *table) {
   report_text_append(out, TEXT_TEX, table->caption, -1);
   g_string_append(out, "}\n  \\begin{tabular}{");
   for (guint c = 0; c < table->columns->len; c++)
-    g_string_append_c(out, g_array_index(table->columns, Column, c).number ? 'r' : 'l');
+    if (column_at(table, c)->kind != TABLE_INTERVAL)
+      g_string_append_c(out, column_at(table, c)->kind == TABLE_NUMBER ? 'r' : 'l');
   g_string_append(out, "}\n    \\toprule\n    ");
-  for (guint c = 0; c < table->columns->len; c++) {
-    g_string_append(out, c ? " & " : "");
-    report_text_append(out, TEXT_TEX, g_array_index(table->columns, Column, c).heading, -1);
-  }
+  for (guint c = 0; c < table->columns->len; c++)
+    if (column_at(table, c)->kind != TABLE_INTERVAL)
+      report_text_print(out, TEXT_TEX, c ? " & %s" : "%s", column_at(table, c)->heading);
   g_string_append(out, " \\\\\n    \\midrule\n");
   for (guint r = 0; r < table->rows->len; r++) {
     g_string_append(out, "    ");
     for (guint c = 0; c < table->columns->len; c++) {
       Cell cell = cell_at(table, r, c);
+      if (column_at(table, c)->kind == TABLE_INTERVAL) continue;
       g_string_append(out, c ? " & " : "");
-      g_string_append(out, cell.strong ? "\\textbf{" : "");
-      report_text_append(out, TEXT_TEX, cell.text, -1);
-      g_string_append(out, cell.strong ? "}" : "");
+      write_text(out, &cell, TEXT_TEX, "\\textbf{", "}");
     }
     g_string_append(out, " \\\\\n");
   }

@@ -13,11 +13,19 @@ Table *report_table_new(const char *caption);
 void report_table_free(Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, report_table_free)
 
-/* Columns come before rows. Numbers are aligned at the right. */
-void report_table_column(Table *table, const char *heading, gboolean number);
+typedef enum {
+  TABLE_TEXT,
+  TABLE_NUMBER,   /* aligned at the right */
+  TABLE_INTERVAL, /* drawn about zero, to one scale in the whole column; HTML alone has it */
+} TableColumn;
+
+/* Columns come before rows. */
+void report_table_column(Table *table, const char *heading, TableColumn kind);
 /* Begins a row; report_table_cell() fills it from the left, cells left out are empty. */
 void report_table_row(Table *table);
 void report_table_cell(Table *table, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* A cell of a TABLE_INTERVAL column; empty when a value is not finite. */
+void report_table_interval(Table *table, double low, double value, double high);
 /* Sets the cell written last in bold. */
 void report_table_strong(Table *table);
 guint report_table_rows(const Table *table);

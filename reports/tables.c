@@ -24,39 +24,50 @@ static double linear_margin(const ResultsSummary *summary, const ResultsMargin *
   return NAN;
 }
 
-Table *report_tables_margins(const ResultsSummary *summary) {
+static void margin_row(Table *table, const ResultsSummary *summary, const ResultsMargin *m) {
+  char n[2][NUMBER_SIZE];
+  report_table_row(table);
+  report_table_cell(table, "%s", m->task);
+  report_table_cell(table, "%s", report_figure_cost(m->cost, NULL)->title);
+  report_table_cell(table, "%s \u2212 %s", m->method_a, m->method_b);
+  report_table_cell(table, "%s", report_number_points(m->margin, n[0]));
+  if (isfinite(m->margin))
+    report_table_cell(table, "%s to %s", report_number_points(m->low, n[0]), report_number_points(m->high, n[1]));
+  else
+    report_table_cell(table, "NA");
+  report_table_interval(table, m->low, m->margin, m->high);
+  report_table_cell(table, "%s", report_number_points(linear_margin(summary, m), n[0]));
+  if (isfinite(m->margin))
+    report_table_cell(table, "%s \u2013 %s", report_number_cost(m->cost, m->x_low, n[0]),
+                      report_number_cost(m->cost, m->x_high, n[1]));
+  else
+    report_table_cell(table, "NA");
+  report_table_cell(table, "%s", report_tables_verdict(m));
+  if (isfinite(m->margin) && (m->low > 0 || m->high < 0)) report_table_strong(table);
+}
+
+Table *report_tables_margins(const ResultsSummary *summary, gboolean kv_costs) {
   Table *table = report_table_new(
-      "Margins: mean difference of the frontiers' accuracy, in points, over the budgets that both cover");
-  report_table_column(table, "task", FALSE);
-  report_table_column(table, "at equal", FALSE);
-  report_table_column(table, "methods", FALSE);
-  report_table_column(table, "margin, log\u2082", TRUE);
-  report_table_column(table, "95 % interval", TRUE);
-  report_table_column(table, "margin, linear", TRUE);
-  report_table_column(table, "over", TRUE);
-  report_table_column(table, "verdict", FALSE);
+      "Margins: how many points more accurate one method's frontier is than the other's, mean over the budgets that "
+      "both cover");
+  report_table_column(table, "task", TABLE_TEXT);
+  report_table_column(table, "at equal", TABLE_TEXT);
+  report_table_column(table, "methods", TABLE_TEXT);
+  report_table_column(table, "margin, log\u2082", TABLE_NUMBER);
+  report_table_column(table, "95 % interval", TABLE_NUMBER);
+  report_table_column(table, "", TABLE_INTERVAL);
+  report_table_column(table, "margin, linear", TABLE_NUMBER);
+  report_table_column(table, "over", TABLE_NUMBER);
+  report_table_column(table, "verdict", TABLE_TEXT);
   g_autoptr(GPtrArray) methods = report_figure_methods(summary);
-  for (guint i = 0; i < summary->n_margins; i++) {
-    const ResultsMargin *m = &summary->margin[i];
-    const FigureCost *cost = report_figure_cost(m->cost, NULL);
-    char n[5][NUMBER_SIZE];
-    if (strcmp(m->scale, "log2") != 0 || !report_figure_shows_margin(methods, m)) continue;
-    report_table_row(table);
-    report_table_cell(table, "%s", m->task);
-    report_table_cell(table, "%s", cost ? cost->title : m->cost);
-    report_table_cell(table, "%s \u2212 %s", m->method_a, m->method_b);
-    report_table_cell(table, "%s", report_number_points(m->margin, n[0]));
-    if (isfinite(m->margin)) {
-      report_table_cell(table, "%s to %s", report_number_points(m->low, n[1]), report_number_points(m->high, n[2]));
-      report_table_cell(table, "%s", report_number_points(linear_margin(summary, m), n[1]));
-      report_table_cell(table, "%s \u2013 %s", report_number_cost(m->cost, m->x_low, n[3]),
-                        report_number_cost(m->cost, m->x_high, n[4]));
-    } else {
-      for (int k = 0; k < 3; k++) report_table_cell(table, "NA");
-    }
-    report_table_cell(table, "%s", report_tables_verdict(m));
-    if (isfinite(m->margin) && (m->low > 0 || m->high < 0)) report_table_strong(table);
-  }
+  for (guint t = 0; t < summary->n_tasks; t++)
+    for (guint c = kv_costs ? 0 : KV_COSTS; c < (kv_costs ? KV_COSTS : FIGURE_COSTS); c++)
+      for (guint i = 0; i < summary->n_margins; i++) {
+        const ResultsMargin *m = &summary->margin[i];
+        if (strcmp(m->task, summary->task[t].name) == 0 && strcmp(m->cost, report_figure_costs[c].name) == 0 &&
+            strcmp(m->scale, "log2") == 0 && report_figure_shows_margin(methods, m))
+          margin_row(table, summary, m);
+      }
   return table;
 }
 
@@ -76,10 +87,10 @@ Table *report_tables_accuracy(const ResultsSummary *summary, int threads) {
       g_strdup_printf("Accuracy (%%) \u00b1 standard error over problems at the longest length, W = %d", threads);
   Table *table = report_table_new(caption);
   g_autofree double *best = g_new0(double, MAX(summary->n_tasks, 1));
-  report_table_column(table, "method", FALSE);
-  report_table_column(table, "CR", TRUE);
+  report_table_column(table, "method", TABLE_TEXT);
+  report_table_column(table, "CR", TABLE_NUMBER);
   for (guint t = 0; t < summary->n_tasks; t++) {
-    report_table_column(table, summary->task[t].name, TRUE);
+    report_table_column(table, summary->task[t].name, TABLE_NUMBER);
     for (guint m = 0; m < summary->n_methods; m++) {
       const ResultsPoint *p = longest_point(summary, summary->task[t].name, &summary->method[m], threads);
       if (p) best[t] = fmax(best[t], p->accuracy);
@@ -104,11 +115,11 @@ Table *report_tables_accuracy(const ResultsSummary *summary, int threads) {
 }
 
 static void point_columns(Table *table) {
-  report_table_column(table, "method", FALSE);
+  report_table_column(table, "method", TABLE_TEXT);
   static const char *const numbers[] = {
       "CR",       "W",       "L",      "accuracy %", "\u00b1 problems", "\u00b1 threads", "95 % interval",
       "KV reads", "peak KV", "tokens", "measured CR"};
-  for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) report_table_column(table, numbers[i], TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) report_table_column(table, numbers[i], TABLE_NUMBER);
 }
 
 static void point_row(Table *table, const ResultsPoint *p) {
@@ -145,7 +156,7 @@ Table *report_tables_points(const ResultsSummary *summary, const char *task) {
   g_autofree char *caption = g_strdup_printf("%s: every point", task);
   Table *table = report_table_new(caption);
   point_columns(table);
-  report_table_column(table, "", FALSE);
+  report_table_column(table, "", TABLE_TEXT);
   for (guint i = 0; i < summary->n_points; i++) {
     if (strcmp(summary->point[i].task, task) != 0) continue;
     point_row(table, &summary->point[i]);
@@ -156,14 +167,14 @@ Table *report_tables_points(const ResultsSummary *summary, const char *task) {
 
 Table *report_tables_methods(const ResultsSummary *summary) {
   Table *table = report_table_new("Methods, models and sampling");
-  report_table_column(table, "method", FALSE);
-  report_table_column(table, "CR", TRUE);
-  report_table_column(table, "model", FALSE);
-  report_table_column(table, "fingerprint (SHA-256)", FALSE);
-  report_table_column(table, "policy", FALSE);
-  report_table_column(table, "sampling", FALSE);
-  report_table_column(table, "layers \u00d7 KV heads", TRUE);
-  report_table_column(table, "bytes an item", TRUE);
+  report_table_column(table, "method", TABLE_TEXT);
+  report_table_column(table, "CR", TABLE_NUMBER);
+  report_table_column(table, "model", TABLE_TEXT);
+  report_table_column(table, "fingerprint (SHA-256)", TABLE_TEXT);
+  report_table_column(table, "policy", TABLE_TEXT);
+  report_table_column(table, "sampling", TABLE_TEXT);
+  report_table_column(table, "layers \u00d7 KV heads", TABLE_NUMBER);
+  report_table_column(table, "bytes an item", TABLE_NUMBER);
   for (guint i = 0; i < summary->n_methods; i++) {
     const ResultsMethodInfo *m = &summary->method[i];
     char n[NUMBER_SIZE], top_p[NUMBER_SIZE];
@@ -190,11 +201,12 @@ static void write_tables(GString *out, const ResultsSummary *summary, gboolean p
   int most_threads = 1;
   for (guint i = 0; i < summary->n_points; i++) most_threads = MAX(most_threads, summary->point[i].threads);
   g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func((GDestroyNotify)report_table_free);
-  g_ptr_array_add(tables, report_tables_margins(summary));
+  g_ptr_array_add(tables, report_tables_margins(summary, TRUE));
+  g_ptr_array_add(tables, report_tables_margins(summary, FALSE));
   g_ptr_array_add(tables, report_tables_accuracy(summary, 1));
   if (most_threads > 1) g_ptr_array_add(tables, report_tables_accuracy(summary, most_threads));
   for (guint t = 0; t < summary->n_tasks; t++)
-    for (guint c = 0; c < 2; c++)
+    for (guint c = 0; c < KV_COSTS; c++)
       g_ptr_array_add(tables, report_tables_frontier(summary, summary->task[t].name, &report_figure_costs[c]));
   if (format == TEXT_MARKDOWN) g_ptr_array_add(tables, report_tables_methods(summary));
   if (paper) {

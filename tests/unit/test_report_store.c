@@ -109,6 +109,11 @@ static ResultsStore *fill_store(const char *path) {
   g_assert_true(results_commit(store, &error));
   g_assert_no_error(error);
   grade_threads(store, id);
+  static const int lengths[] = {100, 200, TOKENS}, threads[] = {1, 2, THREADS};
+  ResultsGrid grid = {
+      .lengths = lengths, .n_lengths = 3, .threads = threads, .n_threads = 3, .bootstrap = 200, .seed = 1};
+  results_derive(store, id, &grid, &error);
+  g_assert_no_error(error);
   return store;
 }
 
