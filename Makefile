@@ -48,7 +48,7 @@ OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(KERNELS) $(patsubst
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-E2E_TESTS := $(wildcard tests/e2e/*.sh)
+E2E_TESTS := $(filter-out tests/e2e/tap.sh,$(wildcard tests/e2e/*.sh))
 
 .PHONY: force all deps demo install reports/pocket.svg test unit check-sanitize bench fuzz fuzz-run clean help
 .SECONDARY:
