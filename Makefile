@@ -22,6 +22,7 @@ NVCC_FLAGS = -std=c++17 -O3 -I. $(CUDA_TARGETS) -diag-suppress 1217 -Xcompiler -
 LIBRARIES := glib-2.0 jansson libpcre2-8 sqlite3 libcurl libcyaml libzip zlib libseccomp
 PACKAGES := gcc g++ binutils make pkg-config perl libglib2.0-dev libjansson-dev libpcre2-dev libsqlite3-dev libcurl4-openssl-dev libcyaml-dev \
   libzip-dev zlib1g-dev libseccomp-dev python3 sqlite3 librsvg2-bin
+TEST_PACKAGES := nginx-light chromium chromium-driver
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
 CFLAGS ?= -O2 -g
@@ -50,7 +51,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/be
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E_TESTS := $(filter-out tests/e2e/tap.sh,$(wildcard tests/e2e/*.sh))
 
-.PHONY: force all deps demo install reports/pocket.svg test unit check-sanitize bench fuzz fuzz-run clean help
+.PHONY: force all deps test-deps demo install reports/pocket.svg test unit check-sanitize bench fuzz fuzz-run clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -59,8 +60,12 @@ all: $(if $(HARNESS),$(BUILD)/hyperscale) $(CUDA_LIBRARY)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-deps: ## install from Debian what the build and the tests need and lack
-	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+deps: NEEDED = $(PACKAGES)
+deps: ## install from Debian what the build and the demo need and lack
+test-deps: NEEDED = $(PACKAGES) $(TEST_PACKAGES)
+test-deps: ## the same for what some tests drive (a web server, a browser); without it they are skipped
+deps test-deps:
+	@missing=""; for p in $(NEEDED); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get update -q && $$sudo apt-get install -y -q --no-install-recommends $$missing; fi
 
@@ -125,8 +130,10 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libharness.a $(BUILD)/libhype
 unit: $(UNIT_TESTS) $(CUDA_LIBRARY) ## the unit tests alone
 	prove --exec '' $(UNIT_TESTS) :: --tap
 
-test: all unit ## all tests
-	$(if $(E2E_TESTS),BUILD=$(BUILD) prove --exec bash $(E2E_TESTS))
+test: deps ## all tests
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT_TESTS)
+	prove --exec '' $(UNIT_TESTS) :: --tap
+	BUILD=$(BUILD) prove --exec bash $(E2E_TESTS)
 
 demo: deps ## install what is missing, build, sweep the pocket models, write demo/report.html
 	@$(MAKE) --no-print-directory -j$$(nproc) all
@@ -143,6 +150,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	install $(BUILD)/hyperscale $(DESTDIR)$(PREFIX)/bin
 	install -m 644 harness/plans/*.yaml $(DESTDIR)$(PREFIX)/share/hyperscale/plans
 	cp -r datasets/pocket $(DESTDIR)$(PREFIX)/share/hyperscale/
+	$(if $(CUDA_LIBRARY),install -D -m 644 $(CUDA_LIBRARY) $(DESTDIR)$(PREFIX)/lib/libdms-cuda.so)
 
 check-sanitize: ## all tests under ASan and UBSan
 	$(MAKE) SANITIZE=1 CUDA=0 test
