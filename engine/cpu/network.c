@@ -119,6 +119,7 @@ static void run_head(const Pass *pass) {
       to[n++] = run->logits + (gsize)i * vocab;
     }
   }
+  if (!n) return;
   norm_rows(pass, network->weights.norm, rows, n);
   DmsProduct product = product_of(&network->weights.head, network->normed, NULL, DMS_PRODUCT_STORE);
   product.out_rows = to;
