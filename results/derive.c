@@ -1,5 +1,70 @@
-/* Keeps what results_surface() derives in the tables behind the views. */
+/* What a run's threads make of every budget of a grid: on the spot, or kept in the tables behind the views. */
+#include <math.h>
+
 #include "results/store.h"
+#include "results/summary.h"
+#include "results/surface.h"
+
+static gboolean derive_task(ResultsStore *store, const ResultsSummary *summary, const ResultsTaskInfo *task,
+                            const ResultsGrid *grid, ResultsDerived *derived, GError **error) {
+  g_autoptr(ResultsCells) cells = results_cells_new(store, summary->run, task->name, grid, summary->n_methods, error);
+  if (!cells) return FALSE;
+  for (guint m = 0; m < summary->n_methods; m++)
+    if (!results_cells_read(cells, store, summary->run, task, &summary->method[m], m, grid, error)) return FALSE;
+  results_surface_of_cells(cells, summary->method, task, grid, derived);
+  return TRUE;
+}
+
+static gboolean fill_grid(ResultsStore *store, const ResultsSummary *summary, ResultsGrid *grid, GArray *lengths,
+                          GArray *threads, GError **error) {
+  gint64 longest = 0;
+  int most = 0, before = 0;
+  if (!results_db_integer(store, &longest, error,
+                          "SELECT max(n_tokens) FROM method JOIN thread ON thread.method = method.id "
+                          "JOIN generation ON generation.id = thread.generation WHERE method.run = ?",
+                          "i", summary->run))
+    return FALSE;
+  for (guint t = 0; t < summary->n_tasks; t++) most = MAX(most, summary->task[t].max_threads);
+  for (int step = 0; step < 32 && longest > 0; step++) {
+    int length = (int)lround((double)longest * exp2((step - 31) / 4.0));
+    if (length > before) g_array_append_val(lengths, length);
+    before = MAX(before, length);
+  }
+  for (int w = 1; w <= most; w++) g_array_append_val(threads, w);
+  if (!grid->lengths) grid->lengths = (const int *)lengths->data, grid->n_lengths = (int)lengths->len;
+  if (!grid->threads) grid->threads = (const int *)threads->data, grid->n_threads = (int)threads->len;
+  return TRUE;
+}
+
+static gboolean derive_run(ResultsStore *store, ResultsSummary *summary, const ResultsGrid *grid, GError **error) {
+  g_autoptr(GArray) lengths = g_array_new(FALSE, FALSE, sizeof(int)), threads = g_array_new(FALSE, FALSE, sizeof(int));
+  ResultsGrid filled = *grid;
+  if ((!grid->lengths || !grid->threads) && !fill_grid(store, summary, &filled, lengths, threads, error)) return FALSE;
+  ResultsDerived derived = {.points = g_array_new(FALSE, FALSE, sizeof(ResultsPoint)),
+                            .frontiers = g_array_new(FALSE, FALSE, sizeof(ResultsFrontierPoint)),
+                            .margins = g_array_new(FALSE, FALSE, sizeof(ResultsMargin))};
+  gboolean ok = TRUE;
+  for (guint t = 0; ok && t < summary->n_tasks; t++)
+    ok = derive_task(store, summary, &summary->task[t], &filled, &derived, error);
+  summary->n_points = derived.points->len;
+  summary->n_frontier = derived.frontiers->len;
+  summary->n_margins = derived.margins->len;
+  summary->point = (ResultsPoint *)g_array_free(derived.points, FALSE);
+  summary->frontier = (ResultsFrontierPoint *)g_array_free(derived.frontiers, FALSE);
+  summary->margin = (ResultsMargin *)g_array_free(derived.margins, FALSE);
+  return ok;
+}
+
+ResultsSummary *results_surface(ResultsStore *store, const char *run, const ResultsGrid *grid, GError **error) {
+  gboolean began;
+  if (!results_db_snapshot(store, &began, error)) return NULL;
+  ResultsSummary *summary = results_summary_begin(store, run, error);
+  if (summary && !derive_run(store, summary, grid, error)) g_clear_pointer(&summary, results_summary_free);
+  results_db_snapshot_end(store, began);
+  return summary;
+}
+
+/* ---- Keeping it ---------------------------------------------------------------------------------------------------------------- */
 
 static gboolean forget(ResultsStore *store, gint64 run, GError **error) {
   return results_db_run(store, error, "DELETE FROM point WHERE task IN (SELECT id FROM task WHERE run = ?)", "i",

@@ -53,26 +53,31 @@ double results_frontier_at(const ResultsParetoPoint *frontier, guint n, double x
   return frontier[n - 1].accuracy;
 }
 
+gboolean results_shared_budgets(const ResultsParetoPoint *a, guint n_a, const ResultsParetoPoint *b, guint n_b,
+                                gboolean log2_x, double *low, double *high) {
+  *low = n_a && n_b ? MAX(a[0].x, b[0].x) : NAN;
+  *high = n_a && n_b ? MIN(a[n_a - 1].x, b[n_b - 1].x) : NAN;
+  gboolean shared = *high > *low && (!log2_x || *low > 0);
+  if (!shared) *low = *high = NAN;
+  return shared;
+}
+
 double results_margin(const ResultsParetoPoint *a, guint n_a, const ResultsParetoPoint *b, guint n_b, gboolean log2_x,
-                      double *low, double *high) {
-  double from = n_a && n_b ? MAX(a[0].x, b[0].x) : NAN, to = n_a && n_b ? MIN(a[n_a - 1].x, b[n_b - 1].x) : NAN;
-  gboolean shared = to > from && (!log2_x || from > 0);
-  if (low) *low = shared ? from : NAN;
-  if (high) *high = shared ? to : NAN;
-  if (!shared) return NAN;
-  double area = 0, x = from,
+                      double low, double high) {
+  if (!n_a || !n_b || !(high > low)) return NAN;
+  double area = 0, x = low,
          difference = results_frontier_at(a, n_a, x, log2_x) - results_frontier_at(b, n_b, x, log2_x);
   guint i = 0, j = 0;
-  while (x < to) { /* from each knot of either frontier to the next: between them the difference is a straight line */
+  while (x < high) { /* from each knot of either frontier to the next: between them the difference is a straight line */
     while (i < n_a && a[i].x <= x) i++;
     while (j < n_b && b[j].x <= x) j++;
-    double next = MIN(to, MIN(i < n_a ? a[i].x : to, j < n_b ? b[j].x : to));
+    double next = MIN(high, MIN(i < n_a ? a[i].x : high, j < n_b ? b[j].x : high));
     double then = results_frontier_at(a, n_a, next, log2_x) - results_frontier_at(b, n_b, next, log2_x);
     area += (difference + then) / 2 * (scaled(next, log2_x) - scaled(x, log2_x));
     x = next;
     difference = then;
   }
-  return area / (scaled(to, log2_x) - scaled(from, log2_x));
+  return area / (scaled(high, log2_x) - scaled(low, log2_x));
 }
 
 double results_mean_margin(const double *margin, guint n) {

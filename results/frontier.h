@@ -16,10 +16,13 @@ guint results_pareto(ResultsParetoPoint *points, guint n, gboolean more_is_bette
 /* The frontier's height at x: linear between its points in x, or in log2 x; level before the first and after the last. n >= 1. */
 double results_frontier_at(const ResultsParetoPoint *frontier, guint n, double x, gboolean log2_x);
 
-/* Mean of A(x) - B(x) over the budgets that both frontiers cover, each linear between its points, on x or on log2 x: the integral is
- * exact. NAN when they share no interval of positive length (or, on log2, when it is not above 0); `*low` and `*high`, its ends, are then
- * NAN as well. Both may be NULL. */
+/* The budgets that both frontiers cover. FALSE, and NAN, when they share no interval of positive length (on log2, above 0). */
+gboolean results_shared_budgets(const ResultsParetoPoint *a, guint n_a, const ResultsParetoPoint *b, guint n_b,
+                                gboolean log2_x, double *low, double *high);
+
+/* Mean of A(x) - B(x) over low <= x <= high, the frontiers as in results_frontier_at(), on x or on log2 x: the integral is exact. NAN when
+ * there is no such interval or a frontier is empty. */
 double results_margin(const ResultsParetoPoint *a, guint n_a, const ResultsParetoPoint *b, guint n_b, gboolean log2_x,
-                      double *low, double *high);
+                      double low, double high);
 
 #endif

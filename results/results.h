@@ -186,7 +186,7 @@ typedef struct {
   double accuracy;            /* in [0, 1] */
   double accuracy_se;         /* over problems; NAN for a single problem */
   double accuracy_se_threads; /* over threads, problems held fixed */
-  double low, high;           /* 95 % interval, bootstrap clustered by problem */
+  double low, high; /* 95 % interval: bootstrap percentiles over problems, widened for few problems as Student's t is */
   double subset_error; /* standard error of `accuracy` from sampling subsets of threads; 0: every subset counts */
   double reads, peak, tokens; /* a problem */
   double peak_error;          /* the same for `peak` */
@@ -200,18 +200,21 @@ typedef struct {
 } ResultsPoint;
 
 typedef struct {
-  const char *method, *task,
-      *cost; /* cost: "reads", "peak", "tokens", "bytes", "seconds", "throughput" (there more is better) */
+  const char *method, *task;
+  const char *
+      cost; /* "reads", "peak", "tokens", "bytes", "seconds", "throughput" (of that more is better: the frontier falls) */
   double x, accuracy, cr;
-  double low, high; /* 95 % interval of the frontier's height at x, bootstrap clustered by problem */
+  double low,
+      high; /* 95 % interval of the frontier's height at x: Student's t times the bootstrap's standard error over problems */
   int length, threads;
 } ResultsFrontierPoint;
 
 typedef struct {
   const char *task, *cost, *scale; /* scale: "linear", "log2" */
   const char *method_a, *method_b; /* every ordered pair of names */
-  double margin, se, low, high;    /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
-  double x_low, x_high;            /* the interval that both cover */
+  double margin;                   /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
+  double x_low, x_high;            /* the budgets that both cover: the margin is the mean over these */
+  double se, low, high; /* bootstrap over problems, paired, over the same budgets; 95 %: Student's t times `se` */
 } ResultsMargin;
 
 /* The mean of margins over models, as the paper's headline numbers are made; NAN when one of them is. */

@@ -4,8 +4,8 @@
 /* The names of a task's problems in their order, every tokenizer's row of one counted once. */
 static gboolean read_names(ResultsStore *store, gint64 task, GPtrArray *names, GError **error) {
   gboolean row;
-  g_autoptr(sqlite3_stmt) problems =
-      results_db_prepare(store, error, "SELECT name FROM problem WHERE task = ? GROUP BY name ORDER BY min(id)", "i", task);
+  g_autoptr(sqlite3_stmt) problems = results_db_prepare(
+      store, error, "SELECT name FROM problem WHERE task = ? GROUP BY name ORDER BY min(id)", "i", task);
   if (!problems) return FALSE;
   while (TRUE) {
     if (!results_db_step(store, problems, &row, error)) return FALSE;
@@ -14,8 +14,8 @@ static gboolean read_names(ResultsStore *store, gint64 task, GPtrArray *names, G
   }
 }
 
-static gboolean add_threads(ResultsStore *store, gint64 run, gint64 task, const char *name, const char *problem, int threads,
-                            GArray *sample, GError **error) {
+static gboolean add_threads(ResultsStore *store, gint64 run, gint64 task, const char *name, const char *problem,
+                            int threads, GArray *sample, GError **error) {
   gboolean row;
   g_autoptr(sqlite3_stmt) walk = results_db_prepare(
       store, error,
@@ -26,7 +26,8 @@ static gboolean add_threads(ResultsStore *store, gint64 run, gint64 task, const 
   while (TRUE) {
     if (!results_db_step(store, walk, &row, error)) return FALSE;
     if (!row) return TRUE;
-    ResultsThreadName thread = {sqlite3_column_int64(walk, 0), g_strdup(name), g_strdup(problem), sqlite3_column_int(walk, 1)};
+    ResultsThreadName thread = {sqlite3_column_int64(walk, 0), g_strdup(name), g_strdup(problem),
+                                sqlite3_column_int(walk, 1)};
     g_array_append_val(sample, thread);
   }
 }

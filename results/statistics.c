@@ -81,20 +81,21 @@ static int compare_double(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-void results_bootstrap_interval(double *value, guint n, guint problems, double *se, double *low, double *high) {
+ResultsInterval results_bootstrap_interval(double *value, guint n, guint problems) {
+  ResultsInterval interval = {NAN, NAN, NAN, NAN};
   guint defined = 0;
   for (guint i = 0; i < n; i++)
     if (!isnan(value[i])) value[defined++] = value[i];
-  *se = *low = *high = NAN;
-  if (defined < 2 || defined < (n + 1) / 2 || problems < 2) return;
-  double mean = 0, square = 0;
+  if (defined < 2 || defined < (n + 1) / 2 || problems < 2) return interval;
+  double mean = 0, square = 0, t = -results_t_quantile(0.025, (int)problems - 1) * sqrt(problems / (problems - 1.0));
   for (guint i = 0; i < defined; i++) mean += value[i] / defined;
   for (guint i = 0; i < defined; i++) square += pow(value[i] - mean, 2);
-  *se = sqrt(square / (defined - 1));
   qsort(value, defined, sizeof *value, compare_double);
-  double level = results_normal_cdf(results_t_quantile(0.025, (int)problems - 1) * sqrt(problems / (problems - 1.0)));
-  *low = results_quantile(value, defined, level);
-  *high = results_quantile(value, defined, 1 - level);
+  interval.se = sqrt(square / (defined - 1));
+  interval.reach = t * interval.se;
+  interval.low = results_quantile(value, defined, results_normal_cdf(-t));
+  interval.high = results_quantile(value, defined, results_normal_cdf(t));
+  return interval;
 }
 
 double results_mcnemar(int more, int less) {

@@ -18,11 +18,18 @@ double results_normal_cdf(double z);
 double results_t_quantile(double p, int df);
 /* Of sorted[0..n), linear between order statistics (R's type 7). */
 double results_quantile(const double *sorted, guint n, double p);
-/* Bootstrap standard error and 95 % interval of a statistic of `problems` problems from its resampled values, which are sorted here; NAN
- * among them are resamples where it is not defined. All NAN when fewer than half are defined or there are fewer than two problems.
- * The interval is the percentile interval at levels widened for few problems: a mean's is then as wide as Student's t makes it
- * (Hesterberg 2015, "expanded percentile"). */
-void results_bootstrap_interval(double *value, guint n, guint problems, double *se, double *low, double *high);
+/* Bootstrap standard error of a statistic of `problems` problems, and two 95 % intervals, from its resampled values; NAN among them are
+ * resamples where it is not defined. They are sorted here. All NAN when fewer than half are defined or there are fewer than two problems. */
+typedef struct {
+  double se;
+  double low,
+      high; /* percentiles, at levels widened for few problems: a mean's interval is then as wide as Student's t makes it
+                        (Hesterberg 2015, "expanded percentile"). For means */
+  double
+      reach; /* half the width of `observed` +- t * se. For what is the best of several means: resampling adds to the lead of the
+                        luckiest once more, which shifts percentiles but not the standard error */
+} ResultsInterval;
+ResultsInterval results_bootstrap_interval(double *value, guint n, guint problems);
 /* Two-sided exact McNemar (sign) test: `more` and `less` of the problems differ this way and that way. */
 double results_mcnemar(int more, int less);
 

@@ -2,6 +2,8 @@
  * computes all of them anew for each resample of a task's problems, the same resample for all methods, so that margins are paired by
  * problem. */
 
+#include "results/surface.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +11,6 @@
 #include "results/estimate.h"
 #include "results/parallel.h"
 #include "results/statistics.h"
-#include "results/store.h"
-#include "results/summary.h"
 
 #define RESAMPLES 2000
 #define BLOCK 16 /* resamples that a processor makes at a time */
@@ -21,9 +21,8 @@ static const char *const scale_names[SCALES] = {"linear", "log2"};
 /* One task at work. The statistics: first the accuracies of all budgets, family by family, then the heights of the frontiers at their
  * points, then the margins of family a over family b > a. */
 typedef struct {
-  const ResultsSummary *summary;
   const ResultsTaskInfo *task;
-  ResultsCells *cells;
+  const ResultsCells *cells;
   ResultsFamily *family;
   guint n_families;
   ResultsMeans *observed;
@@ -35,17 +34,22 @@ typedef struct {
 
 /* ---- The bootstrap ------------------------------------------------------------------------------------------------------------- */
 
-static double margin_between(const ResultsMeans *means, guint a, guint b, int cost, int scale, double *low,
-                             double *high) {
+/* The margin over the budgets that the observed frontiers share, in `means`: resampled frontiers are compared over the same budgets. */
+static double margin_between(const Work *work, const ResultsMeans *means, guint a, guint b, int cost, int scale,
+                             double *low, double *high) {
   guint i = a * COSTS + (guint)cost, j = b * COSTS + (guint)cost;
+  const ResultsMeans *seen = work->observed;
+  results_shared_budgets(seen->frontier[i], seen->n_frontier[i], seen->frontier[j], seen->n_frontier[j], scale == LOG2,
+                         low, high);
   return results_margin(means->frontier[i], means->n_frontier[i], means->frontier[j], means->n_frontier[j],
-                        scale == LOG2, low, high);
+                        scale == LOG2, *low, *high);
 }
 
 /* Writes the statistics of one resample into column `b`, or counts them where there are no columns yet. */
 static gsize put_statistics(const Work *work, const ResultsMeans *means, guint b) {
   double *at = work->resampled ? work->resampled + b : NULL;
   gsize count = 0;
+  double low, high;
   for (guint f = 0; f < work->n_families; f++)
     for (gsize i = 0; i < results_family_budgets(work->cells, &work->family[f]); i++, count++)
       if (at) at[count * work->n_resamples] = means->estimate[f][i].accuracy;
@@ -60,7 +64,7 @@ static gsize put_statistics(const Work *work, const ResultsMeans *means, guint b
     for (guint g = f + 1; g < work->n_families; g++)
       for (int cost = 0; cost < COSTS; cost++)
         for (int scale = 0; scale < SCALES; scale++, count++)
-          if (at) at[count * work->n_resamples] = margin_between(means, f, g, cost, scale, NULL, NULL);
+          if (at) at[count * work->n_resamples] = margin_between(work, means, f, g, cost, scale, &low, &high);
   return count;
 }
 
@@ -78,24 +82,20 @@ static void resample_block(guint block, gpointer data) {
 }
 
 typedef struct {
-  double se, low, high;
-} Interval;
-
-typedef struct {
   const Work *work;
-  Interval *interval; /* [n_statistics] */
+  ResultsInterval *interval; /* [n_statistics] */
 } Intervals;
 
 static void find_interval(guint statistic, gpointer data) {
   const Intervals *all = data;
-  Interval *interval = &all->interval[statistic];
-  results_bootstrap_interval(all->work->resampled + (gsize)statistic * all->work->n_resamples, all->work->n_resamples,
-                             all->work->cells->n_problems, &interval->se, &interval->low, &interval->high);
+  const Work *work = all->work;
+  all->interval[statistic] = results_bootstrap_interval(work->resampled + (gsize)statistic * work->n_resamples,
+                                                        work->n_resamples, work->cells->n_problems);
 }
 
-static Interval *bootstrap(Work *work) {
+static ResultsInterval *bootstrap(Work *work) {
   work->n_statistics = put_statistics(work, work->observed, 0);
-  Interval *interval = g_new(Interval, work->n_statistics + 1);
+  ResultsInterval *interval = g_new(ResultsInterval, work->n_statistics + 1);
   work->resampled = g_new(double, work->n_statistics * work->n_resamples + 1);
   results_parallel((work->n_resamples + BLOCK - 1) / BLOCK, resample_block, work);
   results_parallel((guint)work->n_statistics, find_interval, &(Intervals){work, interval});
@@ -145,7 +145,7 @@ static void fill_shares(ResultsPoint *point, const double *share) {
 }
 
 static void add_point(GArray *points, const Work *work, const ResultsMethodInfo *method, guint slot, int l, int w,
-                      const ResultsEstimate *estimate, const Interval *interval) {
+                      const ResultsEstimate *estimate, const ResultsInterval *interval) {
   const ResultsCells *cells = work->cells;
   if (!(estimate->problems > 0)) return;
   Spread spread = spread_of(cells, slot, l, w, estimate->accuracy);
@@ -180,7 +180,7 @@ static void add_point(GArray *points, const Work *work, const ResultsMethodInfo 
 }
 
 /* In the order of the methods, which the families are not in. */
-static void add_points(GArray *points, const Work *work, const Interval *interval) {
+static void add_points(GArray *points, const Work *work, const ResultsInterval *interval) {
   const ResultsCells *cells = work->cells;
   for (guint slot = 0; slot < cells->n_methods; slot++) {
     gsize first = 0;
@@ -200,9 +200,9 @@ static void add_points(GArray *points, const Work *work, const Interval *interva
 
 /* ---- Frontiers and margins ----------------------------------------------------------------------------------------------------- */
 
-static const Interval *add_frontiers(GArray *frontiers, const Work *work, const Interval *interval) {
+static const ResultsInterval *add_frontiers(GArray *frontiers, const Work *work, const ResultsInterval *interval) {
   const ResultsCells *cells = work->cells;
-  g_autofree const Interval **first = g_new(const Interval *, work->n_families *COSTS + 1);
+  g_autofree const ResultsInterval **first = g_new(const ResultsInterval *, work->n_families *COSTS + 1);
   for (guint i = 0; i < work->n_families * COSTS; i++) {
     first[i] = interval;
     interval += work->observed->n_frontier[i];
@@ -219,8 +219,8 @@ static const Interval *add_frontiers(GArray *frontiers, const Work *work, const 
                                       .x = pareto->x,
                                       .accuracy = pareto->accuracy,
                                       .cr = family->method[pareto->origin / budgets]->cr,
-                                      .low = first[at][k].low,
-                                      .high = first[at][k].high,
+                                      .low = MAX(0, pareto->accuracy - first[at][k].reach),
+                                      .high = MIN(1, pareto->accuracy + first[at][k].reach),
                                       .length = cells->lengths[pareto->origin % budgets / (guint)cells->n_threads],
                                       .threads = cells->threads[pareto->origin % (guint)cells->n_threads]};
         g_array_append_val(frontiers, point);
@@ -236,7 +236,7 @@ static int compare_margins(gconstpointer a, gconstpointer b) {
   return by_cost ? by_cost : by_scale ? by_scale : by_a ? by_a : strcmp(p->method_b, q->method_b);
 }
 
-static void add_margins(GArray *margins, const Work *work, const Interval *interval) {
+static void add_margins(GArray *margins, const Work *work, const ResultsInterval *interval) {
   g_autoptr(GArray) sorted = g_array_new(FALSE, FALSE, sizeof(ResultsMargin));
   for (guint f = 0; f < work->n_families; f++)
     for (guint g = f + 1; g < work->n_families; g++)
@@ -247,11 +247,11 @@ static void add_margins(GArray *margins, const Work *work, const Interval *inter
                                   .scale = scale_names[scale],
                                   .method_a = work->family[f].name,
                                   .method_b = work->family[g].name};
-          margin.margin = margin_between(work->observed, f, g, cost, scale, &margin.x_low, &margin.x_high);
+          margin.margin = margin_between(work, work->observed, f, g, cost, scale, &margin.x_low, &margin.x_high);
           gboolean defined = !isnan(margin.margin);
           margin.se = defined ? interval->se : NAN;
-          margin.low = defined ? interval->low : NAN;
-          margin.high = defined ? interval->high : NAN;
+          margin.low = MAX(-1, margin.margin - interval->reach);
+          margin.high = MIN(1, margin.margin + interval->reach);
           g_array_append_val(sorted, margin);
           ResultsMargin reverse = margin;
           reverse.method_a = margin.method_b;
@@ -265,85 +265,24 @@ static void add_margins(GArray *margins, const Work *work, const Interval *inter
   g_array_append_vals(margins, sorted->data, sorted->len);
 }
 
-/* ---- A task, a run --------------------------------------------------------------------------------------------------------------- */
+/* ---- Together ------------------------------------------------------------------------------------------------------------------ */
 
-typedef struct {
-  GArray *points, *frontiers, *margins;
-} Derived;
+static guint resamples(const ResultsGrid *grid) {
+  return grid->bootstrap < 0 ? 0 : grid->bootstrap == 0 ? RESAMPLES : (guint)grid->bootstrap;
+}
 
-static gboolean derive_task(ResultsStore *store, const ResultsSummary *summary, const ResultsTaskInfo *task,
-                            const ResultsGrid *grid, Derived *derived, GError **error) {
-  g_autoptr(ResultsCells) cells = results_cells_new(store, summary->run, task->name, grid, summary->n_methods, error);
-  if (!cells) return FALSE;
-  for (guint m = 0; m < summary->n_methods; m++)
-    if (!results_cells_read(cells, store, summary->run, task, &summary->method[m], m, grid, error)) return FALSE;
-  Work work = {.summary = summary,
-               .task = task,
-               .cells = cells,
-               .seed = grid->seed,
-               .n_resamples = grid->bootstrap < 0    ? 0
-                              : grid->bootstrap == 0 ? RESAMPLES
-                                                     : (guint)grid->bootstrap};
+void results_surface_of_cells(const ResultsCells *cells, const ResultsMethodInfo *method, const ResultsTaskInfo *task,
+                              const ResultsGrid *grid, ResultsDerived *derived) {
+  Work work = {.task = task, .cells = cells, .seed = grid->seed, .n_resamples = resamples(grid)};
   g_autofree double *sums = g_new(double, results_sums_size(cells) + 1);
   results_cells_sum(cells, sums);
-  work.family = results_families_new(summary->method, summary->n_methods, &work.n_families);
+  work.family = results_families_new(method, cells->n_methods, &work.n_families);
   work.observed = results_means_new(cells, work.family, work.n_families);
   results_means_fill(work.observed, cells, work.family, sums);
-  g_autofree Interval *interval = bootstrap(&work);
-  gsize heights = 0;
-  for (guint f = 0; f < work.n_families; f++) heights += results_family_budgets(cells, &work.family[f]);
+  g_autofree ResultsInterval *interval = bootstrap(&work);
+  gsize budgets = results_cell(cells, 1, 0, 0, 0);
   add_points(derived->points, &work, interval);
-  add_margins(derived->margins, &work, add_frontiers(derived->frontiers, &work, interval + heights));
+  add_margins(derived->margins, &work, add_frontiers(derived->frontiers, &work, interval + budgets));
   results_means_free(work.observed);
   results_families_free(work.family, work.n_families);
-  return TRUE;
-}
-
-static gboolean fill_grid(ResultsStore *store, const ResultsSummary *summary, ResultsGrid *grid, GArray *lengths,
-                          GArray *threads, GError **error) {
-  gint64 longest = 0;
-  int most = 0, before = 0;
-  if (!results_db_integer(store, &longest, error,
-                          "SELECT max(n_tokens) FROM method JOIN thread ON thread.method = method.id "
-                          "JOIN generation ON generation.id = thread.generation WHERE method.run = ?",
-                          "i", summary->run))
-    return FALSE;
-  for (guint t = 0; t < summary->n_tasks; t++) most = MAX(most, summary->task[t].max_threads);
-  for (int step = 0; step < 32 && longest > 0; step++) {
-    int length = (int)lround((double)longest * exp2((step - 31) / 4.0));
-    if (length > before) g_array_append_val(lengths, length);
-    before = MAX(before, length);
-  }
-  for (int w = 1; w <= most; w++) g_array_append_val(threads, w);
-  if (!grid->lengths) grid->lengths = (const int *)lengths->data, grid->n_lengths = (int)lengths->len;
-  if (!grid->threads) grid->threads = (const int *)threads->data, grid->n_threads = (int)threads->len;
-  return TRUE;
-}
-
-static gboolean derive_run(ResultsStore *store, ResultsSummary *summary, const ResultsGrid *grid, GError **error) {
-  g_autoptr(GArray) lengths = g_array_new(FALSE, FALSE, sizeof(int)), threads = g_array_new(FALSE, FALSE, sizeof(int));
-  ResultsGrid filled = *grid;
-  if ((!grid->lengths || !grid->threads) && !fill_grid(store, summary, &filled, lengths, threads, error)) return FALSE;
-  Derived derived = {.points = g_array_new(FALSE, FALSE, sizeof(ResultsPoint)),
-                     .frontiers = g_array_new(FALSE, FALSE, sizeof(ResultsFrontierPoint)),
-                     .margins = g_array_new(FALSE, FALSE, sizeof(ResultsMargin))};
-  gboolean ok = TRUE;
-  for (guint t = 0; ok && t < summary->n_tasks; t++)
-    ok = derive_task(store, summary, &summary->task[t], &filled, &derived, error);
-  summary->n_points = derived.points->len;
-  summary->n_frontier = derived.frontiers->len;
-  summary->n_margins = derived.margins->len;
-  summary->point = (ResultsPoint *)g_array_free(derived.points, FALSE);
-  summary->frontier = (ResultsFrontierPoint *)g_array_free(derived.frontiers, FALSE);
-  summary->margin = (ResultsMargin *)g_array_free(derived.margins, FALSE);
-  return ok;
-}
-
-ResultsSummary *results_surface(ResultsStore *store, const char *run, const ResultsGrid *grid, GError **error) {
-  gboolean began;
-  if (!results_db_snapshot(store, &began, error)) return NULL;
-  ResultsSummary *summary = results_summary_begin(store, run, error);
-  if (summary && !derive_run(store, summary, grid, error)) g_clear_pointer(&summary, results_summary_free);
-  results_db_snapshot_end(store, began);
-  return summary;
 }

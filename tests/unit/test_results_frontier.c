@@ -30,28 +30,41 @@ static void test_pareto(void) {
   g_assert_cmpuint(rates[2].origin, ==, 0);
 }
 
+/* Over the budgets that both cover. */
+static double margin(const ResultsParetoPoint *a, guint n_a, const ResultsParetoPoint *b, guint n_b, gboolean log2_x) {
+  double low, high;
+  gboolean shared = results_shared_budgets(a, n_a, b, n_b, log2_x, &low, &high);
+  double value = results_margin(a, n_a, b, n_b, log2_x, low, high);
+  g_assert_true(shared == !isnan(value) && shared == !isnan(low) && shared == !isnan(high));
+  return value;
+}
+
 static void test_margin(void) {
   double low, high;
   /* A runs from (0, 0.2) to (10, 0.7), B is (4, 0.3) to (20, 0.5): shared 4 .. 10; A: 0.4 .. 0.7, B: 0.3 .. 0.375 */
   const ResultsParetoPoint a[] = {{0, 0.2, 0}, {10, 0.7, 0}}, b[] = {{4, 0.3, 0}, {20, 0.5, 0}};
-  assert_near(results_margin(a, 2, b, 2, FALSE, &low, &high), (0.1 + 0.325) / 2, 1e-15);
+  g_assert_true(results_shared_budgets(a, 2, b, 2, FALSE, &low, &high));
   assert_near(low, 4, 0);
   assert_near(high, 10, 0);
-  assert_near(results_margin(b, 2, a, 2, FALSE, NULL, NULL), -(0.1 + 0.325) / 2, 1e-15);
-  /* knots inside: A from 1 to 16 by 4, B flat but for a knot at 2; on log2 the knots are at 0 2 4 and 0 1 4 */
+  assert_near(margin(a, 2, b, 2, FALSE), (0.1 + 0.325) / 2, 1e-15);
+  assert_near(margin(b, 2, a, 2, FALSE), -(0.1 + 0.325) / 2, 1e-15);
+  /* over other budgets than they cover, as resampled frontiers are: level before the first point and after the last */
+  assert_near(results_margin(a, 2, b, 2, FALSE, 2, 4), (0 + 0.1) / 2, 1e-15);
+  assert_near(results_margin(a, 2, b, 2, FALSE, 10, 20), (0.325 + 0.2) / 2, 1e-15);
+  /* knots inside: A from 1 to 16 by 4, B with a knot at 2; on log2 the knots are at 0 2 4 and 0 1 4 */
   const ResultsParetoPoint c[] = {{1, 0.1, 0}, {4, 0.5, 0}, {16, 0.6, 0}},
                            d[] = {{1, 0.1, 0}, {2, 0.2, 0}, {16, 0.3, 0}};
   double area_c = (0.1 + 0.5) / 2 * 2 + (0.5 + 0.6) / 2 * 2, area_d = (0.1 + 0.2) / 2 * 1 + (0.2 + 0.3) / 2 * 3;
-  assert_near(results_margin(c, 3, d, 3, TRUE, NULL, NULL), (area_c - area_d) / 4, 1e-15);
+  assert_near(margin(c, 3, d, 3, TRUE), (area_c - area_d) / 4, 1e-15);
   area_c = 0.3 * 3 + 0.55 * 12, area_d = 0.15 * 1 + 0.25 * 14;
-  assert_near(results_margin(c, 3, d, 3, FALSE, NULL, NULL), (area_c - area_d) / 15, 1e-15);
-  /* nothing in common, a single budget, no frontier */
+  assert_near(margin(c, 3, d, 3, FALSE), (area_c - area_d) / 15, 1e-15);
+  /* nothing in common, a single budget, no frontier, a budget of 0 that has no logarithm */
   const ResultsParetoPoint far[] = {{30, 0.5, 0}, {40, 0.6, 0}}, dot[] = {{5, 0.5, 0}};
-  g_assert_true(isnan(results_margin(a, 2, far, 2, FALSE, &low, &high)) && isnan(low) && isnan(high));
-  g_assert_true(isnan(results_margin(a, 2, dot, 1, FALSE, NULL, NULL)));
-  g_assert_true(isnan(results_margin(a, 2, dot, 0, FALSE, NULL, NULL)));
-  g_assert_true(isnan(results_margin(a, 2, a, 2, TRUE, NULL, NULL))); /* x = 0 has no logarithm */
-  assert_near(results_margin(a, 2, a, 2, FALSE, NULL, NULL), 0, 0);
+  g_assert_true(isnan(margin(a, 2, far, 2, FALSE)));
+  g_assert_true(isnan(margin(a, 2, dot, 1, FALSE)));
+  g_assert_true(isnan(margin(a, 2, dot, 0, FALSE)));
+  g_assert_true(isnan(margin(a, 2, a, 2, TRUE)));
+  assert_near(margin(a, 2, a, 2, FALSE), 0, 0);
 }
 
 /* Table 8 of the paper, DMS over vanilla at equal reads, in points: the headline averages are its rows' means over three model sizes. */
@@ -102,10 +115,10 @@ static void test_random(void) {
   for (int i = 0; i < 5; i++) g_assert_cmpint(ABS(first[i] - 10000), <, 500);
 }
 
-/* The widened percentile interval of a mean is as wide as Student's t makes it. */
+/* Both intervals of a mean are as wide as Student's t makes it. */
 static void test_interval(void) {
   enum { PROBLEMS = 12, RESAMPLES = 20000 };
-  double value[PROBLEMS], mean = 0, square = 0, se, low, high;
+  double value[PROBLEMS], mean = 0, square = 0;
   uint64_t state = 5;
   for (int i = 0; i < PROBLEMS; i++) value[i] = i % 5 / 4. + i / 24.;
   for (int i = 0; i < PROBLEMS; i++) mean += value[i] / PROBLEMS;
@@ -113,19 +126,19 @@ static void test_interval(void) {
   g_autofree double *resampled = g_new0(double, RESAMPLES);
   for (int b = 0; b < RESAMPLES; b++)
     for (int i = 0; i < PROBLEMS; i++) resampled[b] += value[results_random_below(&state, PROBLEMS)] / PROBLEMS;
-  results_bootstrap_interval(resampled, RESAMPLES, PROBLEMS, &se, &low, &high);
+  ResultsInterval interval = results_bootstrap_interval(resampled, RESAMPLES, PROBLEMS);
   double t = results_t_quantile(0.975, PROBLEMS - 1) * sqrt(square / (PROBLEMS - 1) / PROBLEMS);
-  assert_near(high - low, 2 * t, 0.03 * t);
-  assert_near(se, sqrt(square) / PROBLEMS, 0.02 * se);
+  assert_near(interval.high - interval.low, 2 * t, 0.03 * t);
+  assert_near(interval.reach, t, 0.02 * t);
+  assert_near(interval.se, sqrt(square) / PROBLEMS, 0.02 * interval.se);
   /* too little to say anything */
-  double few[] = {1, NAN, NAN, NAN};
-  results_bootstrap_interval(few, 4, 10, &se, &low, &high);
-  g_assert_true(isnan(se) && isnan(low) && isnan(high));
-  double half[] = {NAN, 1, 3, NAN};
-  results_bootstrap_interval(half, 4, 10, &se, &low, &high);
-  g_assert_true(low >= 1 && high <= 3 && low < high);
-  results_bootstrap_interval(half, 2, 1, &se, &low, &high);
-  g_assert_true(isnan(low));
+  double few[] = {1, NAN, NAN, NAN}, half[] = {NAN, 1, 3, NAN}, alone[] = {1, 2};
+  interval = results_bootstrap_interval(few, 4, 10);
+  g_assert_true(isnan(interval.se) && isnan(interval.low) && isnan(interval.high) && isnan(interval.reach));
+  interval = results_bootstrap_interval(half, 4, 10);
+  g_assert_true(interval.low >= 1 && interval.high <= 3 && interval.low < interval.high);
+  interval = results_bootstrap_interval(alone, 2, 1);
+  g_assert_true(isnan(interval.low));
 }
 
 int main(int argc, char **argv) {
