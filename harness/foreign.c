@@ -210,7 +210,7 @@ gboolean foreign_grade(const char *input, const ForeignOptions *options, FILE *o
   foreign.tests = test_sets_new();
   gboolean ok = grade_lines(&foreign, file, input, error);
   if (file != stdin) fclose(file);
-  grade_programs_close(foreign.programs);
+  g_clear_pointer(&foreign.programs, grade_programs_close);
   g_queue_clear_full(&foreign.rows, row_free);
   g_hash_table_unref(foreign.tests);
   g_clear_pointer(&foreign.task.index, g_hash_table_unref);
