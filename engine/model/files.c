@@ -23,15 +23,13 @@ static gint by_name(gconstpointer a, gconstpointer b) {
 /* The shards that `map`, tensor -> shard, names, sorted. */
 static GPtrArray *list_shards(json_t *map, const char *path, GError **error) {
   g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+  DmsJson json = {.file = path, .where = "weight_map.", .object = map, .code = DMS_ERROR_MODEL};
   const char *tensor;
   json_t *value;
   json_object_foreach(map, tensor, value) {
     const char *shard = json_string_value(value);
     if (!shard || !is_plain_name(shard)) {
-      g_autofree char *text = dms_json_excerpt(value);
-      g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL,
-                  "%s: \"weight_map.%s\" is %s; it must be the name of a .safetensors file in the same folder", path,
-                  tensor, text);
+      dms_json_refuse(&json, tensor, error, "it must be the name of a .safetensors file in the same folder");
       return NULL;
     }
     g_hash_table_add(seen, (gpointer)shard);

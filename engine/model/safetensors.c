@@ -14,9 +14,10 @@ static const struct {
   const char *name;
   int bits;
 } dtypes[] = {
-    {"F32", 32}, {"F16", 16},    {"BF16", 16},   {"BOOL", 8},    {"U8", 8},      {"I8", 8},      {"I16", 16},
-    {"U16", 16}, {"I32", 32},    {"U32", 32},    {"I64", 64},    {"U64", 64},    {"F64", 64},    {"C64", 64},
-    {"F4", 4},   {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8},
+    {"F32", 32},    {"F16", 16},    {"BF16", 16},       {"BOOL", 8},        {"U8", 8},      {"I8", 8},
+    {"I16", 16},    {"U16", 16},    {"I32", 32},        {"U32", 32},        {"I64", 64},    {"U64", 64},
+    {"F64", 64},    {"C64", 64},    {"F4", 4},          {"F6_E2M3", 6},     {"F6_E3M2", 6}, {"F8_E4M3", 8},
+    {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8},
 };
 
 const char *dms_dtype_name(DmsDtype dtype) {
@@ -131,7 +132,7 @@ static gboolean parse_tensors(json_t *root, guint64 data_bytes, guint64 data_sta
   const char *name;
   json_t *entry;
   json_object_foreach(root, name, entry) {
-    if (g_str_equal(name, "__metadata__")) continue;
+    if (g_str_equal(name, "__metadata__") && json_is_object(entry)) continue;
     DmsTensor *tensor = parse_tensor(name, entry, path, data_bytes, error);
     if (!tensor) return FALSE;
     g_ptr_array_add(tensors, tensor);

@@ -24,7 +24,7 @@ typedef struct {
 } DmsBpeScratch;
 void dms_bpe_scratch_clear(DmsBpeScratch *scratch);
 
-/* Appends the ids of `word` [length bytes, 1 .. 2^30] to `ids`: starting from single bytes, the adjacent pair of
+/* Appends the ids of `word` [length bytes, 1 .. 2^26] to `ids`: starting from single bytes, the adjacent pair of
  * lowest rank, the leftmost among equals, is merged until none is left. O(n log n). Thread-safe with a scratch of
  * one's own. FALSE, with the byte in `*missing`, when a byte has no token. */
 gboolean dms_bpe_encode(DmsMerges *merges, const char *word, gsize length, DmsBpeScratch *scratch, GArray *ids,

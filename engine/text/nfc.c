@@ -6,7 +6,10 @@
 
 #include <string.h>
 
-enum { FIRST_MARK = 0x300, LONGEST_DECOMPOSITION = 18 };
+enum {
+  FIRST_BYTE = 0xcc, /* of U+0300 in UTF-8; no character before it begins with that byte or a higher one */
+  LONGEST_DECOMPOSITION = 18,
+};
 
 typedef struct {
   gunichar character;
@@ -75,12 +78,12 @@ char *dms_nfc(const char *text, gsize length, gsize *out_length) {
   GString *out = NULL;
   g_autoptr(GArray) characters = NULL, marks = NULL;
   for (const char *c = text; c < end;) {
-    if ((guchar)*c < 0xcc) { /* the first byte of U+0300 */
+    if ((guchar)*c < FIRST_BYTE) {
       c = g_utf8_next_char(c);
       continue;
     }
     const char *from = c > begin ? g_utf8_find_prev_char(begin, c) : c, *to = c;
-    while (to < end && (guchar)*to >= 0xcc) to = g_utf8_next_char(to);
+    while (to < end && (guchar)*to >= FIRST_BYTE) to = g_utf8_next_char(to);
     if (!out) {
       out = g_string_sized_new(length + length / 8);
       characters = g_array_new(FALSE, FALSE, sizeof(gunichar));

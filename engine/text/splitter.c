@@ -75,8 +75,7 @@ void dms_split_end(DmsSplit *split) {
   g_clear_pointer(&split->match_data, pcre2_match_data_free);
 }
 
-/* ---- By regular expression
- * ------------------------------------------------------------------------------------------------ */
+/* ---- By regular expression --------------------------------------------------------------------------------------- */
 
 /* Finds the next match from `at`; at the end of the text there is none, and match is the length. */
 static gboolean find_match(DmsSplit *split, char **why) {
@@ -102,8 +101,7 @@ static gboolean find_match(DmsSplit *split, char **why) {
   return TRUE;
 }
 
-/* ---- By hand: the known patterns over ASCII
- * ----------------------------------------------------------------------------------- */
+/* ---- By hand: the known patterns over ASCII ---------------------------------------------------------------------- */
 
 typedef enum { OTHER, SPACE, NEWLINE, LETTER, DIGIT, BEYOND } Class;
 

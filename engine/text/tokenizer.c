@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { LONGEST_TEXT = 1 << 30 }; /* bytes: places in a word are 32-bit numbers */
+enum { LONGEST_TEXT = 1 << 26 }; /* bytes; one word of that length takes 2 GB of scratch */
 
 /* One call of dms_tokenizer_encode(). */
 typedef struct {

@@ -37,8 +37,7 @@ static const char *type_of(json_t *object) {
   return type ? type : "";
 }
 
-/* ---- Vocabulary and merges
- * -------------------------------------------------------------------------------------------- */
+/* ---- Vocabulary and merges --------------------------------------------------------------------------------------- */
 
 static gboolean is_id(json_t *value) {
   return json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= MAX_ID;
@@ -162,8 +161,17 @@ static gboolean read_model(const DmsJson *root, DmsTokenizer *tokenizer, GError 
   return read_merges(&model, merges, tokenizer, error);
 }
 
-/* ---- Added tokens
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- Added tokens ------------------------------------------------------------------------------------------------ */
+
+/* Whether `id` can stand for `content`: the vocabulary says so already, or it has neither. */
+static gboolean claim_id(DmsVocabulary *vocabulary, int id, const char *content) {
+  const DmsToken *token = &vocabulary->token[id];
+  gsize length = strlen(content);
+  int known = dms_vocabulary_find_spelling(vocabulary, content, length);
+  if (known >= 0) return known == id;
+  if (!token->flags) return dms_vocabulary_add(vocabulary, id, content, length, FALSE);
+  return token->length == length && !memcmp(dms_token_bytes(vocabulary, id), content, length);
+}
 
 static gboolean read_added_token(const DmsJson *json, DmsTokenizer *tokenizer, GError **error) {
   static const char *const off[] = {"single_word", "lstrip", "rstrip"};
@@ -180,11 +188,7 @@ static gboolean read_added_token(const DmsJson *json, DmsTokenizer *tokenizer, G
   gsize length = strlen(content);
   if (!length || length > DMS_MAX_ADDED_BYTES)
     return dms_json_refuse(json, "content", error, "it must have from 1 to %d bytes", DMS_MAX_ADDED_BYTES);
-  int known = dms_vocabulary_find_spelling(vocabulary, content, length);
-  gboolean present = vocabulary->token[id].flags & DMS_TOKEN_PRESENT;
-  gboolean taken = present && known < 0 &&
-                   (vocabulary->token[id].length != length || memcmp(dms_token_bytes(vocabulary, id), content, length));
-  if (taken || (known >= 0 && known != id) || (!present && !dms_vocabulary_add(vocabulary, id, content, length, FALSE)))
+  if (!claim_id(vocabulary, id, content))
     return dms_json_refuse(json, "id", error, "the vocabulary has another token there, or \"%s\" elsewhere", content);
   if (special) vocabulary->token[id].flags |= DMS_TOKEN_SPECIAL;
   gsize composed_length;
@@ -210,8 +214,7 @@ static gboolean read_added(const DmsJson *root, DmsTokenizer *tokenizer, GError 
   return TRUE;
 }
 
-/* ---- Normalizer, pre-tokenizer, decoder
- * ----------------------------------------------------------------------------------- */
+/* ---- Normalizer, pre-tokenizer, decoder -------------------------------------------------------------------------- */
 
 static gboolean read_normalizer(const DmsJson *root, DmsTokenizer *tokenizer, GError **error) {
   json_t *normalizer = json_object_get(root->object, "normalizer"), *part;
