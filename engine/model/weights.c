@@ -24,58 +24,58 @@ static gboolean read_raw(const DmsModel *model, const DmsTensor *tensor, guint64
                        tensor->offset + first * width, out, n * width, error);
 }
 
-static gsize row_values(const DmsTensor *tensor, int64_t first, int64_t rows) {
-  gsize columns = tensor->rank == 2 ? (gsize)tensor->shape[1] : (gsize)tensor->shape[0];
-  g_assert(first >= 0 && rows >= 0 && first + rows <= (tensor->rank == 2 ? tensor->shape[0] : 1));
-  return columns;
+typedef void (*Convert)(const void *in, gsize n, void *out);
+
+static void f32_from_f16(const void *in, gsize n, void *out) {
+  const uint16_t *restrict from = in;
+  float *restrict to = out;
+  for (gsize i = 0; i < n; i++) to[i] = dms_f32_from_f16(from[i]);
 }
 
-static void f32_from_f16(const uint16_t *restrict in, gsize n, float *restrict out) {
-  for (gsize i = 0; i < n; i++) out[i] = dms_f32_from_f16(in[i]);
+static void f32_from_bf16(const void *in, gsize n, void *out) {
+  const uint16_t *restrict from = in;
+  float *restrict to = out;
+  for (gsize i = 0; i < n; i++) to[i] = dms_f32_from_bf16(from[i]);
 }
 
-static void f32_from_bf16(const uint16_t *restrict in, gsize n, float *restrict out) {
-  for (gsize i = 0; i < n; i++) out[i] = dms_f32_from_bf16(in[i]);
+static void bf16_from_f32(const void *in, gsize n, void *out) {
+  const float *restrict from = in;
+  uint16_t *restrict to = out;
+  for (gsize i = 0; i < n; i++) to[i] = dms_bf16_from_f32(from[i]);
 }
 
-static void bf16_from_f32(const float *restrict in, gsize n, uint16_t *restrict out) {
-  for (gsize i = 0; i < n; i++) out[i] = dms_bf16_from_f32(in[i]);
+static void bf16_from_f16(const void *in, gsize n, void *out) {
+  const uint16_t *restrict from = in;
+  uint16_t *restrict to = out;
+  for (gsize i = 0; i < n; i++) to[i] = dms_bf16_from_f32(dms_f32_from_f16(from[i]));
 }
 
-static void bf16_from_f16(const uint16_t *restrict in, gsize n, uint16_t *restrict out) {
-  for (gsize i = 0; i < n; i++) out[i] = dms_bf16_from_f32(dms_f32_from_f16(in[i]));
+/* Rows first .. first + rows, block by block through `convert` into values of `width` bytes; NULL: as they are. */
+static gboolean read_rows(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, Convert convert,
+                          gsize width, void *out, GError **error) {
+  gboolean matrix = tensor->rank == 2;
+  g_assert(first >= 0 && rows >= 0 && first + rows <= (matrix ? tensor->shape[0] : 1));
+  gsize columns = (gsize)tensor->shape[matrix ? 1 : 0], n = columns * (gsize)rows;
+  guint64 start = columns * (guint64)first;
+  if (!convert) return read_raw(model, tensor, start, n, out, error);
+  g_autofree void *block = g_malloc(BLOCK * sizeof(float));
+  for (gsize done = 0; done < n; done += BLOCK) {
+    gsize part = MIN(n - done, (gsize)BLOCK);
+    if (!read_raw(model, tensor, start + done, part, block, error)) return FALSE;
+    convert(block, part, (char *)out + done * width);
+  }
+  return TRUE;
 }
 
 gboolean dms_model_read_f32(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, float *out,
                             GError **error) {
-  gsize columns = row_values(tensor, first, rows), n = columns * (gsize)rows;
-  guint64 start = columns * (guint64)first;
-  if (tensor->dtype == DMS_DTYPE_F32) return read_raw(model, tensor, start, n, out, error);
-  for (gsize done = 0; done < n; done += BLOCK) {
-    uint16_t block[BLOCK];
-    gsize part = MIN(n - done, (gsize)BLOCK);
-    if (!read_raw(model, tensor, start + done, part, block, error)) return FALSE;
-    (tensor->dtype == DMS_DTYPE_F16 ? f32_from_f16 : f32_from_bf16)(block, part, out + done);
-  }
-  return TRUE;
+  static const Convert convert[] = {[DMS_DTYPE_F16] = f32_from_f16, [DMS_DTYPE_BF16] = f32_from_bf16};
+  return read_rows(model, tensor, first, rows, convert[tensor->dtype], sizeof *out, out, error);
 }
 
 gboolean dms_model_read_bf16(const DmsModel *model, const DmsTensor *tensor, int64_t first, int64_t rows, uint16_t *out,
                              GError **error) {
-  gsize columns = row_values(tensor, first, rows), n = columns * (gsize)rows;
-  guint64 start = columns * (guint64)first;
-  if (tensor->dtype == DMS_DTYPE_BF16) return read_raw(model, tensor, start, n, out, error);
-  for (gsize done = 0; done < n; done += BLOCK) {
-    union {
-      float f32[BLOCK];
-      uint16_t f16[BLOCK];
-    } block;
-    gsize part = MIN(n - done, (gsize)BLOCK);
-    if (!read_raw(model, tensor, start + done, part, &block, error)) return FALSE;
-    if (tensor->dtype == DMS_DTYPE_F32)
-      bf16_from_f32(block.f32, part, out + done);
-    else
-      bf16_from_f16(block.f16, part, out + done);
-  }
-  return TRUE;
+  static const Convert convert[] = {
+      [DMS_DTYPE_F32] = bf16_from_f32, [DMS_DTYPE_F16] = bf16_from_f16, [DMS_DTYPE_BF16] = NULL};
+  return read_rows(model, tensor, first, rows, convert[tensor->dtype], sizeof *out, out, error);
 }
