@@ -54,11 +54,7 @@ static gboolean read_shape(const DmsJson *json, DmsConfig *config, GError **erro
   } else if (config->type == DMS_MODEL_QWEN3 && !json_object_get(json->object, "head_dim")) {
     config->head_dim = 128; /* the default of the model type where the key itself is absent */
   } else {
-    if (config->hidden % config->heads)
-      return dms_json_refuse(json, "head_dim", error,
-                             "it must be stated, for num_attention_heads, %d, does not divide hidden_size, %d",
-                             config->heads, config->hidden);
-    config->head_dim = config->hidden / config->heads;
+    config->head_dim = config->hidden / config->heads; /* rounded down, as Hugging Face does; the weights must agree */
   }
   if (config->head_dim % 2 || config->head_dim < 2 || config->head_dim > DMS_MAX_HEAD_DIM)
     return dms_json_refuse(json, "head_dim", error, "it comes to %d; it must be even and from 2 to %d",

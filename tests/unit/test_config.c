@@ -298,7 +298,6 @@ static void test_refusals(Folder *folder, gconstpointer unused) {
       {"{'num_key_value_heads':8}", "num_key_value_heads"},
       {"{'head_dim':15}", "head_dim"},
       {"{'head_dim':0}", "head_dim"},
-      {"{'head_dim':null,'num_attention_heads':6}", "head_dim"},
       {"{'head_dim':null,'num_attention_heads':64}", "head_dim"},
       {"{'vocab_size':100000000}", "vocab_size"},
       {"{'max_position_embeddings':0}", "max_position_embeddings"},
