@@ -5,6 +5,7 @@
 
 #include "reports/data.h"
 #include "reports/text.h"
+#include "reports/warnings.h"
 
 extern const char _binary_reports_page_css_start[], _binary_reports_page_css_end[];
 extern const char _binary_reports_page_js_start[], _binary_reports_page_js_end[];
@@ -38,25 +39,6 @@ static void write_head(GString *out, const ResultsSummary *summary) {
   g_string_append(out, "</style></head>\n");
 }
 
-GPtrArray *report_page_warnings(const ResultsSummary *summary) {
-  GPtrArray *warnings = g_ptr_array_new_with_free_func(g_free);
-  if (summary->info.partial)
-    g_ptr_array_add(warnings, g_strdup("This is a partial run: it was limited to some of the problems. Its numbers are "
-                                       "not those of the benchmark."));
-  for (guint i = 0; i < summary->n_tasks; i++) {
-    const ResultsTaskInfo *task = &summary->task[i];
-    if (task->threads_done < task->threads_wanted)
-      g_ptr_array_add(warnings,
-                      g_strdup_printf("%s: %d of %d threads have run. Numbers will move until the run is complete.",
-                                      task->name, task->threads_done, task->threads_wanted));
-    if (task->threads_graded < task->threads_done)
-      g_ptr_array_add(warnings,
-                      g_strdup_printf("%s: %d of %d threads have no grade yet; they count as missing, not as wrong.",
-                                      task->name, task->threads_done - task->threads_graded, task->threads_done));
-  }
-  return warnings;
-}
-
 /* Links to the sections that the page has. */
 static void write_contents(GString *out, const ResultsSummary *summary, gboolean threads,
                            const ReportOptions *options) {
@@ -75,11 +57,11 @@ static void write_header(GString *out, const ResultsSummary *summary, gboolean t
               summary->info.name);
   for (guint i = 0; i < summary->n_tasks; i++)
     report_html(out, "%s%s (%d problems)", i ? ", " : "", summary->task[i].name, summary->task[i].problems);
-  report_html(out, " \u00b7 %u models \u00b7 %s</p>", summary->n_methods,
-              summary->info.created ? summary->info.created : "");
+  g_autofree char *day = g_strndup(summary->info.created ? summary->info.created : "", strlen("2026-01-31"));
+  report_html(out, " \u00b7 %u models \u00b7 %s</p>", summary->n_methods, day);
   write_contents(out, summary, threads, options);
   g_string_append(out, "</header>\n");
-  g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
+  g_autoptr(GPtrArray) warnings = report_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
     report_html(out, "<p class=\"warning\" role=\"note\">%s</p>", (const char *)warnings->pdata[i]);
 }

@@ -12,8 +12,6 @@ G_BEGIN_DECLS
 gboolean report_page_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                            GString *out, GError **error);
 
-/* What is not whole about a run, as sentences to be set above everything else: partial runs, missing or ungraded threads. */
-GPtrArray *report_page_warnings(const ResultsSummary *summary);
 void report_page_margins(GString *out, const ResultsSummary *summary);
 void report_page_task(GString *out, const ResultsSummary *summary, guint task);
 /* A sample of the threads with prompt, thinking, answer, verdict and cache. What is sampled stands above it. */

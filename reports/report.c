@@ -8,6 +8,7 @@
 #include "reports/pdf.h"
 #include "reports/svg.h"
 #include "reports/tables.h"
+#include "reports/warnings.h"
 
 G_DEFINE_QUARK(report - error - quark, report_error)
 
@@ -24,8 +25,8 @@ static gboolean write_svg(const ResultsSummary *summary, ResultsStore *store, co
                 options->task ? options->task : "");
     return FALSE;
   }
-  g_autofree char *title = g_strdup_printf("%s: accuracy against %s", summary->info.name, cost->title);
-  report_svg_file(out, (Figure *const *)figures->pdata, figures->len, title, NULL);
+  g_autofree char *name = report_title(summary), *title = g_strdup_printf("%s: accuracy against %s", name, cost->title);
+  report_svg_file(out, (Figure *const *)figures->pdata, figures->len, title);
   return TRUE;
 }
 

@@ -189,7 +189,7 @@ static void draw_lines(GString *out, const Surface *surface, const Figure *scale
 }
 
 static void draw_outcomes(GString *out, const Surface *surface, const Figure *scale) {
-  const double top = 4, bottom = 124, step = (RIGHT - LEFT) / surface->length->len;
+  const double top = 8, bottom = 128, step = (RIGHT - LEFT) / surface->length->len;
   begin_panel(out, surface, bottom + 22);
   for (int share = 0; share <= 100; share += 50)
     report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%d</text>", LEFT - 8,

@@ -17,8 +17,8 @@ typedef struct {
 void report_svg_panel(GString *out, const Figure *figure, const SvgFrame *frame, gboolean y_title);
 /* The plot of one figure for the page, an <svg> element whose parts the script moves. */
 void report_svg_plot(GString *out, const Figure *figure);
-/* A file: one panel a figure, side by side, under one legend. `title` may be NULL. */
-void report_svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title, const char *note);
+/* A file: one panel a figure, side by side, under a title and one legend. */
+void report_svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title);
 /* The outline of marker `shape` about the origin as path data. */
 const char *report_svg_marker(guint shape);
 

@@ -29,20 +29,20 @@ static void draw_legend(GString *out, const Figure *figure, double x, double y) 
   }
 }
 
-void report_svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title, const char *note) {
+void report_svg_file(GString *out, Figure *const *figures, guint n_figures, const char *title) {
   guint columns = MIN(MAX(n_figures, 1), 3), rows = (n_figures + columns - 1) / columns;
   double panel_width = n_figures > 1 ? 330 : 640, panel_height = n_figures > 1 ? 260 : 340;
-  double width = 60 + (panel_width + 46) * columns, height = 84 + (panel_height + 96) * rows;
+  double width = 60 + (panel_width + 46) * columns, height = 96 + (panel_height + 96) * rows;
   report_html(out,
               "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" "
               "role=\"img\">",
               width, height, width, height);
-  report_html(out, "<title>%s</title><style>", title ? title : "accuracy against cost");
+  report_html(out, "<title>%s</title><style>", title);
   g_string_append_len(out, _binary_reports_svg_file_css_start,
                       _binary_reports_svg_file_css_end - _binary_reports_svg_file_css_start);
   report_html(out, "</style><rect class=\"card\" x=\"0.5\" y=\"0.5\" width=\"%.0f\" height=\"%.0f\" rx=\"8\"/>",
               width - 1, height - 1);
-  if (title) report_html(out, "<text class=\"head\" x=\"22\" y=\"32\">%s</text>", title);
+  report_html(out, "<text class=\"head\" x=\"22\" y=\"32\">%s</text>", title);
   if (n_figures) draw_legend(out, figures[0], 22, 56);
   for (guint i = 0; i < n_figures; i++) {
     const SvgFrame frame = {58 + (panel_width + 46) * (i % columns), 118 + (panel_height + 96) * (i / columns),
@@ -51,6 +51,10 @@ void report_svg_file(GString *out, Figure *const *figures, guint n_figures, cons
                 figures[i]->task);
     report_svg_panel(out, figures[i], &frame, i % columns == 0);
   }
-  if (note) report_html(out, "<text class=\"label\" x=\"22\" y=\"%.1f\">%s</text>", height - 12, note);
+  report_html(
+      out,
+      "<text class=\"note\" x=\"22\" y=\"%.1f\">Labels: threads and tokens (W-L). Bands: 95 %% intervals of the "
+      "frontiers over problems.</text>",
+      height - 16);
   g_string_append(out, "</svg>\n");
 }

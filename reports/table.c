@@ -2,6 +2,9 @@
 #include "reports/table.h"
 
 #include <math.h>
+#include <string.h>
+
+#define BRIEF 32 /* bytes of a text that is not broken into lines */
 
 typedef struct {
   char *text; /* NULL: an interval */
@@ -107,7 +110,7 @@ static void write_text(GString *out, const Cell *cell, TextFormat format, const 
 }
 
 static void draw_interval(GString *out, const Column *column, const Cell *cell) {
-  const double width = 200, span = column->high > column->low ? column->high - column->low : 1;
+  const double width = 160, span = column->high > column->low ? column->high - column->low : 1;
   double low = 6 + (width - 12) * (cell->low - column->low) / span,
          high = 6 + (width - 12) * (cell->high - column->low) / span;
   double value = 6 + (width - 12) * (cell->value - column->low) / span, zero = 6 - (width - 12) * column->low / span;
@@ -130,7 +133,8 @@ static void write_html(GString *out, const Table *table) {
     g_string_append(out, "<tr>");
     for (guint c = 0; c < table->columns->len; c++) {
       Cell cell = cell_at(table, r, c);
-      g_string_append_printf(out, "<td%s>", classes[column_at(table, c)->kind]);
+      gboolean brief = column_at(table, c)->kind == TABLE_TEXT && cell.text && strlen(cell.text) <= BRIEF;
+      g_string_append_printf(out, "<td%s>", brief ? " class=\"brief\"" : classes[column_at(table, c)->kind]);
       if (cell.text)
         write_text(out, &cell, TEXT_HTML, "<b>", "</b>");
       else

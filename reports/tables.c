@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "reports/page.h"
 #include "reports/paper.h"
+#include "reports/warnings.h"
 
 const char *report_tables_verdict(const ResultsMargin *margin) {
   if (!isfinite(margin->margin)) return "no common budget";
@@ -220,7 +220,7 @@ static void write_tables(GString *out, const ResultsSummary *summary, gboolean p
 gboolean report_tables_markdown(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                                 GString *out, GError **error) {
   report_text_print(out, TEXT_MARKDOWN, "# %s\n\n", summary->info.name);
-  g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
+  g_autoptr(GPtrArray) warnings = report_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
     report_text_print(out, TEXT_MARKDOWN, "> %s\n\n", (const char *)warnings->pdata[i]);
   write_tables(out, summary, options->paper, TEXT_MARKDOWN);
@@ -235,7 +235,7 @@ gboolean report_tables_markdown(const ResultsSummary *summary, ResultsStore *sto
 gboolean report_tables_tex(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                            GString *out, GError **error) {
   g_string_append(out, "% Needs \\usepackage{booktabs}.\n");
-  g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
+  g_autoptr(GPtrArray) warnings = report_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
     report_text_print(out, TEXT_TEX, "%% %s\n", (const char *)warnings->pdata[i]);
   write_tables(out, summary, options->paper, TEXT_TEX);

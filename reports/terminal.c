@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "reports/figure.h"
-#include "reports/page.h"
 #include "reports/report.h"
 #include "reports/text.h"
+#include "reports/warnings.h"
 
 #define PLOT_ROWS 14
 #define PLOT_COLUMNS 100
@@ -176,26 +176,29 @@ static void write_frontier(Terminal *t, const ResultsSummary *summary, const Fig
   g_string_append_c(t->out, '\n');
 }
 
+static void write_margin(Terminal *t, const ResultsMargin *m) {
+  char n[3][NUMBER_SIZE];
+  report_text_print(t->out, TEXT_TERMINAL, "  %s − %s at equal %s: ", m->method_a, m->method_b, m->cost);
+  if (!isfinite(m->margin)) {
+    g_string_append(t->out, "NA (the frontiers share no budget)\n");
+    return;
+  }
+  style(t, m->low > 0 ? "\x1b[32m" : m->high < 0 ? "\x1b[31m" : "");
+  report_text_print(t->out, TEXT_TERMINAL, "%s points", report_number_points(m->margin, n[0]));
+  style(t, "\x1b[0m");
+  report_text_print(t->out, TEXT_TERMINAL, " (95 %% interval %s to %s)%s\n", report_number_points(m->low, n[1]),
+                    report_number_points(m->high, n[2]), m->low <= 0 && m->high >= 0 ? ", indistinguishable" : "");
+}
+
 static void write_margins(Terminal *t, const ResultsSummary *summary, const char *task) {
   g_autoptr(GPtrArray) methods = report_figure_methods(summary);
-  for (guint i = 0; i < summary->n_margins; i++) {
-    const ResultsMargin *m = &summary->margin[i];
-    gboolean main_cost = strcmp(m->cost, "reads") == 0 || strcmp(m->cost, "peak") == 0;
-    if (strcmp(m->task, task) != 0 || strcmp(m->scale, "log2") != 0 || !main_cost ||
-        !report_figure_shows_margin(methods, m))
-      continue;
-    char n[3][NUMBER_SIZE];
-    report_text_print(t->out, TEXT_TERMINAL, "  %s − %s at equal %s: ", m->method_a, m->method_b, m->cost);
-    if (!isfinite(m->margin)) {
-      g_string_append(t->out, "NA (the frontiers share no budget)\n");
-      continue;
+  for (guint c = 0; c < KV_COSTS; c++)
+    for (guint i = 0; i < summary->n_margins; i++) {
+      const ResultsMargin *m = &summary->margin[i];
+      if (strcmp(m->task, task) == 0 && strcmp(m->cost, report_figure_costs[c].name) == 0 &&
+          strcmp(m->scale, "log2") == 0 && report_figure_shows_margin(methods, m))
+        write_margin(t, m);
     }
-    style(t, m->low > 0 ? "\x1b[32m" : m->high < 0 ? "\x1b[31m" : "");
-    report_text_print(t->out, TEXT_TERMINAL, "%s points", report_number_points(m->margin, n[0]));
-    style(t, "\x1b[0m");
-    report_text_print(t->out, TEXT_TERMINAL, " (95 %% interval %s to %s)%s\n", report_number_points(m->low, n[1]),
-                      report_number_points(m->high, n[2]), m->low <= 0 && m->high >= 0 ? ", indistinguishable" : "");
-  }
 }
 
 static void write_outcomes(Terminal *t, const ResultsSummary *summary, const ResultsTaskInfo *task) {
@@ -226,7 +229,7 @@ void report_terminal(const ResultsSummary *summary, int width, gboolean colour, 
   report_text_append(out, TEXT_TERMINAL, summary->info.name, -1);
   style(&t, "\x1b[0m");
   g_string_append_c(out, '\n');
-  g_autoptr(GPtrArray) warnings = report_page_warnings(summary);
+  g_autoptr(GPtrArray) warnings = report_warnings(summary);
   for (guint i = 0; i < warnings->len; i++) {
     style(&t, "\x1b[33m");
     report_text_print(out, TEXT_TERMINAL, "! %s\n", (const char *)warnings->pdata[i]);

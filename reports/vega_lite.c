@@ -4,6 +4,7 @@
 #include "reports/data.h"
 #include "reports/figure.h"
 #include "reports/text.h"
+#include "reports/warnings.h"
 
 /* COST, AXIS: of the cost. Quotes are single here and doubled before parsing. */
 static const char specification[] =
@@ -59,7 +60,8 @@ gboolean report_data_vega_lite(const ResultsSummary *summary, ResultsStore *stor
     if (!options->task || strcmp(options->task, summary->task[t].name) == 0)
       add_task_rows(rows, summary, points, summary->task[t].name, cost);
   json_decref(points);
-  json_object_set_new(root, "title", report_text_json(summary->info.name, -1));
+  g_autofree char *title = report_title(summary);
+  json_object_set_new(root, "title", report_text_json(title, -1));
   json_object_set_new(root, "data", json_pack("{s:o}", "values", rows));
   report_text_append_json(out, root, 9, FALSE);
   g_string_append_c(out, '\n');

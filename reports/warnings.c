@@ -1,0 +1,27 @@
+/* Partial and incomplete runs in words. */
+#include "reports/warnings.h"
+
+GPtrArray *report_warnings(const ResultsSummary *summary) {
+  GPtrArray *warnings = g_ptr_array_new_with_free_func(g_free);
+  if (summary->info.partial)
+    g_ptr_array_add(warnings, g_strdup("This is a partial run: it was limited to some of the problems. Its numbers are "
+                                       "not those of the benchmark."));
+  for (guint i = 0; i < summary->n_tasks; i++) {
+    const ResultsTaskInfo *task = &summary->task[i];
+    if (task->threads_done < task->threads_wanted)
+      g_ptr_array_add(warnings,
+                      g_strdup_printf("%s: %d of %d threads have run. Numbers will move until the run is complete.",
+                                      task->name, task->threads_done, task->threads_wanted));
+    if (task->threads_graded < task->threads_done)
+      g_ptr_array_add(warnings,
+                      g_strdup_printf("%s: %d of %d threads have no grade yet; they count as missing, not as wrong.",
+                                      task->name, task->threads_done - task->threads_graded, task->threads_done));
+  }
+  return warnings;
+}
+
+char *report_title(const ResultsSummary *summary) {
+  const char *name = summary->info.name ? summary->info.name : "";
+  if (summary->info.partial) return g_strconcat(name, " (partial run)", NULL);
+  return summary->info.complete ? g_strdup(name) : g_strconcat(name, " (incomplete run)", NULL);
+}
