@@ -120,18 +120,22 @@ static ResultsSummary *sample_new(guint methods, guint n_tasks, guint lengths) {
     s->margin = g_new0(ResultsMargin, 16);
     for (guint t = 0; t < n_tasks; t++)
       for (guint c = 0; c < 2; c++)
-        for (guint k = 0; k < 2; k++)
-          s->margin[s->n_margins++] = (ResultsMargin){tasks[t],
-                                                      c ? "peak" : "reads",
-                                                      k ? "log2" : "linear",
-                                                      "dms",
-                                                      "vanilla",
-                                                      t && c ? NAN : 0.123,
-                                                      0.03,
-                                                      t ? -0.01 : 0.064,
-                                                      0.184,
-                                                      2000,
-                                                      64000};
+        for (guint k = 0; k < 4; k++)
+          s->margin[s->n_margins++] = (ResultsMargin){.task = tasks[t],
+                                                      .cost = c ? "peak" : "reads",
+                                                      .scale = k & 1 ? "log2" : "linear",
+                                                      .method_a = k & 2 ? "vanilla" : "dms",
+                                                      .method_b = k & 2 ? "dms" : "vanilla",
+                                                      .margin = t && c  ? NAN
+                                                                : k & 2 ? -0.123
+                                                                        : 0.123,
+                                                      .se = 0.03,
+                                                      .low = k & 2 ? -0.184
+                                                             : t   ? -0.01
+                                                                   : 0.064,
+                                                      .high = k & 2 ? -0.064 : 0.184,
+                                                      .x_low = 2000,
+                                                      .x_high = 64000};
   }
   return s;
 }
