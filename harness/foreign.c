@@ -15,6 +15,7 @@ typedef struct {
   Task task; /* the dataset NULL until a row names a problem */
   const ForeignOptions *options;
   GradePrograms *programs;
+  GError *sandbox;   /* why no program can run here */
   GHashTable *tests; /* test_sets_new() */
   GQueue rows;       /* Row *, in the input's order */
   FILE *out;
@@ -89,10 +90,19 @@ static void wait_for_programs(Foreign *foreign, guint most) {
 
 static gboolean grade_program(Foreign *foreign, Row *row, guint index, const json_t *response, GError **error) {
   const DatasetProblem *problem = dataset_problem(foreign->task.dataset, index);
-  if (!foreign->programs) {
+  if (!foreign->programs && !foreign->sandbox) {
     GradeProgramOptions options = foreign->options->programs;
     options.mode = foreign->options->mode;
-    if (!(foreign->programs = grade_programs_open(&options, error))) return FALSE;
+    foreign->programs = grade_programs_open(&options, &foreign->sandbox);
+  }
+  if (!foreign->programs) {
+    row->done = TRUE;
+    row->verdict = (GradeVerdict){.outcome = GRADE_UNGRADED,
+                                  .rule = "no-sandbox",
+                                  .detail = g_strdup(foreign->sandbox->message),
+                                  .official = GRADE_UNGRADED,
+                                  .real = GRADE_UNGRADED};
+    return TRUE;
   }
   wait_for_programs(foreign, MOST_PROGRAMS_OUT);
   TestSet *set = row->tests = test_sets_use(foreign->tests, &foreign->task, index, error);
@@ -211,6 +221,7 @@ gboolean foreign_grade(const char *input, const ForeignOptions *options, FILE *o
   gboolean ok = grade_lines(&foreign, file, input, error);
   if (file != stdin) fclose(file);
   g_clear_pointer(&foreign.programs, grade_programs_close);
+  g_clear_error(&foreign.sandbox);
   g_queue_clear_full(&foreign.rows, row_free);
   g_hash_table_unref(foreign.tests);
   g_clear_pointer(&foreign.task.index, g_hash_table_unref);

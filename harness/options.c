@@ -5,6 +5,7 @@
 
 #include "datasets/dataset.h"
 #include "engine/engine.h"
+#include "grading/grade.h"
 #include "harness/command.h"
 #include "harness/plan.h"
 #include "harness/suggest.h"
@@ -50,6 +51,7 @@ int command_fail(const Command *command, GError *error) {
                    error->domain == RESULTS_ERROR ||
                    (error->domain == DATASET_ERROR && error->code != DATASET_ERROR_NETWORK) ||
                    (error->domain == DMS_ERROR && error->code != DMS_ERROR_DEVICE && error->code != DMS_ERROR_NUMERIC);
+  usage = usage || g_error_matches(error, GRADE_ERROR, GRADE_ERROR_INPUT);
   gboolean resumable = g_error_matches(error, RESULTS_ERROR, RESULTS_ERROR_WRITE);
   fprintf(stderr, "hyperscale %s: %s\n", command->name, error->message);
   g_error_free(error);

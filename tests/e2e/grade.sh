@@ -1,0 +1,56 @@
+# Grading texts from elsewhere, and stored generations again.
+source "$(dirname "$0")/tap.sh"
+python=/usr/bin/python3
+grade() { "$hyperscale" grade --input "$tmp/rows.jsonl" --task "$@"; }
+outcomes() { $python -c 'import json,sys; print(*["{id}:{outcome}:{answer}".format(**json.loads(l)) for l in sys.stdin])'; }
+
+cat > "$tmp/rows.jsonl" <<'ROWS'
+{"id": "a", "response": "So \\boxed{077}.", "gold": "77"}
+{"id": 2, "response": "<think>\\boxed{5}</think> It is \\boxed{78}.", "gold": 77}
+{"id": "c", "response": "I do not know.", "problem": "pocket-01"}
+{"id": "d", "response": "\\boxed{77}", "problem": "pocket-01"}
+ROWS
+is "$(grade pocket-aime | outcomes)" 'a:correct:77 2:wrong:78 c:no_answer:None d:correct:77' 'integers, by gold and by problem'
+
+cat > "$tmp/rows.jsonl" <<'ROWS'
+{"id": 1, "response": "\\boxed{\\frac{1}{2}}", "gold": "0.5"}
+{"id": 2, "response": "\\boxed{(x+1)^2}", "gold": "x^2+2x+1"}
+{"id": 3, "response": "\\boxed{5^{5^{5^{5}}}}", "gold": "5"}
+ROWS
+is "$(grade math500 | $python -c 'import json,sys; print(*[json.loads(l)["outcome"] for l in sys.stdin])')" 'correct correct wrong' 'LaTeX'
+
+cat > "$tmp/rows.jsonl" <<'ROWS'
+{"id": 1, "response": "Answer: C", "gold": "C"}
+{"id": 2, "response": "**Answer:** B", "gold": "C"}
+ROWS
+is "$(grade gpqa-diamond | outcomes)" '1:correct:C 2:wrong:B' 'letters, by the chain'
+is "$(grade gpqa-diamond --mode simple-evals | outcomes)" '1:correct:C 2:no_answer:None' 'letters, exactly as simple-evals'
+
+$python - "$tmp/rows.jsonl" <<'PY'
+import json, re, sys
+row = json.loads(open("datasets/pocket/livecodebench.jsonl").readline())
+mod, x0, y0, x1, y1 = map(int, re.search(r"mod (\d+),.*f\((\d+)\) = (\d+) and f\((\d+)\) = (\d+)", row["question_content"]).groups())
+a, b = next((a, b) for a in range(mod) for b in range(mod) if (a * x0 + b) % mod == y0 and (a * x1 + b) % mod == y1)
+program = lambda body: f"```python\n{body}\n```"
+right = f"n = int(input())\nprint(({a} * n + {b}) % {mod})"
+rows = [("right", program(right)), ("wrong", program("input()\nprint(-1)")), ("crash", program("1 / 0")), ("none", "I give up."),
+        ("again", program(right)), ("peek", program("import os\nprint(open('/etc/passwd').read())"))]
+with open(sys.argv[1], "w") as f:
+    for name, text in rows: f.write(json.dumps({"id": name, "response": text, "problem": row["question_id"]}) + "\n")
+PY
+output=$(grade pocket-livecodebench 2>&1)
+case $? in
+  0) is "$(printf '%s' "$output" | $python -c 'import json,sys; print(*["{id}:{outcome}:{official}:{real}".format(**json.loads(l)) for l in sys.stdin])')" \
+      'right:correct:correct:correct wrong:wrong:wrong:wrong crash:wrong:wrong:wrong none:no_answer:wrong:wrong again:correct:correct:correct peek:wrong:wrong:wrong' \
+      'programs, in the order of the input' ;;
+  *) like "$output" '"ungraded".*(sandbox|namespace)' 'programs stay ungraded where there is no sandbox' ;;
+esac
+
+echo '{"id": 1}' > "$tmp/rows.jsonl"
+exits 2 'rows.jsonl, line 1: .*"id" and "response"' 'a row without a response' grade aime24
+printf '{"id": 1, "response": "x", "gold": "1"}\n{"id": 2,\n' > "$tmp/rows.jsonl"
+exits 2 'line 2: not JSON' 'a row that is not JSON' grade aime24
+echo '{"id": 1, "response": "x", "problem": "pocket-99"}' > "$tmp/rows.jsonl"
+exits 2 'no problem "pocket-99"' 'an unknown problem' grade pocket-aime
+exits 2 'allowed: aime24' 'an unknown task' grade history
+done_testing
