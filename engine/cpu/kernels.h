@@ -42,8 +42,8 @@ typedef struct {
 
 /* ---- KV pages ----
  *
- * A page holds the keys and then the values of DMS_PAGE_ITEMS tokens of one (sequence, layer, KV head). Keys: blocks of 16 tokens, each
- * [dim][16]. Values: blocks of 32 dims, each [item][32], the last one padded. */
+ * A page holds the keys and then the values of DMS_PAGE_ITEMS tokens of one (sequence, layer, KV head). Keys: [dim][item], so that scores
+ * need no sum across lanes. Values: blocks of 32 dims, each [item][32], the last one padded. */
 enum { DMS_PAGE_ITEMS = 64, DMS_KEY_BLOCK = 16, DMS_VALUE_BLOCK = 32 };
 enum { DMS_SHARED_HEADS = 4 }; /* query heads that attend at a time, sharing each load */
 

@@ -3,12 +3,15 @@
 
 #include <glib.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 20000 }; /* pauses before a thread sleeps: longer than any serial stretch between two loops of a step */
+/* Rounds of waiting before a thread sleeps, some 100 us in all: longer than any serial stretch between two loops of a step. After the first
+ * few each round lets others run, who may be what is waited for. */
+enum { BUSY_ROUNDS = 256, ROUNDS = 1024 };
 
 struct DmsThreads {
   /* Loop number (high half) and tasks not yet drawn (low half) in one word: a late thread can draw only from the loop that it saw. */
@@ -33,7 +36,11 @@ typedef struct {
   int worker;
 } WorkerStart;
 
-static void relax(void) {
+static void relax(int round) {
+  if (round >= BUSY_ROUNDS) {
+    sched_yield();
+    return;
+  }
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__)
@@ -69,7 +76,7 @@ static gpointer worker_main(gpointer data) {
   DmsThreads *threads = start->threads;
   uint32_t seen = 0;
   while (TRUE) {
-    for (int i = 0; i < SPINS && atomic_load_explicit(&threads->loop, memory_order_acquire) == seen; i++) relax();
+    for (int i = 0; i < ROUNDS && atomic_load_explicit(&threads->loop, memory_order_acquire) == seen; i++) relax(i);
     while (atomic_load(&threads->loop) == seen) {
       atomic_fetch_add(&threads->sleepers, 1);
       futex_wait(&threads->loop, seen);
@@ -98,9 +105,9 @@ void dms_threads_run(DmsThreads *threads, int n, DmsTask task, void *context) {
   threads->task = task, threads->context = context, threads->n = (uint32_t)n;
   begin_loop(threads, (uint32_t)n);
   work(threads, atomic_load_explicit(&threads->loop, memory_order_relaxed), 0);
-  for (int i = 0; i < SPINS; i++) {
+  for (int i = 0; i < ROUNDS; i++) {
     if (atomic_load_explicit(&threads->done, memory_order_acquire) == (uint32_t)n) return;
-    relax();
+    relax(i);
   }
   atomic_store(&threads->caller_sleeps, 1);
   for (uint32_t done; (done = atomic_load(&threads->done)) != (uint32_t)n;) futex_wait(&threads->done, done);

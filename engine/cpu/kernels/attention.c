@@ -4,22 +4,44 @@
  * sum across lanes; the queries of a group share each load. The order of every sum depends on the list alone. */
 #include "engine/cpu/kernels/lanes.h"
 
+static const char *page_of(const DmsHeadShape *shape, const DmsItems *items, int item) {
+  return items->base + items->pages[item / DMS_PAGE_ITEMS] * shape->page_bytes;
+}
+
+/* Where the values begin. */
+static gsize page_values(const DmsHeadShape *shape) { return (gsize)shape->dim * DMS_PAGE_ITEMS * sizeof(float); }
+
 enum {
   HEADS = DMS_SHARED_HEADS,
-  BLOCKS = DMS_WIDTH == 16 ? 4 : 2, /* key blocks at a time */
-  PAGE_BLOCKS = DMS_PAGE_ITEMS / DMS_KEY_BLOCK,
+  BLOCKS = DMS_WIDTH == 16 ? 4 : 2, /* blocks of 16 tokens at a time */
+  LINE = 64,                        /* bytes of a cache line */
 };
 
-/* Scores of `blocks` key blocks for `heads` queries. */
+/* What to fetch from memory while something else is computed: the lists' pages lie scattered, so the hardware cannot know. */
+typedef struct {
+  const char *rows; /* of DMS_PAGE_ITEMS floats */
+  int n_rows, lines; /* of each row so many cache lines */
+} Ahead;
+
+DMS_UNROLLED void fetch_row(const Ahead *ahead, int row) {
+  if (row < ahead->n_rows)
+    for (int line = 0; line < ahead->lines; line++)
+      __builtin_prefetch(ahead->rows + row * (DMS_PAGE_ITEMS * sizeof(float)) + line * LINE);
+}
+
+static int blocks_of(int items) { return (items + DMS_KEY_BLOCK - 1) / DMS_KEY_BLOCK; }
+
+/* Scores of `blocks` blocks of a page for `heads` queries. */
 DMS_UNROLLED void score_blocks(int heads, int blocks, const float *keys, int dim, const float *queries, float *scores,
-                               gsize stride) {
+                               gsize stride, const Ahead *ahead) {
   DmsVector sums[HEADS * BLOCKS * DMS_PARTS];
 #pragma GCC unroll 32
   for (int i = 0; i < heads * blocks * DMS_PARTS; i++) sums[i] = (DmsVector){0};
-  for (int d = 0; d < dim; d++) {
+  for (int d = 0; d < dim; d++, keys += DMS_PAGE_ITEMS) {
+    fetch_row(ahead, d);
 #pragma GCC unroll 16
     for (int i = 0; i < blocks * DMS_PARTS; i++) {
-      DmsVector key = dms_load(keys + (i / DMS_PARTS * dim + d) * DMS_KEY_BLOCK + i % DMS_PARTS * DMS_WIDTH);
+      DmsVector key = dms_load(keys + i * DMS_WIDTH);
 #pragma GCC unroll 4
       for (int head = 0; head < heads; head++) {
         DmsVector *sum = &sums[head * blocks * DMS_PARTS + i];
@@ -34,18 +56,30 @@ DMS_UNROLLED void score_blocks(int heads, int blocks, const float *keys, int dim
       dms_store(scores + head * stride + i * DMS_WIDTH, sums[head * blocks * DMS_PARTS + i]);
 }
 
+/* Scores of one page's first `blocks` blocks. */
+DMS_UNROLLED void score_page(int heads, int blocks, const float *keys, int dim, const float *queries, float *scores,
+                             gsize stride, Ahead ahead) {
+  for (; blocks > 0; blocks -= BLOCKS, keys += BLOCKS * DMS_KEY_BLOCK, scores += BLOCKS * DMS_KEY_BLOCK, ahead.n_rows = 0)
+    switch (MIN(blocks, BLOCKS)) {
+    case 1: score_blocks(heads, 1, keys, dim, queries, scores, stride, &ahead); break;
+    case 2: score_blocks(heads, 2, keys, dim, queries, scores, stride, &ahead); break;
+#if DMS_WIDTH == 16
+    case 3: score_blocks(heads, 3, keys, dim, queries, scores, stride, &ahead); break;
+    case 4: score_blocks(heads, 4, keys, dim, queries, scores, stride, &ahead); break;
+#endif
+    }
+}
+
 /* Scores of all items; those of the last block's empty places are noise. */
 DMS_UNROLLED void score_items(int heads, const DmsHeadShape *shape, const DmsItems *items, const float *queries,
                               float *scores, gsize stride) {
-  int n_blocks = (items->length + DMS_KEY_BLOCK - 1) / DMS_KEY_BLOCK, dim = shape->dim;
-  for (int page = 0; page * PAGE_BLOCKS < n_blocks; page++) {
-    const float *keys = (const float *)(items->base + items->pages[page] * shape->page_bytes);
-    int end = MIN(PAGE_BLOCKS, n_blocks - page * PAGE_BLOCKS), block = 0;
-    float *to = scores + page * DMS_PAGE_ITEMS;
-    for (; block + BLOCKS <= end; block += BLOCKS)
-      score_blocks(heads, BLOCKS, keys + block * dim * DMS_KEY_BLOCK, dim, queries, to + block * DMS_KEY_BLOCK, stride);
-    for (; block < end; block++)
-      score_blocks(heads, 1, keys + block * dim * DMS_KEY_BLOCK, dim, queries, to + block * DMS_KEY_BLOCK, stride);
+  for (int first = 0, left = items->length; left > 0; first += DMS_PAGE_ITEMS, left -= DMS_PAGE_ITEMS) {
+    const char *keys = page_of(shape, items, first);
+    Ahead ahead = {page_of(shape, items, 0) + page_values(shape), MIN(items->length / 2, shape->dim), DMS_PAGE_ITEMS * 4 / LINE};
+    if (left > DMS_PAGE_ITEMS)
+      ahead = (Ahead){page_of(shape, items, first + DMS_PAGE_ITEMS), shape->dim, MIN(blocks_of(left - DMS_PAGE_ITEMS), 4)};
+    score_page(heads, MIN(blocks_of(left), DMS_PAGE_ITEMS / DMS_KEY_BLOCK), (const float *)keys, shape->dim, queries,
+               scores + first, stride, ahead);
   }
 }
 
@@ -70,12 +104,19 @@ static float weigh(float *scores, int length) {
 
 /* out[head][2 vectors of dims] += weights * values, even and odd items apart. `values`: [item][DMS_VALUE_BLOCK] of one page. */
 DMS_UNROLLED void add_values(int heads, const float *values, int n, const float *weights, gsize stride, float *out,
-                             gsize out_stride) {
+                             gsize out_stride, const float *next, int ahead) {
   DmsVector sums[HEADS * 2 * 2];
 #pragma GCC unroll 16
   for (int i = 0; i < heads * 4; i++)
     sums[i] = dms_load(out + i / 4 * out_stride + i / 2 % 2 * DMS_VALUE_BLOCK + i % 2 * DMS_WIDTH);
   for (int item = 0; item < n; item += 2) {
+    if (item < ahead) {
+      const char *line = (const char *)(next + item * DMS_VALUE_BLOCK);
+      __builtin_prefetch(line);
+      __builtin_prefetch(line + 64);
+      __builtin_prefetch(line + 128);
+      __builtin_prefetch(line + 192);
+    }
 #pragma GCC unroll 2
     for (int odd = 0; odd < 2; odd++) {
       if (item + odd == n) break;
@@ -105,9 +146,16 @@ DMS_UNROLLED void attend_heads(int heads, const DmsHeadShape *shape, const DmsIt
     for (int first = 0; first < items->length; first += DMS_PAGE_ITEMS) {
       const float *values = (const float *)(items->base + items->pages[first / DMS_PAGE_ITEMS] * shape->page_bytes) +
                             DMS_PAGE_ITEMS * shape->dim + block * DMS_PAGE_ITEMS * DMS_VALUE_BLOCK;
+      const float *next = values;
+      int ahead = 0;
+      if (first + DMS_PAGE_ITEMS < items->length) {
+        next = (const float *)(items->base + items->pages[first / DMS_PAGE_ITEMS + 1] * shape->page_bytes) +
+                            DMS_PAGE_ITEMS * shape->dim + block * DMS_PAGE_ITEMS * DMS_VALUE_BLOCK;
+        ahead = MIN(DMS_PAGE_ITEMS, items->length - first - DMS_PAGE_ITEMS);
+      }
       for (int d = 0; d < DMS_VALUE_BLOCK; d += 2 * DMS_WIDTH)
         add_values(heads, values + d, MIN(DMS_PAGE_ITEMS, items->length - first), scores + first, stride,
-                   &sums[0][0][d], 2 * DMS_VALUE_BLOCK);
+                   &sums[0][0][d], 2 * DMS_VALUE_BLOCK, next, ahead);
     }
     int start = block * DMS_VALUE_BLOCK, n = MIN(DMS_VALUE_BLOCK, shape->dim - start);
     for (int head = 0; head < heads; head++)

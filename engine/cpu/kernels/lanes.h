@@ -74,7 +74,14 @@ DMS_UNROLLED DmsVector dms_max(DmsVector a, DmsVector b) {
 #endif
 }
 DMS_UNROLLED DmsVector dms_min(DmsVector a, DmsVector b) {
-  return -dms_max(-a, -b);
+#if defined(__AVX512F__)
+  return _mm512_min_ps(a, b);
+#elif defined(__AVX2__)
+  return _mm256_min_ps(a, b);
+#else
+  for (int i = 0; i < DMS_WIDTH; i++) b[i] = a[i] < b[i] ? a[i] : b[i];
+  return b;
+#endif
 }
 
 /* The sum of 16 lanes, always in this order. */
@@ -93,9 +100,9 @@ DMS_UNROLLED float dms_max_lanes(const DmsVector lanes[DMS_PARTS]) {
   return x[0];
 }
 
-/* 2^x, relative error below 2e-7; 2^-126 below that and 2^127 above it; NaN stays NaN. The polynomial is that of dms_weight(). */
+/* 2^x for x <= 127, relative error below 2e-7; 2^-126 below x = -126; NaN stays NaN. The polynomial is that of dms_weight(). */
 DMS_UNROLLED DmsVector dms_exp2(DmsVector x) {
-  x = dms_min(dms_splat(127.0f), dms_max(dms_splat(-126.0f), x));
+  x = dms_max(dms_splat(-126.0f), x);
   DmsVector shifted = x + 12582912.0f; /* 1.5 * 2^23: the nearest integer is in the low bits */
   DmsVector f = x - (shifted - 12582912.0f);
   DmsVector power = (DmsVector)(((DmsInts)shifted - 0x4B400000 + 127) << 23);

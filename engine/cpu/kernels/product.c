@@ -133,7 +133,7 @@ static void f32_tile(int rows, int panels, const DmsProduct *product, const char
 
 /* gate / (1 + e^-gate) * up */
 DMS_UNROLLED DmsVector swiglu(DmsVector gate, DmsVector up) {
-  return gate / (1.0f + dms_exp2(gate * -1.44269504088896341f)) * up;
+  return gate / (1.0f + dms_exp2(dms_min(dms_splat(127.0f), gate * -1.44269504088896341f))) * up;
 }
 
 /* Takes one row of one panel's products to where they go. `sums` [32] is overwritten. */

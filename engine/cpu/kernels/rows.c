@@ -28,8 +28,8 @@ void DMS_KERNEL(dms_rotate)(float *x, const float *angles, int dim) {
 }
 
 void DMS_KERNEL(dms_store_item)(const DmsHeadShape *shape, char *page, int item, const float *key, const float *value) {
-  float *keys = (float *)page + (gsize)(item / DMS_KEY_BLOCK) * shape->dim * DMS_KEY_BLOCK + item % DMS_KEY_BLOCK;
-  for (int d = 0; d < shape->dim; d++) keys[d * DMS_KEY_BLOCK] = key[d];
+  float *keys = (float *)page + item;
+  for (int d = 0; d < shape->dim; d++) keys[d * DMS_PAGE_ITEMS] = key[d];
   float *values = (float *)page + DMS_PAGE_ITEMS * shape->dim + item * DMS_VALUE_BLOCK;
   for (int d = 0; d < shape->dim; d += DMS_VALUE_BLOCK, values += DMS_PAGE_ITEMS * DMS_VALUE_BLOCK)
     memcpy(values, value + d, MIN(DMS_VALUE_BLOCK, shape->dim - d) * sizeof *values);
