@@ -117,22 +117,31 @@ static void take(DmsHeadList *list, int p, DmsPagePool *pool) {
   list->pages[p] = page;
 }
 
-gboolean dms_cache_reserve(DmsSequenceCache *cache, int n, const DmsEviction *eviction, DmsPagePool *pool) {
+/* Counts the pages that the next `n` tokens need and that must be taken; takes them too where `taking`. */
+static uint32_t reserve(DmsSequenceCache *cache, int n, const DmsEviction *eviction, DmsPagePool *pool,
+                        gboolean taking) {
   uint32_t needed = 0;
-  for (int pass = 0; pass < 2; pass++) {
-    for (int i = 0; i < cache->n_lists; i++) {
-      DmsHeadList *list = &cache->lists[i];
-      int first, end, overwritten;
-      places_to_write(cache, list, n, eviction, &first, &end, &overwritten);
-      if (overwritten >= first && overwritten < end) overwritten = -1;
-      for (int p = first; p < end; p++)
-        if (must_take(list, p, pool)) pass == 0 ? (void)needed++ : take(list, p, pool);
-      if (overwritten >= 0 && must_take(list, overwritten, pool))
-        pass == 0 ? (void)needed++ : take(list, overwritten, pool);
+  for (int i = 0; i < cache->n_lists; i++) {
+    DmsHeadList *list = &cache->lists[i];
+    int first, end, overwritten;
+    places_to_write(cache, list, n, eviction, &first, &end, &overwritten);
+    for (int p = first; p < end; p++)
+      if (must_take(list, p, pool)) {
+        needed++;
+        if (taking) take(list, p, pool);
+      }
+    if (overwritten >= 0 && !(overwritten >= first && overwritten < end) && must_take(list, overwritten, pool)) {
+      needed++;
+      if (taking) take(list, overwritten, pool);
     }
-    if (needed > pool->free_count) return FALSE;
-    if (needed == 0) return TRUE;
   }
+  return needed;
+}
+
+gboolean dms_cache_reserve(DmsSequenceCache *cache, int n, const DmsEviction *eviction, DmsPagePool *pool) {
+  uint32_t needed = reserve(cache, n, eviction, pool, FALSE);
+  if (needed > pool->free_count) return FALSE;
+  if (needed > 0) reserve(cache, n, eviction, pool, TRUE);
   return TRUE;
 }
 

@@ -80,6 +80,7 @@ static DmsProduct product_of(const DmsMatrix *matrix, const float *in, float *ou
 /* Cuts the product by panels, and by rows too where the panels are too few for the threads. */
 static void multiply(const Pass *pass, DmsProduct product, int rows) {
   enum { TILE_ROWS = 12 };
+  if (rows == 0) return;
   const DmsNetwork *network = pass->network;
   int panels = product.matrix->panels, wanted = 4 * dms_threads_count(network->threads);
   int panels_each = rows == 1 ? 4 : rows <= 3 ? 2 : 1, groups = (panels + panels_each - 1) / panels_each;

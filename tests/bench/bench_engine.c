@@ -132,7 +132,8 @@ static double floor_seconds(const DmsModelInfo *info, const Totals *totals, cons
                    hidden * info->vocab;
   double arithmetic = totals->tokens * weights + totals->live * 2 * dim * (heads / info->kv_heads);
   double bytes = totals->live * 2 * dim * sizeof(float);
-  if (alone) return fmax(arithmetic / machine->multiply_adds, (bytes + totals->tokens * weights * 2) / machine->cache_bytes);
+  if (alone)
+    return fmax(arithmetic / machine->multiply_adds, (bytes + totals->tokens * weights * 2) / machine->cache_bytes);
   return fmax(arithmetic / machine->multiply_adds, bytes / machine->memory_bytes);
 }
 
@@ -175,8 +176,9 @@ int main(int argc, char **argv) {
     DmsEngineStats stats;
     dms_engine_stats(engine, &stats);
     if (i == 0)
-      g_print("%s: %.0f G multiply-adds/s; reads %.0f GB/s from memory, %.0f GB/s from cache; %d sequences\n", stats.device,
-              machine.multiply_adds / 1e9, machine.memory_bytes / 1e9, machine.cache_bytes / 1e9, sequences);
+      g_print("%s: %.0f G multiply-adds/s; reads %.0f GB/s from memory, %.0f GB/s from cache; %d sequences\n",
+              stats.device, machine.multiply_adds / 1e9, machine.memory_bytes / 1e9, machine.cache_bytes / 1e9,
+              sequences);
     g_print("%s\n", models[i]);
     report("sweep", info, &batch, &machine, FALSE);
     report("alone", info, &alone, &machine, TRUE);

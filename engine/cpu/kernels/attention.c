@@ -9,7 +9,9 @@ static const char *page_of(const DmsHeadShape *shape, const DmsItems *items, int
 }
 
 /* Where the values begin. */
-static gsize page_values(const DmsHeadShape *shape) { return (gsize)shape->dim * DMS_PAGE_ITEMS * sizeof(float); }
+static gsize page_values(const DmsHeadShape *shape) {
+  return (gsize)shape->dim * DMS_PAGE_ITEMS * sizeof(float);
+}
 
 enum {
   HEADS = DMS_SHARED_HEADS,
@@ -19,7 +21,7 @@ enum {
 
 /* What to fetch from memory while something else is computed: the lists' pages lie scattered, so the hardware cannot know. */
 typedef struct {
-  const char *rows; /* of DMS_PAGE_ITEMS floats */
+  const char *rows;  /* of DMS_PAGE_ITEMS floats */
   int n_rows, lines; /* of each row so many cache lines */
 } Ahead;
 
@@ -29,7 +31,9 @@ DMS_UNROLLED void fetch_row(const Ahead *ahead, int row) {
       __builtin_prefetch(ahead->rows + row * (DMS_PAGE_ITEMS * sizeof(float)) + line * LINE);
 }
 
-static int blocks_of(int items) { return (items + DMS_KEY_BLOCK - 1) / DMS_KEY_BLOCK; }
+static int blocks_of(int items) {
+  return (items + DMS_KEY_BLOCK - 1) / DMS_KEY_BLOCK;
+}
 
 /* Scores of `blocks` blocks of a page for `heads` queries. */
 DMS_UNROLLED void score_blocks(int heads, int blocks, const float *keys, int dim, const float *queries, float *scores,
@@ -59,13 +63,22 @@ DMS_UNROLLED void score_blocks(int heads, int blocks, const float *keys, int dim
 /* Scores of one page's first `blocks` blocks. */
 DMS_UNROLLED void score_page(int heads, int blocks, const float *keys, int dim, const float *queries, float *scores,
                              gsize stride, Ahead ahead) {
-  for (; blocks > 0; blocks -= BLOCKS, keys += BLOCKS * DMS_KEY_BLOCK, scores += BLOCKS * DMS_KEY_BLOCK, ahead.n_rows = 0)
+  for (; blocks > 0;
+       blocks -= BLOCKS, keys += BLOCKS * DMS_KEY_BLOCK, scores += BLOCKS * DMS_KEY_BLOCK, ahead.n_rows = 0)
     switch (MIN(blocks, BLOCKS)) {
-    case 1: score_blocks(heads, 1, keys, dim, queries, scores, stride, &ahead); break;
-    case 2: score_blocks(heads, 2, keys, dim, queries, scores, stride, &ahead); break;
+    case 1:
+      score_blocks(heads, 1, keys, dim, queries, scores, stride, &ahead);
+      break;
+    case 2:
+      score_blocks(heads, 2, keys, dim, queries, scores, stride, &ahead);
+      break;
 #if DMS_WIDTH == 16
-    case 3: score_blocks(heads, 3, keys, dim, queries, scores, stride, &ahead); break;
-    case 4: score_blocks(heads, 4, keys, dim, queries, scores, stride, &ahead); break;
+    case 3:
+      score_blocks(heads, 3, keys, dim, queries, scores, stride, &ahead);
+      break;
+    case 4:
+      score_blocks(heads, 4, keys, dim, queries, scores, stride, &ahead);
+      break;
 #endif
     }
 }
@@ -75,9 +88,11 @@ DMS_UNROLLED void score_items(int heads, const DmsHeadShape *shape, const DmsIte
                               float *scores, gsize stride) {
   for (int first = 0, left = items->length; left > 0; first += DMS_PAGE_ITEMS, left -= DMS_PAGE_ITEMS) {
     const char *keys = page_of(shape, items, first);
-    Ahead ahead = {page_of(shape, items, 0) + page_values(shape), MIN(items->length / 2, shape->dim), DMS_PAGE_ITEMS * 4 / LINE};
+    Ahead ahead = {page_of(shape, items, 0) + page_values(shape), MIN(items->length / 2, shape->dim),
+                   DMS_PAGE_ITEMS * 4 / LINE};
     if (left > DMS_PAGE_ITEMS)
-      ahead = (Ahead){page_of(shape, items, first + DMS_PAGE_ITEMS), shape->dim, MIN(blocks_of(left - DMS_PAGE_ITEMS), 4)};
+      ahead =
+          (Ahead){page_of(shape, items, first + DMS_PAGE_ITEMS), shape->dim, MIN(blocks_of(left - DMS_PAGE_ITEMS), 4)};
     score_page(heads, MIN(blocks_of(left), DMS_PAGE_ITEMS / DMS_KEY_BLOCK), (const float *)keys, shape->dim, queries,
                scores + first, stride, ahead);
   }
@@ -150,7 +165,7 @@ DMS_UNROLLED void attend_heads(int heads, const DmsHeadShape *shape, const DmsIt
       int ahead = 0;
       if (first + DMS_PAGE_ITEMS < items->length) {
         next = (const float *)(items->base + items->pages[first / DMS_PAGE_ITEMS + 1] * shape->page_bytes) +
-                            DMS_PAGE_ITEMS * shape->dim + block * DMS_PAGE_ITEMS * DMS_VALUE_BLOCK;
+               DMS_PAGE_ITEMS * shape->dim + block * DMS_PAGE_ITEMS * DMS_VALUE_BLOCK;
         ahead = MIN(DMS_PAGE_ITEMS, items->length - first - DMS_PAGE_ITEMS);
       }
       for (int d = 0; d < DMS_VALUE_BLOCK; d += 2 * DMS_WIDTH)
