@@ -44,14 +44,14 @@ static int descending(const void *a, const void *b) {
 }
 
 static Counts *count_answers(const int *group, int n, gsize *size) {
-  Counts *counts = g_malloc0(sizeof *counts + (gsize)n * sizeof *counts->wrong);
+  int largest = 0;
+  for (int i = 0; i < n; i++) largest = MAX(largest, group[i]);
+  Counts *counts = g_malloc0(sizeof *counts + (gsize)largest * sizeof *counts->wrong);
   counts->n = n;
+  counts->n_wrong = largest;
   for (int i = 0; i < n; i++) {
     if (group[i] == 0) counts->correct++;
-    if (group[i] > 0) {
-      counts->n_wrong = MAX(counts->n_wrong, group[i]);
-      counts->wrong[group[i] - 1]++;
-    }
+    if (group[i] > 0) counts->wrong[group[i] - 1]++;
   }
   qsort(counts->wrong, (gsize)counts->n_wrong, sizeof *counts->wrong, descending);
   while (counts->n_wrong > 0 && counts->wrong[counts->n_wrong - 1] == 0) counts->n_wrong--;

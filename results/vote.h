@@ -27,7 +27,7 @@ typedef struct ResultsVoter ResultsVoter;
 /* threads [n_threads]: the W asked for, ascending; borrowed. */
 ResultsVoter *results_voter_new(ResultsVoteRule rule, const int *threads, int n_threads);
 void results_voter_free(ResultsVoter *voter);
-/* group [n], in the order of threads: 0 correct, 1.. wrong answers (numbered without gaps), RESULTS_NO_VOTE. Fills vote
+/* group [n], in the order of threads: 0 correct, a number from 1 on for each wrong answer, RESULTS_NO_VOTE. Fills vote
  * [n_threads] up to the largest W <= n. `state` seeds the sampling of subsets. */
 void results_vote(ResultsVoter *voter, const int *group, int n, uint64_t state, ResultsVote *vote);
 
