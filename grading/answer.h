@@ -24,8 +24,8 @@ char *grade_one_line(const char *text, gsize length);
 typedef struct GradePattern GradePattern;
 GradePattern *grade_pattern_new(const char *pattern);
 
-/* Where group 1 of the first or the last match lies in `text` [length bytes]. FALSE when there is no match, or when looking for it takes
- * more backtracking than is allowed. */
+/* Where group 1 of the first or the last match lies in `text` [length bytes]; the last one is looked for in the last mebibyte, which bounds
+ * what a hostile text can cost. FALSE when there is no match, or when looking for it takes more backtracking than is allowed. */
 gboolean grade_pattern_find(const GradePattern *pattern, const char *text, gsize length, gboolean last, gsize *start,
                             gsize *end);
 

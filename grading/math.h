@@ -152,7 +152,7 @@ struct MathNode {
 typedef struct {
   GPtrArray *owned;
   int nodes;
-  gboolean broken;    /* a limit was met, or arithmetic on what is no number: the tree is not to be used */
+  gboolean broken;    /* a limit was met, 1/0, arithmetic on what is no number: the tree is not to be used */
   gboolean ambiguous; /* commas could be read in two ways */
   const MathNode *root;
   char *plain; /* grade_math_plain() of the answer */
@@ -163,8 +163,8 @@ MathTree *grade_math_parse(const char *text, gsize length, gboolean separate);
 void grade_math_tree_free(MathTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MathTree, grade_math_tree_free)
 
-/* An answer as words to compare when it is no formula: lower-case, without blanks (but between digits), braces, quotes, the commands that
- * only set type and punctuation at its end. g_free(). */
+/* An answer as words to compare when it is no formula: lower-case, without braces, quotes, the commands that only set type, punctuation at
+ * its end, and without blanks but between two words. `text` has no NUL. g_free(). */
 char *grade_math_plain(const char *text, gsize length);
 
 /* ---- Building (math_build.c): every node is made here, simplified as far as exact arithmetic goes. Children may be shared. ------- */

@@ -151,11 +151,6 @@ MathNode *grade_math_add(MathTree *tree, MathNode *a, MathNode *b) {
 MathNode *grade_math_multiply(MathTree *tree, MathNode *a, MathNode *b) {
   if (a->kind == MATH_MATRIX && b->kind != MATH_MATRIX) return each_entry(tree, a, b, FALSE);
   if (b->kind == MATH_MATRIX && a->kind != MATH_MATRIX) return each_entry(tree, b, a, FALSE);
-  if (a->kind == MATH_NUMBER && b->kind == MATH_ADD) { /* 2(x + 1): so that signs and fractions need no brackets */
-    MathNode *sum = grade_math_number(tree, 0, 1);
-    for (int i = 0; i < b->n; i++) sum = grade_math_add(tree, sum, grade_math_multiply(tree, a, b->child[i]));
-    return sum;
-  }
   return join(tree, MATH_MULTIPLY, a, b);
 }
 
@@ -170,12 +165,11 @@ MathNode *grade_math_divide(MathTree *tree, MathNode *a, MathNode *b) {
 /* p/q to an integer power, FALSE when it does not fit. */
 static gboolean fold_power(const MathNode *base, int64_t exponent, int64_t *p, int64_t *q) {
   if (exponent < -64 || exponent > 64) { /* 0, 1 and -1 aside, 2^64 is too large already */
-    if (base->q != 1 || base->p < -1 || base->p > 1 || (base->p == 0 && exponent < 0)) return FALSE;
+    if (base->q != 1 || base->p < -1 || base->p > 1) return FALSE;
     exponent = exponent % 2 == 0 ? 2 : 1;
   }
   int64_t x = base->p, y = base->q;
   if (exponent < 0) {
-    if (x == 0) return FALSE;
     x = base->p < 0 ? -base->q : base->q;
     y = base->p < 0 ? -base->p : base->p;
     exponent = -exponent;
@@ -190,6 +184,7 @@ MathNode *grade_math_power(MathTree *tree, MathNode *base, MathNode *exponent) {
   int64_t p, q;
   if (exponent->kind == MATH_NUMBER && exponent->q == 1) {
     if (exponent->p == 1) return base;
+    if (base->kind == MATH_NUMBER && base->p == 0 && exponent->p <= 0) tree->broken = TRUE; /* 1/0, 0^0 */
     if (base->kind == MATH_NUMBER && fold_power(base, exponent->p, &p, &q))
       return with_decimal(grade_math_number(tree, p, q), base->decimal);
     if (base->kind == MATH_POWER && base->child[1]->kind == MATH_NUMBER && base->child[1]->q == 1) { /* (x^a)^b */

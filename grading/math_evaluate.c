@@ -178,6 +178,11 @@ static long double complex root(long double complex a, long double complex index
   return cpowl(a, 1 / index);
 }
 
+static long double binomial(long double n, long double k) {
+  if (k >= 0 && n >= k) return expl(lgammal(n + 1) - lgammal(k + 1) - lgammal(n - k + 1));
+  return tgammal(n + 1) / (tgammal(k + 1) * tgammal(n - k + 1));
+}
+
 static long double complex numeric_function(const MathNode *node, const MathPoint *point, gboolean *valid) {
   long double complex a = 0, b = 0;
   const MathNode *argument = node->child[0];
@@ -225,11 +230,8 @@ static long double complex numeric_function(const MathNode *node, const MathPoin
     return ceill(creall(a) - 1e-12L);
   case MATH_FACTORIAL:
   case MATH_BINOMIAL:
-    *valid =
-        cimagl(a) == 0 && cimagl(b) == 0 && creall(a) >= 0 && creall(b) >= 0 && (node->n < 2 || creall(a) >= creall(b));
-    if (!*valid) return 0;
-    if (node->function == MATH_FACTORIAL) return tgammal(creall(a) + 1);
-    return expl(lgammal(creall(a) + 1) - lgammal(creall(b) + 1) - lgammal(creall(a) - creall(b) + 1));
+    *valid = cimagl(a) == 0 && cimagl(b) == 0;
+    return node->function == MATH_FACTORIAL ? tgammal(creall(a) + 1) : binomial(creall(a), creall(b));
   case MATH_LN:
     break; /* not in trees */
   }

@@ -75,10 +75,10 @@ static void lex_number(Lexer *lexer) {
   put(lexer, MATH_TOKEN_NUMBER, g_string_free(digits, FALSE));
 }
 
-/* The text in the braces that follow, or the one character; NULL when there is none. Moves behind it. */
+/* The text in the braces that follow, or the one letter or digit; NULL when there is none. Moves behind it. */
 static char *braced(Lexer *lexer) {
   const char *p = skip_spaces(lexer->p, lexer->end), *start;
-  if (p == lexer->end) return NULL;
+  if (p == lexer->end || (*p != '{' && !g_ascii_isalnum(*p))) return NULL;
   if (*p != '{') {
     lexer->p = p + 1;
     return g_strndup(p, 1);

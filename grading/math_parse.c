@@ -608,34 +608,35 @@ static MathNode *parse_relation(Parser *parser) {
   return first;
 }
 
+static gboolean is_word_byte(char c) { return g_ascii_isalnum(c) || (c & 0x80); }
+
 char *grade_math_plain(const char *text, gsize length) {
   GString *plain = g_string_new(NULL);
   gboolean blank = FALSE;
   for (gsize i = 0; i < length; i++) {
-    gsize n = 1;
-    if (text[i] == '\\')
-      while (i + n < length && g_ascii_isalpha(text[i + n])) n++;
-    if (n >= 5 && (memcmp(text + i, "\\text", 5) == 0 || memcmp(text + i, "\\math", 5) == 0 ||
-                   memcmp(text + i, "\\mbox", 5) == 0)) {
-      i += n - 1;
-      continue;
-    }
     char c = g_ascii_tolower(text[i]);
-    if (blank && g_ascii_isdigit(c) && plain->len > 0 && g_ascii_isdigit(plain->str[plain->len - 1]))
-      g_string_append_c(plain, ' ');
-    blank = g_ascii_isspace(c);
-    if (c && !blank && !strchr("{}$\"'`", c)) g_string_append_c(plain, c);
+    gsize n = 1;
+    while (c == '\\' && i + n < length && g_ascii_isalpha(text[i + n])) n++;
+    gboolean type = n >= 5 && (strncmp(text + i, "\\text", 5) == 0 || strncmp(text + i, "\\math", 5) == 0 || strncmp(text + i, "\\mbox", 5) == 0);
+    if (type) i += n - 1;
+    blank |= c == '\\' || g_ascii_isspace(c);
+    if (c == '\\' || g_ascii_isspace(c) || strchr("{}$\"'`", c)) continue;
+    if (blank && plain->len > 0 && is_word_byte(c) && is_word_byte(plain->str[plain->len - 1])) g_string_append_c(plain, ' ');
+    g_string_append_c(plain, c);
+    blank = FALSE;
   }
-  while (plain->len > 0 && strchr(".,;:!", plain->str[plain->len - 1])) g_string_truncate(plain, plain->len - 1);
+  while (plain->len > 0 && strchr(".,;:! ", plain->str[plain->len - 1])) g_string_truncate(plain, plain->len - 1);
   return g_string_free(plain, FALSE);
 }
 
 MathTree *grade_math_parse(const char *text, gsize length, gboolean separate) {
   MathTree *tree = g_new0(MathTree, 1);
-  length = MIN(length, MATH_MAX_BYTES);
+  g_autoptr(GString) answer = g_string_new_len(text, (gssize)MIN(length, MATH_MAX_BYTES));
+  for (gsize i = 0; i < answer->len; i++)
+    if (answer->str[i] == '\0') answer->str[i] = '@'; /* no formula has one */
   tree->owned = g_ptr_array_new_with_free_func(g_free);
-  tree->plain = grade_math_plain(text, length);
-  Parser parser = {.tokens = grade_math_lex(text, length, separate, &tree->ambiguous), .tree = tree};
+  tree->plain = grade_math_plain(answer->str, answer->len);
+  Parser parser = {.tokens = grade_math_lex(answer->str, answer->len, separate, &tree->ambiguous), .tree = tree};
   if (kind(&parser) == MATH_TOKEN_CHOICE)
     tree->root = grade_math_leaf(tree, MATH_VARIABLE, peek(&parser, 0)->text);
   else {
@@ -647,9 +648,8 @@ MathTree *grade_math_parse(const char *text, gsize length, gboolean separate) {
       tree->root = items->pdata[0];
   }
   g_array_unref(parser.tokens);
-  if (tree->root && !tree->broken) return tree;
+  if (tree->root && !tree->broken && tree->root->kind != MATH_TEXT) return tree;
   tree->broken = FALSE;
-  g_autofree char *words = g_strndup(text, length);
-  tree->root = grade_math_leaf(tree, MATH_TEXT, words);
+  tree->root = grade_math_leaf(tree, MATH_TEXT, answer->str);
   return tree;
 }

@@ -224,20 +224,6 @@ static void print_matrix(GString *out, const MathNode *node) {
   g_string_append(out, "\\end{pmatrix}");
 }
 
-static void print_text(GString *out, const char *words) {
-  g_string_append(out, "\\text{");
-  gboolean blank = TRUE;
-  for (const char *c = words; *c; c++) {
-    if (strchr("{}$", *c)) continue;
-    if (!g_ascii_isspace(*c))
-      g_string_append_c(out, g_ascii_tolower(*c));
-    else if (!blank)
-      g_string_append_c(out, ' ');
-    blank = g_ascii_isspace(*c);
-  }
-  g_string_append_c(out, '}');
-}
-
 static const char *relation(char c) {
   switch (c) {
   case 'l':
@@ -339,13 +325,16 @@ static void print_bare(GString *out, const MathNode *node, int place) {
     break;
   case MATH_RELATION:
     for (int i = 0; i < node->n; i++) {
+      if (i > 0 && out->str[out->len - 1] == '!') g_string_append_c(out, ' '); /* x! = 2 is not x != 2 */
       if (i > 0) g_string_append(out, relation(node->name[i - 1]));
       print(out, node->child[i], SIDE);
     }
     break;
-  case MATH_TEXT:
-    print_text(out, node->name);
+  case MATH_TEXT: {
+    g_autofree char *plain = grade_math_plain(node->name, strlen(node->name));
+    g_string_append_printf(out, "\\text{%s}", plain);
     break;
+  }
   }
 }
 

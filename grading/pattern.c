@@ -5,7 +5,7 @@
 
 #include "grading/answer.h"
 
-enum { MATCH_LIMIT = 1000000 };
+enum { MATCH_LIMIT = 1000000, LAST_BYTES = 1 << 20 };
 
 GradePattern *grade_pattern_new(const char *pattern) {
   int error;
@@ -24,7 +24,8 @@ gboolean grade_pattern_find(const GradePattern *pattern, const char *text, gsize
   pcre2_set_match_limit(limits, MATCH_LIMIT);
   PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(match);
   gboolean found = FALSE;
-  for (gsize from = 0; from <= length && pcre2_match(code, (PCRE2_SPTR)text, length, from, 0, match, limits) > 0;) {
+  for (gsize from = last && length > LAST_BYTES ? length - LAST_BYTES : 0;
+       from <= length && pcre2_match(code, (PCRE2_SPTR)text, length, from, 0, match, limits) > 0;) {
     found = TRUE;
     *start = ovector[2];
     *end = ovector[3];
