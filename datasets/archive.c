@@ -43,10 +43,14 @@ char *archive_read(const char *data, gsize length, const char *name, const char 
     zip_error_fini(&problem);
     return NULL;
   }
+  const zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD | ZIP_STAT_ENCRYPTION_METHOD;
   zip_stat_t status;
   zip_file_t *file = NULL;
-  if (zip_stat(archive, entry, 0, &status) != 0 || !(status.valid & ZIP_STAT_SIZE))
+  if (zip_stat(archive, entry, 0, &status) != 0 || (status.valid & needed) != needed)
     fail(error, name, entry, zip_strerror(archive));
+  else if ((status.comp_method != ZIP_CM_STORE && status.comp_method != ZIP_CM_DEFLATE) ||
+           (status.encryption_method != ZIP_EM_NONE && status.encryption_method != ZIP_EM_TRAD_PKWARE))
+    fail(error, name, entry, "packed in another way than stored or deflated, plain or by ZipCrypto");
   else if (status.size > max)
     fail(error, name, entry, "it is larger than what is allowed");
   else if (!(file = zip_fopen_encrypted(archive, entry, 0, password)))

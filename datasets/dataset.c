@@ -8,7 +8,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-G_DEFINE_QUARK(hyperscale - dataset - error, dataset_error)
+G_DEFINE_QUARK(hyperscale_dataset_error, dataset_error)
 
 typedef struct {
   const char *name;
@@ -161,8 +161,9 @@ const char *dataset_keep(Dataset *dataset, const char *text) {
 gboolean dataset_add(Dataset *dataset, const DatasetRow *row, RowPlace place, GError **error) {
   guint before = GPOINTER_TO_UINT(g_hash_table_lookup(dataset->by_id, row->problem.id));
   if (before) {
-    row_error(error, place, "id \"%.80s\" occurred before, in line %u", row->problem.id,
-              g_array_index(dataset->rows, DatasetRow, before - 1).line);
+    row_error(error, place, "id \"%.80s\" occurred before, in line %u%s", row->problem.id,
+              g_array_index(dataset->rows, DatasetRow, before - 1).line,
+              g_array_index(dataset->rows, DatasetRow, before - 1).file == row->file ? "" : " of an earlier file");
     return FALSE;
   }
   g_array_append_val(dataset->rows, *row);
@@ -175,7 +176,8 @@ void row_error(GError **error, RowPlace place, const char *format, ...) {
   va_start(arguments, format);
   g_autofree char *message = g_strdup_vprintf(format, arguments);
   va_end(arguments);
-  g_set_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT, "%s:%u: %s", place.file, place.line, message);
+  g_autofree char *valid = g_utf8_make_valid(message, -1); /* a value cut short may end inside a character */
+  g_set_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT, "%s:%u: %s", place.file, place.line, valid);
 }
 
 gboolean read_small_file(const char *path, char **text, gsize *length, GError **error) {

@@ -45,12 +45,13 @@ static gboolean fetch_files(const HubRepo *repo, const char *commit, const GPtrA
   g_autoptr(GPtrArray) downloads = g_ptr_array_new_with_free_func((GDestroyNotify)download_free);
   g_autofree char *page = hub_page(repo, origin), *snapshot = hub_snapshot_folder(repo, commit);
   DownloadsPresent before = *present;
+  tag_cache();
   for (guint i = 0; i < wanted->len; i++) {
     const HubFile *file = wanted->pdata[i];
     g_autofree char *blob = hub_blob_path(repo, file->digest), *path = g_build_filename(snapshot, file->path, NULL);
     present->files++;
     present->bytes += file->size;
-    if (has_size(blob, file->size) || (hub_links_are_disabled() && has_size(path, file->size))) {
+    if (has_size(blob, file->size) || (!g_file_test(path, G_FILE_TEST_IS_SYMLINK) && has_size(path, file->size))) {
       before.files++;
       before.bytes += file->size;
       continue;
@@ -130,7 +131,7 @@ static gboolean fetch_model(const char *name, Report report, char **where, GErro
   g_auto(HubRepo) repo = {0};
   if (!hub_repo_parse(name, FALSE, &repo, error)) return FALSE;
   if (hub_is_offline() || hub_is_commit(repo.revision)) {
-    *where = dataset_model_dir(name, NULL);
+    *where = hub_find_model(&repo, NULL);
     if (*where) return TRUE;
     if (hub_is_offline()) return refuse_offline(name, error);
   }
@@ -139,7 +140,7 @@ static gboolean fetch_model(const char *name, Report report, char **where, GErro
   g_autofree char *commit = hub_is_commit(repo.revision) ? g_strdup(repo.revision) : hub_resolve(&repo, &origin, error);
   if (!commit || !fetch_model_files(&repo, commit, &origin, report, error)) return FALSE;
   if (!hub_remember(&repo, commit, error)) return FALSE;
-  *where = dataset_model_dir(name, error);
+  *where = hub_find_model(&repo, error);
   return *where != NULL;
 }
 
@@ -212,7 +213,6 @@ gboolean dataset_fetch(const char *what, DatasetProgressFunc progress, gpointer 
   g_autofree char *found = NULL;
   const HubSource *source = hub_source(what);
   gboolean ok;
-  tag_cache();
   if (source) {
     ok = fetch_task(what, source, report, &found, error);
   } else if (strchr(what, '/')) {

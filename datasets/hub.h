@@ -62,6 +62,8 @@ GHashTable *hub_index_shards(const char *text, gsize length, const char *name, G
 /* Appends what a model folder needs and lacks to `missing` (of char *): config.json, the weights, every shard that
  * model.safetensors.index.json names. */
 void hub_model_missing(const char *folder, GPtrArray *missing);
+/* The snapshot of a model that was fetched earlier. DATASET_ERROR_MISSING lists what is missing and says how. */
+char *hub_find_model(const HubRepo *repo, GError **error);
 
 /* ---- API (hub_api.c) -------------------------------------------------------------------------------------------- */
 

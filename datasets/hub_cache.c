@@ -162,19 +162,23 @@ void hub_model_missing(const char *folder, GPtrArray *missing) {
   while (g_hash_table_iter_next(&iterator, &shard, NULL)) need(folder, shard, missing);
 }
 
-/* Says what the folder lacks, or that the model is not here at all (`folder` NULL). */
-static void report_missing_model(const char *name, const char *folder, GPtrArray *missing, GError **error) {
-  g_autoptr(GString) files = g_string_new(NULL);
-  for (guint i = 0; i < missing->len && i < 8; i++)
-    g_string_append_printf(files, "%s%s", i ? ", " : "", (char *)missing->pdata[i]);
-  if (missing->len > 8) g_string_append_printf(files, " and %u more", missing->len - 8);
-  if (folder)
-    g_set_error(error, DATASET_ERROR, DATASET_ERROR_MISSING, "%s: incomplete, without %s; run `hyperscale fetch %s`",
-                folder, files->str, name);
-  else
+char *hub_find_model(const HubRepo *repo, GError **error) {
+  g_autoptr(GPtrArray) missing = g_ptr_array_new_with_free_func(g_free);
+  g_autofree char *commit = hub_known_commit(repo);
+  g_autofree char *folder = commit ? hub_snapshot_folder(repo, commit) : NULL;
+  if (!folder || !g_file_test(folder, G_FILE_TEST_IS_DIR)) {
     g_set_error(error, DATASET_ERROR, DATASET_ERROR_MISSING,
-                "model %s is not on this machine; run `hyperscale fetch %s`, or name the folder that holds it", name,
-                name);
+                "model %s is not on this machine; run `hyperscale fetch %s@%s`, or name the folder that holds it",
+                repo->id, repo->id, repo->revision);
+    return NULL;
+  }
+  hub_model_missing(folder, missing);
+  if (missing->len == 0) return g_steal_pointer(&folder);
+  g_ptr_array_add(missing, NULL);
+  g_autofree char *list = g_strjoinv(", ", (char **)missing->pdata);
+  g_set_error(error, DATASET_ERROR, DATASET_ERROR_MISSING,
+              "%s: incomplete, without %.400s; run `hyperscale fetch %s@%s`", folder, list, repo->id, repo->revision);
+  return NULL;
 }
 
 char *dataset_model_dir(const char *name, GError **error) {
@@ -190,17 +194,8 @@ char *dataset_model_dir(const char *name, GError **error) {
     return shipped;
   }
   g_auto(HubRepo) repo = {0};
-  if (!hub_repo_parse(name, FALSE, &repo, NULL)) {
-    g_set_error(error, DATASET_ERROR, DATASET_ERROR_MISSING,
-                "no folder \"%s\", and no repository of the hub (ORG/NAME[@revision]) is called so", name);
-    return NULL;
-  }
-  g_autoptr(GPtrArray) missing = g_ptr_array_new_with_free_func(g_free);
-  g_autofree char *commit = hub_known_commit(&repo);
-  g_autofree char *folder = commit ? hub_snapshot_folder(&repo, commit) : NULL;
-  if (folder && !g_file_test(folder, G_FILE_TEST_IS_DIR)) g_clear_pointer(&folder, g_free);
-  if (folder) hub_model_missing(folder, missing);
-  if (folder && missing->len == 0) return g_steal_pointer(&folder);
-  report_missing_model(name, folder, missing, error);
+  if (hub_repo_parse(name, FALSE, &repo, NULL)) return hub_find_model(&repo, error);
+  g_set_error(error, DATASET_ERROR, DATASET_ERROR_MISSING,
+              "no folder \"%s\", and no repository of the hub (ORG/NAME[@revision]) is called so", name);
   return NULL;
 }

@@ -5,6 +5,7 @@
  * the row is small. */
 #include "datasets/livecodebench.h"
 
+#include "datasets/json_span.h"
 #include "datasets/jsonl.h"
 #include "datasets/packed_tests.h"
 #include "datasets/rows.h"
@@ -31,7 +32,7 @@ static void lcb_file_close(gpointer data) {
 
 /* ---- One row ----------------------------------------------------------------------------------------------------- */
 
-/* A row without its private tests, and where in the text these are, quotes excluded. */
+/* A row without its private tests, and where in the text these are. */
 typedef struct {
   json_t *object;
   JsonSpan private_tests;
@@ -45,11 +46,10 @@ static gboolean parse_row(const char *text, gsize length, RowPlace place, LcbRow
     if (object) row_error(error, place, "field \"private_test_cases\" is missing or no string");
     return FALSE;
   }
-  g_autoptr(GString) rest = g_string_new_len(text, span.begin - text);
-  g_string_append(rest, "\"\"");
-  g_string_append_len(rest, span.end, text + length - span.end);
+  JsonSpan whole = {text, text + length};
+  g_autoptr(GString) rest = json_span_without(&whole, &span, 1);
   row->object = row_parse(rest->str, rest->len, place, error);
-  row->private_tests = (JsonSpan){span.begin + 1, span.end - 1};
+  row->private_tests = span;
   return row->object != NULL;
 }
 
@@ -197,8 +197,8 @@ static gboolean read_line(Dataset *dataset, const LcbSelection *selection, const
   }
   if (!dataset_add(dataset, &row, place, error)) return FALSE;
   LcbHash hash = {.file = file,
-                  .offset = line->offset + (guint64)(parsed.private_tests.begin - line->text),
-                  .length = (gsize)(parsed.private_tests.end - parsed.private_tests.begin),
+                  .offset = line->offset + (guint64)(parsed.private_tests.begin + 1 - line->text),
+                  .length = (gsize)(parsed.private_tests.end - parsed.private_tests.begin) - 2,
                   .sum = g_checksum_new(G_CHECKSUM_SHA256)};
   fingerprint_add(hash.sum, "code");
   fingerprint_add(hash.sum, row.problem.question);
@@ -209,7 +209,6 @@ static gboolean read_line(Dataset *dataset, const LcbSelection *selection, const
   return TRUE;
 }
 
-/* `*n_rows`: all rows of the file, inside the window or not. */
 static gboolean read_file(Dataset *dataset, const LcbSelection *selection, const char *path, GArray *hashes,
                           GError **error) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -256,22 +255,6 @@ gboolean dataset_read_livecodebench(Dataset *dataset, const char *path, GError *
 
 /* ---- Tests ------------------------------------------------------------------------------------------------------- */
 
-/* The private tests as written in the row, escapes undone; in place where there are none. */
-static gboolean add_private_tests(char *row_text, const JsonSpan *span, gboolean functional, GPtrArray *tests,
-                                  GError **error) {
-  gsize length = (gsize)(span->end - span->begin);
-  if (!memchr(span->begin, '\\', length))
-    return tests_from_packed(row_text + (span->begin - row_text), length, functional, tests, error);
-  json_error_t at;
-  g_autoptr(json_t) value = json_loadb(span->begin - 1, length + 2, JSON_DECODE_ANY, &at);
-  if (!value) {
-    g_set_error(error, DATASET_ERROR, DATASET_ERROR_FORMAT, "%s", at.text);
-    return FALSE;
-  }
-  g_autofree char *text = g_memdup2(json_string_value(value), json_string_length(value));
-  return tests_from_packed(text, json_string_length(value), functional, tests, error);
-}
-
 GPtrArray *livecodebench_tests(const Dataset *dataset, const DatasetRow *row, GError **error) {
   const LcbFile *file = g_ptr_array_index(dataset->files, row->file);
   RowPlace place = {file->path, row->line};
@@ -291,14 +274,16 @@ GPtrArray *livecodebench_tests(const Dataset *dataset, const DatasetRow *row, GE
   }
   const char *public_tests = row_string(object, "public_test_cases", place, error);
   if (!public_tests) return NULL;
+  gsize private_length;
+  g_autoptr(GError) failure = NULL;
+  g_autofree char *private_tests = json_span_string(&parsed.private_tests, &private_length, &failure);
+  g_clear_pointer(&text, g_free); /* packed and unpacked tests are large enough */
   gboolean functional = row->problem.function_name != NULL;
   g_autoptr(GPtrArray) tests = g_ptr_array_new_with_free_func((GDestroyNotify)dataset_test_free);
-  const char *field = "public_test_cases";
-  g_autoptr(GError) failure = NULL;
-  if (tests_from_json(public_tests, strlen(public_tests), functional, tests, &failure)) {
-    field = "private_test_cases";
-    add_private_tests(text, &parsed.private_tests, functional, tests, &failure);
-  }
+  const char *field = "private_test_cases";
+  if (private_tests && !tests_from_json(public_tests, strlen(public_tests), functional, tests, &failure))
+    field = "public_test_cases";
+  if (!failure) tests_from_packed(private_tests, private_length, functional, tests, &failure);
   if (failure) {
     row_error(error, place, "%s of \"%s\": %s", field, row->problem.id, failure->message);
     return NULL;

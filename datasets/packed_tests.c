@@ -1,7 +1,7 @@
 /* base64 -> zlib -> pickle -> JSON, each layer checked before the next one sees it. */
 #include "datasets/packed_tests.h"
 
-#include "datasets/jsonl.h"
+#include "datasets/json_span.h"
 #include "datasets/rows.h"
 #include "datasets/unpickle.h"
 
@@ -24,23 +24,39 @@ static gboolean fail(GError **error, const char *format, ...) {
   return FALSE;
 }
 
-static gboolean add_test(const JsonSpan *element, gboolean functional, GPtrArray *tests, GError **error) {
+/* Whether the object, its input and output blanked out, is {"input", "output", "testtype"} and nothing else. */
+static gboolean check_test(const JsonSpan *object, const JsonSpan *input, const JsonSpan *output, guint number,
+                           GError **error) {
+  gboolean in_order = input->begin < output->begin;
+  const JsonSpan members[] = {in_order ? *input : *output, in_order ? *output : *input};
+  g_autoptr(GString) rest = json_span_without(object, members, G_N_ELEMENTS(members));
   json_error_t at;
-  g_autoptr(json_t) object = json_loadb(element->begin, (gsize)(element->end - element->begin),
-                                        JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &at);
-  if (!object) return fail(error, "test %u: %s", tests->len, at.text);
-  const char *input, *output, *type;
-  gsize input_length, output_length;
-  if (json_unpack_ex(object, &at, JSON_STRICT, "{s:s%, s:s%, s:s}", "input", &input, &input_length, "output", &output,
-                     &output_length, "testtype", &type) != 0)
-    return fail(error, "test %u: %s; expected the strings input, output, testtype", tests->len, at.text);
-  if (strcmp(type, "functional") != 0 && strcmp(type, "stdin") != 0)
-    return fail(error, "test %u: testtype is \"%.40s\"; expected \"stdin\" or \"functional\"", tests->len, type);
-  DatasetTest *test = g_new(DatasetTest, 1);
-  *test = (DatasetTest){g_memdup2(input, input_length + 1), input_length, g_memdup2(output, output_length + 1),
-                        output_length, functional};
-  g_ptr_array_add(tests, test);
-  return TRUE;
+  g_autoptr(json_t) parsed = json_loadb(rest->str, rest->len, JSON_REJECT_DUPLICATES, &at);
+  const char *type = json_string_value(json_object_get(parsed, "testtype"));
+  if (!parsed) return fail(error, "test %u: %s", number, at.text);
+  if (!type || json_object_size(parsed) != 3)
+    return fail(error, "test %u: its members are not input, output and testtype", number);
+  if (strcmp(type, "functional") == 0 || strcmp(type, "stdin") == 0) return TRUE;
+  return fail(error, "test %u: testtype is \"%.40s\"; expected \"stdin\" or \"functional\"", number, type);
+}
+
+static gboolean add_test(const JsonSpan *object, gboolean functional, GPtrArray *tests, GError **error) {
+  gsize length = (gsize)(object->end - object->begin);
+  JsonSpan input, output;
+  if (!json_member_span(object->begin, length, "input", &input) ||
+      !json_member_span(object->begin, length, "output", &output))
+    return fail(error, "test %u: no object with input and output", tests->len);
+  if (!check_test(object, &input, &output, tests->len, error)) return FALSE;
+  DatasetTest *test = g_new0(DatasetTest, 1);
+  test->functional = functional;
+  g_autoptr(GError) failure = NULL;
+  if ((test->input = json_span_string(&input, &test->input_length, &failure)) &&
+      (test->output = json_span_string(&output, &test->output_length, &failure))) {
+    g_ptr_array_add(tests, test);
+    return TRUE;
+  }
+  dataset_test_free(test);
+  return fail(error, "test %u: %s", tests->len, failure->message);
 }
 
 /* The next character that is not blank, stepped over; 0 at the end. */
@@ -129,6 +145,7 @@ static gboolean is_base64(const char *text, gsize length) {
 gboolean tests_from_packed(char *text, gsize length, gboolean functional, GPtrArray *tests, GError **error) {
   const char *first = text;
   char mark = next_mark(&first, text + length);
+  if (mark == '[' && !g_utf8_validate_len(text, length, NULL)) return fail(error, "not valid UTF-8");
   if (mark == '[') return tests_from_json(text, length, functional, tests, error);
   if (!is_base64(text, length)) return fail(error, "neither a JSON list nor base64");
   gint state = 0;

@@ -8,9 +8,9 @@
  * bound. */
 #define PACKED_TESTS_MAX ((gsize)1 << 30)
 
-/* Appends the tests in `text`, a JSON list of {"input", "output", "testtype"}, to `tests`. One element at a time is
- * parsed: a list can be over 100 MB. `functional` is what the row's metadata says, which is what the official grader
- * goes by, and not by `testtype`. */
+/* Appends the tests in `text`, valid UTF-8, a JSON list of {"input", "output", "testtype"}, to `tests`. One element
+ * at a time is parsed: a list can be over 100 MB. `functional` is what the row's metadata says, which is what the
+ * official grader goes by, and not by `testtype`. */
 gboolean tests_from_json(const char *text, gsize length, gboolean functional, GPtrArray *tests, GError **error);
 /* The same for a `private_test_cases` field: JSON as above, or base64 of zlib of a pickled string of such JSON.
  * `text` is cut up. */

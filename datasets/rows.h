@@ -15,7 +15,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(json_t, json_decref)
 typedef struct {
   DatasetProblem problem;
   guint line; /* where the row begins, from 1 */
-  guint file; /* LiveCodeBench: index into `files`, and the bytes of the row there */
+  /* LiveCodeBench: index into `files`, and the bytes of the row there. */
+  guint file;
   guint64 offset;
   gsize length;
 } DatasetRow;
@@ -40,8 +41,8 @@ typedef struct {
 /* Adds a row whose `problem` has an id, and takes copies of none of its strings: they come from dataset_keep().
  * DATASET_ERROR_FORMAT when the id occurred before. */
 gboolean dataset_add(Dataset *dataset, const DatasetRow *row, RowPlace place, GError **error);
-const char *dataset_keep(Dataset *dataset,
-                         const char *text); /* a copy that lives as long as the data set; NULL stays NULL */
+/* A copy that lives as long as the data set; NULL stays NULL. */
+const char *dataset_keep(Dataset *dataset, const char *text);
 
 /* The readers. `path` is a file, for LiveCodeBench also a folder that holds test.jsonl .. test6.jsonl. */
 gboolean dataset_read_math(Dataset *dataset, const char *path, GError **error);

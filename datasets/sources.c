@@ -45,6 +45,10 @@ const char *hub_source_sha256(const HubSource *source, const char *file) {
 
 GPtrArray *hub_source_files(const HubSource *source, const char *task, GError **error) {
   g_autoptr(GPtrArray) files = g_ptr_array_new();
+  if (source->file && strcmp(task, source->task) != 0) {
+    g_set_error(error, DATASET_ERROR, DATASET_ERROR_NAME, "no task \"%.80s\"; %s has no releases", task, source->task);
+    return NULL;
+  }
   if (source->file) {
     g_ptr_array_add(files, (char *)source->file);
   } else {

@@ -47,31 +47,42 @@ typedef enum { AGAIN, FINISHED, FAILED } Outcome;
 
 /* ---- Addresses -------------------------------------------------------------------------------------------------- */
 
-static gboolean is_loopback(const char *host) {
-  return host && (strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 || strcmp(host, "[::1]") == 0 ||
-                  (g_str_has_prefix(host, "127.") && g_hostname_is_ip_address(host)));
+/* A part of an address, by the parser that will use the address; NULL when it is none. */
+static char *url_part(const char *url, CURLUPart part) {
+  CURLU *parsed = curl_url();
+  char *found = NULL;
+  if (curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK) curl_url_get(parsed, part, &found, CURLU_DEFAULT_PORT);
+  char *copy = g_strdup(found);
+  curl_free(found);
+  curl_url_cleanup(parsed);
+  return copy;
 }
 
+static gboolean is_scheme(const char *url, const char *scheme) {
+  g_autofree char *found = url_part(url, CURLUPART_SCHEME);
+  return g_strcmp0(found, scheme) == 0;
+}
+
+/* http to this very machine: what tests and local mirrors use. */
 static gboolean is_plain_loopback(const char *url) {
-  g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_NONE, NULL);
-  return uri && strcmp(g_uri_get_scheme(uri), "http") == 0 && is_loopback(g_uri_get_host(uri));
-}
-
-static gboolean is_https(const char *url) {
-  g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_NONE, NULL);
-  return uri && strcmp(g_uri_get_scheme(uri), "https") == 0 && g_uri_get_host(uri) && *g_uri_get_host(uri);
+  g_autofree char *host = url_part(url, CURLUPART_HOST);
+  return is_scheme(url, "http") && host &&
+         (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+          (g_str_has_prefix(host, "127.") && g_hostname_is_ip_address(host)));
 }
 
 static gboolean may_ask(const char *url, const TransferOrigin *origin) {
-  return is_https(url) || (is_plain_loopback(origin->endpoint) && is_plain_loopback(url));
+  return is_scheme(url, "https") || (is_plain_loopback(origin->endpoint) && is_plain_loopback(url));
 }
 
 /* Whether the address is of the endpoint's own scheme, host and port. */
 static gboolean is_endpoint(const char *url, const TransferOrigin *origin) {
-  g_autoptr(GUri) a = g_uri_parse(url, G_URI_FLAGS_NONE, NULL),
-                  b = g_uri_parse(origin->endpoint, G_URI_FLAGS_NONE, NULL);
-  return a && b && strcmp(g_uri_get_scheme(a), g_uri_get_scheme(b)) == 0 && g_uri_get_port(a) == g_uri_get_port(b) &&
-         g_ascii_strcasecmp(g_uri_get_host(a), g_uri_get_host(b)) == 0;
+  static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
+  for (gsize i = 0; i < G_N_ELEMENTS(parts); i++) {
+    g_autofree char *a = url_part(url, parts[i]), *b = url_part(origin->endpoint, parts[i]);
+    if (!a || !b || g_ascii_strcasecmp(a, b) != 0) return FALSE;
+  }
+  return TRUE;
 }
 
 gboolean transfer_origin_check(const TransferOrigin *origin, GError **error) {

@@ -126,6 +126,47 @@ static void test_pocket_prompts(void) {
       3);
 }
 
+/* ---- What ships ------------------------------------------------------------------------------------------------- */
+
+static void test_shipped(void) {
+  g_autofree char *found = dataset_shipped("pocket/aime.jsonl");
+  g_assert_true(g_str_has_suffix(found, "/datasets/pocket/aime.jsonl"));
+  g_assert_null(dataset_shipped("pocket/none.jsonl"));
+  g_assert_null(dataset_shipped("../datasets/pocket/aime.jsonl"));
+  g_assert_null(dataset_shipped("/etc/passwd"));
+  g_autofree char *own = scratch_write("data/pocket/aime.jsonl", "", 0),
+                  *data = g_build_filename(scratch, "data", NULL);
+  g_setenv("HYPERSCALE_DATA", data, TRUE);
+  g_autofree char *preferred = dataset_shipped("pocket/aime.jsonl"), *other = dataset_shipped("pocket/gpqa.csv");
+  g_unsetenv("HYPERSCALE_DATA");
+  g_assert_cmpstr(preferred, ==, own);
+  g_assert_true(g_str_has_suffix(other, "/datasets/pocket/gpqa.csv"));
+}
+
+static void test_model_dir(void) {
+  static const char *const pocket[] = {"pocket-reasoner", "pocket-reasoner-dms-2x", "pocket-reasoner-dms-4x",
+                                       "pocket-reasoner-dms-8x"};
+  g_autoptr(GError) error = NULL;
+  for (gsize i = 0; i < G_N_ELEMENTS(pocket); i++) {
+    g_autofree char *folder = dataset_model_dir(pocket[i], &error), *config = NULL;
+    g_assert_no_error(error);
+    config = g_build_filename(folder, "config.json", NULL);
+    g_assert_true(g_file_test(config, G_FILE_TEST_IS_REGULAR));
+  }
+  g_autofree char *given = dataset_model_dir(scratch, &error);
+  g_assert_cmpstr(given, ==, scratch);
+  static const char *const missing[][2] = {{"pocket-reasoner-dms-3x", "pocket-reasoner-dms-4x"},
+                                           {"./no/such/folder", "no folder \"./no/such/folder\""},
+                                           {"acme/model", "hyperscale fetch acme/model@main"},
+                                           {"acme/model@v2", "hyperscale fetch acme/model@v2"},
+                                           {"../../etc", "no folder"}};
+  for (gsize i = 0; i < G_N_ELEMENTS(missing); i++) {
+    g_assert_null(dataset_model_dir(missing[i][0], &error));
+    assert_says(error, missing[i][1]);
+    g_clear_error(&error);
+  }
+}
+
 /* ---- Hostile rows ------------------------------------------------------------------------------------------------ */
 
 static void test_math_rows_refused(void) {
@@ -360,6 +401,8 @@ int main(int argc, char **argv) {
   g_test_add_func("/datasets/pocket/gpqa", test_pocket_gpqa);
   g_test_add_func("/datasets/pocket/livecodebench", test_pocket_livecodebench);
   g_test_add_func("/datasets/pocket/prompts", test_pocket_prompts);
+  g_test_add_func("/datasets/shipped", test_shipped);
+  g_test_add_func("/datasets/model-dir", test_model_dir);
   g_test_add_func("/datasets/math", test_math_rows_refused);
   g_test_add_func("/datasets/gpqa", test_gpqa_rows);
   g_test_add_func("/datasets/order/simple-evals", test_simple_evals_order);

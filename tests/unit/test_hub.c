@@ -18,6 +18,7 @@
 #define SHARDS 5
 
 static char *hub_url;    /* nginx; NULL when there is none */
+static char *tls_url;    /* nginx with a certificate of its own; NULL when there is no openssl */
 static char *faults_url; /* hub_faults.py; NULL when there is no Python */
 static char *faults_log;
 static GArray *servers; /* GPid */
@@ -128,9 +129,26 @@ static void lay_out_hub(void) {
   put("api/models/acme/gated/revision/main", "{\"sha\": \"" COMMIT "\"}", strlen("{\"sha\": \"" COMMIT "\"}"));
 }
 
+/* A server block with a certificate that nobody vouches for; empty where there is no openssl. */
+static char *tls_server(int port) {
+  g_autofree char *key = g_build_filename(scratch, "key.pem", NULL),
+                  *certificate = g_build_filename(scratch, "cert.pem", NULL);
+  char *arguments[] = {"openssl", "req",           "-x509",   "-newkey", "rsa:2048", "-nodes",    "-days", "1",
+                       "-subj",   "/CN=localhost", "-keyout", key,       "-out",     certificate, NULL};
+  int status;
+  if (!g_spawn_sync(NULL, arguments, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL,
+                    &status, NULL) ||
+      status != 0)
+    return g_strdup("");
+  tls_url = g_strdup_printf("https://localhost:%d", port);
+  return g_strdup_printf("  server { listen 127.0.0.1:%d ssl; ssl_certificate %s; ssl_certificate_key %s; }\n", port,
+                         certificate, key);
+}
+
 /* The hub on 127.0.0.1, which sends weights to 127.0.0.2, which refuses whoever shows a token. */
 static void start_nginx(void) {
   int port = free_port();
+  g_autofree char *tls = tls_server(free_port());
   g_autofree char *configuration = g_strdup_printf(
       "daemon off; master_process off; pid %1$s/nginx.pid; error_log %1$s/error.log;\n"
       "events {}\n"
@@ -148,8 +166,9 @@ static void start_nginx(void) {
       "    if ($http_authorization) { return 418; }\n"
       "    limit_rate 8m;\n"
       "  }\n"
+      "%3$s"
       "}\n",
-      scratch, port);
+      scratch, port, tls);
   g_autofree char *path = g_build_filename(scratch, "nginx.conf", NULL);
   g_assert_true(g_file_set_contents(path, configuration, -1, NULL));
   char *arguments[] = {"/usr/sbin/nginx", "-c", path, "-p", scratch, NULL};
@@ -346,6 +365,16 @@ static void test_endpoints(void) {
   assert_fetch_fails("acme/any@../x", "no repository");
   assert_fetch_fails("aime23", "aime24");
   assert_fetch_fails("livecodebench@release_v9", "release_v6");
+  assert_fetch_fails("aime24@release_v1", "aime24 has no releases");
+}
+
+static void test_certificate(void) {
+  if (!tls_url || !use_hub(hub_url, "certificate")) {
+    g_test_skip("nginx or openssl is missing");
+    return;
+  }
+  g_setenv("HF_ENDPOINT", tls_url, TRUE);
+  assert_fetch_fails("acme/sharded", "certificate|not valid");
 }
 
 /* ---- Tasks ------------------------------------------------------------------------------------------------------ */
@@ -503,6 +532,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/hub/killed", test_killed);
   g_test_add_func("/hub/side-by-side", test_side_by_side);
   g_test_add_func("/hub/gated", test_gated);
+  g_test_add_func("/hub/certificate", test_certificate);
   g_test_add_func("/hub/github", test_github);
   g_test_add_func("/hub/math500", test_math500);
   g_test_add_func("/hub/survived", test_survived);
