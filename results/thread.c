@@ -72,13 +72,13 @@ static const char whole_sql[] =
     "SELECT method.name, task.name, problem.name, prompt_text, completion.text, outcome, answer, rule, detail, gold, "
     "official, real, cr, "
     "thread.thread, n_tokens, finish, prompt_length, prompt, tokens, live "
-    "FROM thread JOIN method ON method.id = thread.method JOIN problem ON problem.id = thread.problem JOIN task ON "
-    "task.id = problem.task "
+    "FROM method JOIN task ON task.run = method.run JOIN problem ON problem.task = task.id "
+    "JOIN thread ON thread.method = method.id AND thread.problem = problem.id "
     "JOIN generation ON generation.id = thread.generation JOIN trace ON trace.generation = generation.id "
     "LEFT JOIN completion ON completion.generation = generation.id "
     "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint AND grade.grader "
     "= task.grader "
-    "WHERE thread.method = ? AND task.name = ? AND problem.name = ? AND thread.thread = ?";
+    "WHERE method.id = ? AND task.name = ? AND problem.name = ? AND thread.thread = ?";
 
 static gboolean read_ids(sqlite3_stmt *row, int column, ResultsDecoder *decoder, int n, int32_t **ids, GError **error) {
   if (sqlite3_column_type(row, column) == SQLITE_NULL) return TRUE; /* an export without texts */
