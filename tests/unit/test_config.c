@@ -143,6 +143,9 @@ static void test_defaults(Folder *folder, gconstpointer unused) {
   c = read_patched(folder, qwen3, "{'head_dim':null}");
   g_assert_cmpint(c.head_dim, ==, 16);
   dms_config_clear(&c);
+  c = read_patched(folder, qwen3, "{'head_dim':null,'num_attention_heads':6}");
+  g_assert_cmpint(c.head_dim, ==, 10);
+  dms_config_clear(&c);
   c = read_patched(folder, llama,
                    "{'attention_bias':true,'mlp_bias':true,'hidden_act':'absent','eos_token_id':[7,8,7]}");
   g_assert_true(c.qkv_bias && c.o_bias && c.mlp_bias && c.stop_tokens->len == 2);
