@@ -26,7 +26,7 @@ static double encode_for_a_second(const DmsTokenizer *tokenizer, const char *tex
 
 int main(int argc, char **argv) {
   const char *path = argc > 1 ? argv[1] : "tests/goldens/qwen2-like.json";
-  const char *text_path = argc > 2 ? argv[2] : "tests/bench/lens.txt";
+  const char *text_path = argc > 2 ? argv[2] : "README.md";
   g_autoptr(GError) error = NULL;
   g_autofree char *text = NULL;
   gsize length, tokens;
