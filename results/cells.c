@@ -326,8 +326,8 @@ static gboolean read_problems(Reading *reading, GThreadPool *pool, ResultsStore 
   g_autofree guint8 *seen = g_new0(guint8, reading->cells->n_problems + 1);
   gint64 problem = 0;
   Job *job = NULL;
-  gboolean row, ok = TRUE;
-  while (ok && (ok = results_db_step(store, rows, &row, error)) && row) {
+  gboolean ok = TRUE;
+  while (ok && results_db_next(store, rows, &ok, error)) {
     if (sqlite3_column_int64(rows, 0) != problem) {
       if (job) ok = hand_over(reading, pool, job);
       GError *failure = NULL;
@@ -414,31 +414,32 @@ static int *sort_budgets(const int *budgets, int n, int *n_sorted) {
   return sorted;
 }
 
-ResultsCells *results_cells_new(ResultsStore *store, gint64 run, const char *task, const ResultsGrid *grid,
-                                guint n_methods, GError **error) {
-  gboolean row = FALSE;
-  g_autoptr(sqlite3_stmt) names = results_db_prepare(
+GPtrArray *results_problem_names(ResultsStore *store, gint64 run, const char *task, GError **error) {
+  gboolean ok;
+  g_autoptr(sqlite3_stmt) rows = results_db_prepare(
       store, error,
       "SELECT problem.name FROM task JOIN problem ON problem.task = task.id WHERE task.run = ? AND task.name = ? "
       "GROUP BY problem.name ORDER BY min(problem.id)",
       "is", run, task);
-  if (!names) return NULL;
+  if (!rows) return NULL;
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+  while (results_db_next(store, rows, &ok, error)) g_ptr_array_add(names, results_column_text(rows, 0));
+  return ok ? g_steal_pointer(&names) : NULL;
+}
+
+ResultsCells *results_cells_new(GPtrArray *problems, const ResultsGrid *grid, guint n_methods, GError **error) {
   g_autoptr(ResultsCells) cells = g_new0(ResultsCells, 1);
-  cells->problem = g_ptr_array_new_with_free_func(g_free);
-  cells->index = g_hash_table_new(g_str_hash, g_str_equal);
-  while (results_db_step(store, names, &row, error) && row) {
-    char *name = results_column_text(names, 0);
-    g_ptr_array_add(cells->problem, name);
-    g_hash_table_insert(cells->index, name, GUINT_TO_POINTER(cells->problem->len));
-  }
-  if (row) return NULL;
-  cells->n_problems = cells->problem->len;
+  cells->problem = problems;
+  cells->n_problems = problems->len;
   cells->n_methods = n_methods;
+  cells->index = g_hash_table_new(g_str_hash, g_str_equal);
+  for (guint p = 0; p < problems->len; p++)
+    g_hash_table_insert(cells->index, g_ptr_array_index(problems, p), GUINT_TO_POINTER(p + 1));
   cells->lengths = sort_budgets(grid->lengths, grid->n_lengths, &cells->n_lengths);
   cells->threads = sort_budgets(grid->threads, grid->n_threads, &cells->n_threads);
   if (cells->n_lengths == 0 || cells->n_threads == 0) {
     g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING,
-                "%s: a grid needs at least one length and one number of threads", store->path);
+                "a grid needs at least one length and one number of threads, above 0");
     return NULL;
   }
   gsize n_cells = results_cell(cells, cells->n_problems, 0, 0, 0);
@@ -447,7 +448,7 @@ ResultsCells *results_cells_new(ResultsStore *store, gint64 run, const char *tas
   cells->share = g_new0(double, n_methods *(gsize)cells->n_lengths *SHARES + 1);
   if (cells->value && cells->extra) return g_steal_pointer(&cells);
   g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING,
-              "%s: %" G_GSIZE_FORMAT " budgets do not fit into memory; ask for a coarser grid", store->path, n_cells);
+              "%" G_GSIZE_FORMAT " budgets do not fit into memory; ask for a coarser grid", n_cells);
   return NULL;
 }
 

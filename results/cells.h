@@ -39,9 +39,10 @@ typedef struct {
   double *share; /* [n_methods, n_lengths, SHARES]: threads */
 } ResultsCells;
 
-/* Room for the problems of a task, by name, under `n_methods` methods. NULL on failure. */
-ResultsCells *results_cells_new(ResultsStore *store, gint64 run, const char *task, const ResultsGrid *grid,
-                                guint n_methods, GError **error);
+/* The names of a task's problems, in the order of the data set. NULL on failure. */
+GPtrArray *results_problem_names(ResultsStore *store, gint64 run, const char *task, GError **error);
+/* Room for these problems, which it takes over, under `n_methods` methods. NULL when the grid is empty or too large. */
+ResultsCells *results_cells_new(GPtrArray *problems, const ResultsGrid *grid, guint n_methods, GError **error);
 /* Reads what `method` made of a task of a run, not of that one by need, as the cells' method number `slot`. Problems that the cells do not
  * have are left out. */
 gboolean results_cells_read(ResultsCells *cells, ResultsStore *store, gint64 run, const ResultsTaskInfo *task,

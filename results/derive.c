@@ -7,7 +7,9 @@
 
 static gboolean derive_task(ResultsStore *store, const ResultsSummary *summary, const ResultsTaskInfo *task,
                             const ResultsGrid *grid, ResultsDerived *derived, GError **error) {
-  g_autoptr(ResultsCells) cells = results_cells_new(store, summary->run, task->name, grid, summary->n_methods, error);
+  GPtrArray *problems = results_problem_names(store, summary->run, task->name, error);
+  if (!problems) return FALSE;
+  g_autoptr(ResultsCells) cells = results_cells_new(problems, grid, summary->n_methods, error);
   if (!cells) return FALSE;
   for (guint m = 0; m < summary->n_methods; m++)
     if (!results_cells_read(cells, store, summary->run, task, &summary->method[m], m, grid, error)) return FALSE;

@@ -266,6 +266,67 @@ void results_summary_free(ResultsSummary *summary);
  * had not stopped, its outcome is not known and the problem is missing there. */
 ResultsSummary *results_surface(ResultsStore *store, const char *run, const ResultsGrid *grid, GError **error);
 
+/* ---- Comparing ----------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  ResultsStore *store; /* both sides may be in one */
+  const char *run;     /* NULL: the newest */
+  const char *method;  /* a method's name; NULL on both sides: every name that both runs have, each with its like */
+} ResultsSide;
+
+/* Something in which two sides are not alike. */
+typedef struct {
+  const char *
+      what; /* "data", "prompt", "grader", "aggregate"; "problems", "model", "policy", "sampling", "seed", "version", "machine",
+                       "partial" */
+  const char *task; /* or NULL */
+  const char *a, *b;
+  gboolean blocks; /* of the first four: what the two sides measured is not the same quantity */
+} ResultsDifference;
+
+/* Two methods at one budget, paired by problem: over the problems of which both sides know the outcome. Accuracies in [0, 1]. */
+typedef struct {
+  const char *task, *method_a, *method_b;
+  double cr_a, cr_b;
+  int length, threads;         /* L, W */
+  int problems, better, worse; /* problems that A does better, and worse, than B */
+  double accuracy_a, accuracy_b, reads_a, reads_b;
+  double difference, se, low,
+      high;          /* A - B; paired bootstrap over problems, 95 %. Where no problem differs, the interval is what so
+                                          many alike problems leave possible */
+  double p;          /* exact McNemar: the sign test on the problems that differ, two-sided */
+  double detectable; /* a true difference that such a comparison would find 4 times in 5 */
+  gboolean indistinguishable; /* the interval holds 0 */
+} ResultsPair;
+
+/* The frontiers of two methods at one cost. */
+typedef struct {
+  const char *task, *method_a, *method_b, *cost;
+  double x, accuracy_a, accuracy_b;
+  double difference, se, low, high, detectable;
+  gboolean indistinguishable;
+} ResultsAlong;
+
+typedef struct {
+  const char *run_a, *run_b;
+  ResultsDifference *difference;
+  guint n_differences;
+  ResultsPair *pair; /* every budget of the grid; CRs of one name with their like, of two names each with each */
+  guint n_pairs;
+  ResultsAlong *along; /* every cost, at the knots of both frontiers within the budgets that both cover */
+  guint n_along;
+  ResultsMargin *margin; /* A over B, every cost and scale */
+  guint n_margins;
+  GStringChunk *strings;
+} ResultsComparison;
+/* Compares by problem. `grid`: NULL budgets mean those that the first side's points have. RESULTS_ERROR_MISSING when there is no such run,
+ * method or common task; RESULTS_ERROR_CONFLICT, naming them, when differences block, unless `mixed` says to go on: show them then. */
+ResultsComparison *results_compare(const ResultsSide *a, const ResultsSide *b, const ResultsGrid *grid, gboolean mixed,
+                                   GError **error);
+void results_comparison_free(ResultsComparison *comparison);
+
+/* ---- Texts --------------------------------------------------------------------------------------------------------------------- */
+
 /* One thread whole, for the thread browser. */
 typedef struct {
   char *method, *task, *problem_id, *prompt_text, *text, *outcome, *answer, *rule, *detail, *gold, *official, *real;

@@ -114,6 +114,12 @@ gboolean results_db_step(ResultsStore *store, sqlite3_stmt *statement, gboolean 
          results_db_error(store, sqlite3_stmt_readonly(statement) ? "reading" : "writing", error);
 }
 
+gboolean results_db_next(ResultsStore *store, sqlite3_stmt *statement, gboolean *ok, GError **error) {
+  gboolean row;
+  *ok = results_db_step(store, statement, &row, error);
+  return row;
+}
+
 /* Runs a cached statement up to its first row. */
 static gboolean run_cached(ResultsStore *store, GError **error, const char *sql, const char *types, va_list values,
                            sqlite3_stmt **statement, gboolean *row) {

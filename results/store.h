@@ -33,6 +33,8 @@ gboolean results_db_error(const ResultsStore *store, const char *doing, GError *
 sqlite3_stmt *results_db_prepare(ResultsStore *store, GError **error, const char *sql, const char *types, ...);
 /* The next row: FALSE on failure, else `*row` tells whether there is one. */
 gboolean results_db_step(ResultsStore *store, sqlite3_stmt *statement, gboolean *row, GError **error);
+/* For loops over rows: TRUE while there is one; a failure ends the loop and makes `*ok` FALSE. */
+gboolean results_db_next(ResultsStore *store, sqlite3_stmt *statement, gboolean *ok, GError **error);
 /* Runs a statement that returns no rows, from the cache; `sql` must be a literal. */
 gboolean results_db_run(ResultsStore *store, GError **error, const char *sql, const char *types, ...);
 /* The first column of the first row; `*value` is left alone when there is no row. From the cache as well. */

@@ -14,15 +14,15 @@ typedef void (*ReadRow)(ResultsSummary *summary, sqlite3_stmt *row, gpointer ite
 
 static gpointer read_rows(ResultsStore *store, ResultsSummary *summary, const char *sql, gsize item_size,
                           ReadRow read_row, guint *count, GError **error) {
-  gboolean row = TRUE;
+  gboolean ok;
   g_autoptr(GArray) items = g_array_sized_new(FALSE, TRUE, (guint)item_size, 1); /* never NULL */
   g_autoptr(sqlite3_stmt) statement = results_db_prepare(store, error, sql, "i", summary->run);
   if (!statement) return NULL;
-  while (results_db_step(store, statement, &row, error) && row) {
+  while (results_db_next(store, statement, &ok, error)) {
     g_array_set_size(items, items->len + 1);
     read_row(summary, statement, items->data + (items->len - 1) * item_size);
   }
-  if (row) return NULL;
+  if (!ok) return NULL;
   *count = items->len;
   return g_array_free(g_steal_pointer(&items), FALSE);
 }

@@ -27,12 +27,10 @@ static gboolean damaged(const ResultsStore *store, const char *what, GError **er
 
 static gboolean walk_method(ResultsStore *store, gint64 method, const char *task, const char *grader,
                             ResultsThreadFunc func, gpointer user_data, gboolean *go_on, GError **error) {
-  gboolean row;
+  gboolean ok = TRUE;
   g_autoptr(sqlite3_stmt) walk = results_db_prepare(store, error, walk_sql, "iss", method, task, grader);
   if (!walk) return FALSE;
-  while (*go_on) {
-    if (!results_db_step(store, walk, &row, error)) return FALSE;
-    if (!row) break;
+  while (*go_on && results_db_next(store, walk, &ok, error)) {
     ResultsThread thread = {
         .generation = sqlite3_column_int64(walk, 0),
         .problem = sqlite3_column_int64(walk, 1),
@@ -50,22 +48,19 @@ static gboolean walk_method(ResultsStore *store, gint64 method, const char *task
     if (!thread.text) thread.text = "";
     *go_on = func(&thread, user_data);
   }
-  return TRUE;
+  return ok;
 }
 
 gboolean results_threads(ResultsStore *store, gint64 run, const char *task, const char *grader, ResultsThreadFunc func,
                          gpointer user_data, GError **error) {
-  gboolean row = TRUE, go_on = TRUE;
+  gboolean ok = TRUE, go_on = TRUE;
   g_autoptr(sqlite3_stmt) methods =
       results_db_prepare(store, error, "SELECT id FROM method WHERE run = ? ORDER BY id", "i", run);
   if (!methods) return FALSE;
-  while (go_on) {
-    if (!results_db_step(store, methods, &row, error)) return FALSE;
-    if (!row) break;
+  while (go_on && results_db_next(store, methods, &ok, error))
     if (!walk_method(store, sqlite3_column_int64(methods, 0), task, grader, func, user_data, &go_on, error))
       return FALSE;
-  }
-  return TRUE;
+  return ok;
 }
 
 static const char whole_sql[] =

@@ -132,6 +132,20 @@ static inline void synthetic_commit(const Synthetic *synthetic) {
   synthetic_check(&error);
 }
 
+/* A thread of `n` tokens that stops and holds 3, 4, 5, ... items a layer and head. */
+static inline void synthetic_plain_thread(const Synthetic *synthetic, gint64 method, gint64 problem, int number, int n,
+                                          int max_new_tokens, const char *outcome, const char *answer) {
+  g_autofree uint64_t *live = g_new(uint64_t, n + 1);
+  for (int s = 0; s < n; s++) live[s] = (uint64_t)(3 + s) * 4;
+  SyntheticThread thread = {.live = live,
+                            .n_tokens = n,
+                            .max_new_tokens = max_new_tokens,
+                            .outcome = outcome,
+                            .answer = answer,
+                            .seconds_decode = n};
+  synthetic_thread(synthetic, method, problem, number, &thread);
+}
+
 /* The stores of a test, and what lies beside them. */
 static inline void synthetic_remove(const char *path) {
   g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
