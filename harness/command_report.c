@@ -21,8 +21,9 @@ static const GOptionEntry entries[] = {
      "suffix",
      "FORMAT"},
     {"output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to FILE instead of stdout", "FILE"},
-    {"task", 0, 0, G_OPTION_ARG_STRING, &task, "Only this task (svg: which plot)", "TASK"},
-    {"cost", 0, 0, G_OPTION_ARG_STRING, &cost, "svg: reads (default), peak, tokens, bytes or seconds", "COST"},
+    {"task", 0, 0, G_OPTION_ARG_STRING, &task, "Only this task", "TASK"},
+    {"cost", 0, 0, G_OPTION_ARG_STRING, &cost,
+     "svg, pdf, vega-lite: reads (default), peak, tokens, bytes, seconds or throughput", "COST"},
     {"paper", 0, 0, G_OPTION_ARG_NONE, &paper, "The paper's published numbers beside ours", NULL},
     {"no-texts", 0, 0, G_OPTION_ARG_NONE, &no_texts, "html: leave out what the models wrote", NULL},
     {"evictions", 0, 0, G_OPTION_ARG_INT, &evictions,
@@ -56,7 +57,6 @@ static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened
   GArray *kept = evictions_collect(opened, summary, html ? evictions : 0, where, index, error);
   if (!kept) return FALSE;
   ReportOptions options = {.format = g_str_equal(wanted, "text") ? "md" : wanted,
-                           .task = task,
                            .cost = cost,
                            .paper = paper,
                            .texts = html && !no_texts,
@@ -73,7 +73,8 @@ static int run(int argc, char **argv) {
   if (!options_parse(&command_report, entries, 0, 1, &argc, &argv)) return EXIT_USAGE;
   ResultsStore *opened = results_open(store, RESULTS_READ, &error);
   ResultsSummary *summary = opened ? results_summary(opened, argc > 1 ? argv[1] : NULL, &error) : NULL;
-  gboolean ok = summary && write_report(summary, opened, out, &error);
+  gboolean ok =
+      summary && (!task || report_select_task(summary, task, &error)) && write_report(summary, opened, out, &error);
   if (ok && output)
     ok = g_file_set_contents(output, out->str, (gssize)out->len, &error);
   else if (ok)

@@ -1,5 +1,5 @@
-/* A summary as JSON: for the page's script, for machines, and in the formats of others. Texts are made visible, numbers that are not
- * finite are null. */
+/* A summary as JSON: for the page's script, for machines, and in the formats of others. Texts are made visible,
+ * numbers that are not finite are null. */
 #ifndef HYPERSCALE_REPORTS_DATA_H
 #define HYPERSCALE_REPORTS_DATA_H
 
@@ -9,13 +9,15 @@
 
 G_BEGIN_DECLS
 
-/* {run, tasks, methods, points, frontier, margins}: points and the others in the summary's order, fields named as in results.h. */
+/* {run, tasks, methods, points, frontier, margins}: points and the others in the summary's order, fields named as in
+ * results.h. */
 json_t *report_data_summary(const ResultsSummary *summary);
 json_t *report_data_points(const ResultsSummary *summary);
 /* The machine's JSON as an object, empty when it is none. */
 json_t *report_data_machine(const ResultsSummary *summary);
 
-/* Formats of report_write(). lm-eval and every-eval-ever: one JSON object a line for each method, for both formats hold one model a file. */
+/* Formats of report_write(). lm-eval and every-eval-ever: one JSON object a line for each method, for both formats
+ * hold one model a file. */
 gboolean report_data_json(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                           GString *out, GError **error);
 gboolean report_data_vega_lite(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,

@@ -1,5 +1,6 @@
-/* Results in the schema of Every Eval Ever 0.3.0, an interchange format of evaluation results: one aggregate object a method, in which each
- * (task, L, W) is one evaluation result. Values under additional_details and details are strings, as the schema wants. */
+/* Results in the schema of Every Eval Ever 0.3.0, an interchange format of evaluation results: one aggregate object
+ * a method, in which each (task, L, W) is one evaluation result. Values under additional_details and details are
+ * strings, as the schema wants. */
 #include <math.h>
 #include <string.h>
 

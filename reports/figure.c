@@ -29,9 +29,16 @@ double report_figure_cost_of(const ResultsPoint *point, const char *cost) {
   return strcmp(cost, "seconds") == 0 ? point->seconds : point->throughput;
 }
 
-void report_figure_label(const ResultsPoint *point, char label[32]) {
-  gboolean kilo = point->length >= 1024 && point->length % 1024 == 0;
-  g_snprintf(label, 32, "%d-%d%s", point->threads, kilo ? point->length / 1024 : point->length, kilo ? "K" : "");
+char *report_figure_length(int length, char label[LABEL_SIZE]) {
+  gboolean kilo = length >= 1024 && length % 1024 == 0;
+  g_snprintf(label, LABEL_SIZE, "%d%s", kilo ? length / 1024 : length, kilo ? "K" : "");
+  return label;
+}
+
+char *report_figure_label(int threads, int length, char label[LABEL_SIZE]) {
+  char suffix[LABEL_SIZE];
+  g_snprintf(label, LABEL_SIZE, "%d-%.16s", threads, report_figure_length(length, suffix));
+  return label;
 }
 
 static guint method_index(GPtrArray *methods, const char *name) {
@@ -56,6 +63,17 @@ guint report_figure_method_index(const ResultsSummary *summary, const char *name
 gboolean report_figure_is_of(const ResultsPoint *p, const ResultsMethodInfo *method, const char *task) {
   return p->cr == method->cr && strcmp(p->method, method->name) == 0 && strcmp(p->model, method->model) == 0 &&
          strcmp(p->task, task) == 0;
+}
+
+const ResultsPoint *report_figure_longest(const ResultsSummary *summary, const char *task,
+                                          const ResultsMethodInfo *method, int threads) {
+  const ResultsPoint *found = NULL;
+  for (guint i = 0; i < summary->n_points; i++) {
+    const ResultsPoint *p = &summary->point[i];
+    if (!report_figure_is_of(p, method, task) || (threads && p->threads != threads)) continue;
+    if (!found || p->length > found->length || (p->length == found->length && p->threads < found->threads)) found = p;
+  }
+  return found;
 }
 
 gboolean report_figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin) {

@@ -1,7 +1,8 @@
-/* What a plot of accuracy against a cost shows, before anyone draws it: SVG, the page, the terminal and Vega-Lite draw the same Figure.
+/* What a plot of accuracy against a cost shows, before anyone draws it: SVG, the page, the terminal and Vega-Lite
+ * draw the same Figure.
  *
- * One series a method name, in the order in which the run lists them, so that a method has the same colour in every plot; one marker shape
- * a compression ratio. */
+ * One series a method name, in the order in which the run lists them, so that a method has the same colour in every
+ * plot; one marker shape a compression ratio. */
 #ifndef HYPERSCALE_REPORTS_FIGURE_H
 #define HYPERSCALE_REPORTS_FIGURE_H
 
@@ -56,14 +57,21 @@ GPtrArray *report_figure_methods(const ResultsSummary *summary);
 guint report_figure_method_index(const ResultsSummary *summary, const char *name);
 /* Whether a point is of this method, model and compression ratio, on this task. */
 gboolean report_figure_is_of(const ResultsPoint *point, const ResultsMethodInfo *method, const char *task);
-/* Of the two margins of a pair of methods the one to show: the method that the run lists later minus the earlier, DMS minus vanilla. */
+/* Of the two margins of a pair of methods the one to show: the method that the run lists later minus the earlier,
+ * DMS minus vanilla. */
 gboolean report_figure_shows_margin(const GPtrArray *methods, const ResultsMargin *margin);
-/* "8-256", "1-32K": threads and length as the literature labels points. */
-void report_figure_label(const ResultsPoint *point, char label[32]);
+/* "256", "32K": a length; "8-256", "1-32K": threads and length, as the literature labels points. */
+#define LABEL_SIZE 32
+char *report_figure_length(int length, char label[LABEL_SIZE]);
+char *report_figure_label(int threads, int length, char label[LABEL_SIZE]);
+/* The point of a method at its longest length, with `threads` threads, 0: with the fewest. NULL when there is none. */
+const ResultsPoint *report_figure_longest(const ResultsSummary *summary, const char *task,
+                                          const ResultsMethodInfo *method, int threads);
 
 /* Where on an axis from low to high a value lies, 0 .. 1, by its logarithm. */
 double report_figure_share_log(double low, double high, double value);
-/* Tick values of an axis, ascending: for log2 a series of doublings (or quadruplings ...) that starts at a power of ten, at most `most`. */
+/* Tick values of an axis, ascending: for log2 a series of doublings (or quadruplings ...) that starts at a power of
+ * ten, at most `most`. */
 GArray *report_figure_ticks(double low, double high, gboolean log2_scale, guint most);
 
 G_END_DECLS

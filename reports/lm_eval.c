@@ -1,5 +1,5 @@
-/* Results as lm-evaluation-harness writes them (results_*.json): metrics are named METRIC,FILTER with METRIC_stderr,FILTER beside them;
- * the metric is maj@W or pass@W and the filter the length budget. */
+/* Results as lm-evaluation-harness writes them (results_*.json): metrics are named METRIC,FILTER with
+ * METRIC_stderr,FILTER beside them; the metric is maj@W or pass@W and the filter the length budget. */
 #include <string.h>
 
 #include "reports/data.h"

@@ -1,5 +1,5 @@
-/* The parts of report.html. Each appends complete elements; every text is escaped on the way. The page works without its script: plots,
- * tables and texts are there, the script adds details of points, switches, axes and zoom. */
+/* The parts of report.html. Each appends complete elements; every text is escaped on the way. The page works without
+ * its script: plots, tables and texts are there, the script adds details of points, switches, axes and zoom. */
 #ifndef HYPERSCALE_REPORTS_PAGE_H
 #define HYPERSCALE_REPORTS_PAGE_H
 

@@ -36,8 +36,8 @@ static void write_legend(GString *out, const Figure *figure) {
   g_string_append(out, "</p>");
 }
 
-/* Counts at the longest length, of which the panels show every length. */
-static void write_outcomes(GString *out, const ResultsSummary *summary, const ResultsTaskInfo *task) {
+/* Shares at the longest length; the panels show every length. */
+static void write_outcomes(GString *out, const ResultsSummary *summary, const char *task) {
   g_string_append(out, "<div class=\"scroll\"><table class=\"outcomes\"><thead><tr><th>method<th class=\"num\">CR");
   for (guint k = 0; k < SURFACE_OUTCOMES; k++)
     report_html(out,
@@ -45,17 +45,21 @@ static void write_outcomes(GString *out, const ResultsSummary *summary, const Re
                 "height=\"12\"/></svg> %s",
                 k, report_surface_outcomes[k]);
   g_string_append(out, "</thead><tbody>");
-  for (guint i = 0; i < summary->n_points; i++) {
-    const ResultsPoint *p = &summary->point[i];
-    if (strcmp(p->task, task->name) != 0 || p->length != task->max_length || p->threads != 1) continue;
+  for (guint m = 0; m < summary->n_methods; m++) {
+    const ResultsPoint *p = report_figure_longest(summary, task, &summary->method[m], 0);
     double shares[SURFACE_OUTCOMES];
     char number[NUMBER_SIZE];
+    if (!p) continue;
     report_surface_shares(p, shares);
     report_html(out, "<tr><td>%s<td class=\"num\">%s", p->method, report_number_plain(p->cr, number));
     for (guint k = 0; k < SURFACE_OUTCOMES; k++)
       report_html(out, "<td class=\"num\">%s %%", report_number_percent(shares[k], number));
   }
   g_string_append(out, "</tbody></table></div>");
+}
+
+static void write_heading(GString *out, const char *heading, const char *note) {
+  report_html(out, "<h3>%s</h3><p class=\"note\">%s</p>", heading, note);
 }
 
 void report_page_task(GString *out, const ResultsSummary *summary, guint index) {
@@ -77,19 +81,18 @@ void report_page_task(GString *out, const ResultsSummary *summary, guint index) 
     if (has_cost(summary, task->name, report_figure_costs[c].name))
       write_plot(out, summary, task->name, &report_figure_costs[c]);
   g_string_append(out, "</div></details>");
-  g_string_append(out, "<h3>Accuracy by length and threads</h3><p class=\"note\">Percent of problems solved with W "
-                       "threads of at most L tokens.</p>");
+  write_heading(out, "Accuracy by length and threads",
+                "Percent of problems solved with W threads of at most L tokens.");
   report_surface_heat_maps(out, summary, task->name);
-  g_string_append(
-      out, "<h3>Sequential against parallel</h3><p class=\"note\">One line a number of threads W, through its "
-           "lengths: where a "
-           "stronger line lies higher, the same reads are better spent on more threads than on longer ones.</p>");
+  write_heading(
+      out, "Sequential against parallel",
+      "One line a number of threads W, through its lengths: where a stronger line lies higher, the same reads "
+      "are better spent on more threads than on longer ones.");
   report_surface_sequential_parallel(out, summary, task->name);
-  g_string_append(out, "<h3>What became of the threads</h3><p class=\"note\">Shares of all threads when they are cut "
-                       "at L tokens; the table "
-                       "has the longest length.</p>");
+  write_heading(out, "What became of the threads",
+                "Shares of all threads when they are cut at L tokens; the table has the longest length.");
   report_surface_outcomes_by_length(out, summary, task->name);
-  write_outcomes(out, summary, task);
+  write_outcomes(out, summary, task->name);
   g_autoptr(Table) points = report_tables_points(summary, task->name);
   g_string_append(out, "<details class=\"points\"><summary>All points</summary>");
   report_table_write(out, points, TEXT_HTML);

@@ -1,7 +1,9 @@
-/* The thread browser: what the models wrote, from a sample of the threads. It works without the script, which adds a filter.
+/* The thread browser: what the models wrote, from a sample of the threads. It works without the script, which adds a
+ * filter.
  *
- * However many threads and however long their texts, the section stays small: SAMPLE_PROBLEMS problems of each task, spread evenly over it,
- * SAMPLE_THREADS threads of each under every method, at most TEXT_LIMIT bytes of each text and TOTAL_LIMIT in all. */
+ * However many threads and however long their texts, the section stays small: SAMPLE_PROBLEMS problems of each task,
+ * spread evenly over it, SAMPLE_THREADS threads of each under every method, at most TEXT_LIMIT bytes of each text
+ * and TOTAL_LIMIT in all. */
 #include <string.h>
 
 #include "reports/page.h"
@@ -150,6 +152,12 @@ static const ResultsMethodInfo *find_method(const ResultsSummary *summary, gint6
   return NULL;
 }
 
+static gboolean has_task(const ResultsSummary *summary, const char *task) {
+  for (guint t = 0; t < summary->n_tasks; t++)
+    if (strcmp(summary->task[t].name, task) == 0) return TRUE;
+  return FALSE;
+}
+
 gboolean report_page_threads(GString *out, const ResultsSummary *summary, ResultsStore *store, GError **error) {
   g_autoptr(GArray) sample = results_sample(store, summary->run, SAMPLE_PROBLEMS, SAMPLE_THREADS, error);
   if (!sample) return FALSE;
@@ -164,7 +172,7 @@ gboolean report_page_threads(GString *out, const ResultsSummary *summary, Result
     const ResultsThreadName *name = &g_array_index(sample, ResultsThreadName, i);
     const ResultsMethodInfo *method = find_method(summary, name->method);
     ResultsText text;
-    if (!method) continue;
+    if (!method || !has_task(summary, name->task)) continue;
     if (!results_text(store, name->method, name->task, name->problem_id, name->thread, &text, error)) return FALSE;
     append_thread(out, &text, method, report_figure_method_index(summary, method->name),
                   out->len - begin < TOTAL_LIMIT);

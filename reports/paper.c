@@ -32,7 +32,8 @@ static const struct {
     {"tova", 4, {{30.0, 46.7, 70.0}, {84.3, 91.8, 95.2}, {34.3, 47.5, 63.1}, {14.9, 30.7, 51.1}}},
 };
 
-/* Table 2: Qwen3-8B, percent, thinking on, at most 131,072 tokens, temperature 0.6, nucleus 0.95; AIME over 10 seeds, MATH-500 over 3. */
+/* Table 2: Qwen3-8B, percent, thinking on, at most 131,072 tokens, temperature 0.6, nucleus 0.95; AIME over 10
+ * seeds, MATH-500 over 3. */
 static const struct {
   int task;
   double vanilla, dms8;
@@ -114,7 +115,8 @@ gboolean report_paper_matches(const ResultsSummary *summary) {
   return FALSE;
 }
 
-/* Our point at W = 1 and the paper's length; `size` PAPER_SIZES means Qwen3-8B. Longest first where the length is not the paper's. */
+/* Our point at W = 1 and the paper's length; `size` PAPER_SIZES means Qwen3-8B. Longest first where the length is
+ * not the paper's. */
 static const ResultsPoint *find_point(const ResultsSummary *summary, int task, const char *method, double cr,
                                       PaperSize size) {
   for (guint i = 0; i < summary->n_points; i++) {

@@ -10,7 +10,44 @@
 #include "reports/tables.h"
 #include "reports/warnings.h"
 
-G_DEFINE_QUARK(report - error - quark, report_error)
+GQuark report_error_quark(void) {
+  return g_quark_from_static_string("report-error-quark");
+}
+
+/* Moves those of `n` items of `size` bytes whose task is `task` to the front; `at`: where in an item its task's name
+ * is. How many. */
+static guint keep_task(gpointer items, guint n, gsize size, gsize at, const char *task) {
+  guint kept = 0;
+  for (guint i = 0; i < n; i++) {
+    char *item = (char *)items + i * size;
+    const char *name = *(const char **)(gpointer)(item + at);
+    if (strcmp(name, task) == 0) memmove((char *)items + kept++ * size, item, size);
+  }
+  return kept;
+}
+
+gboolean report_select_task(ResultsSummary *summary, const char *task, GError **error) {
+  g_autoptr(GString) known = g_string_new(NULL);
+  gboolean found = FALSE;
+  for (guint i = 0; i < summary->n_tasks; i++) {
+    found |= strcmp(summary->task[i].name, task) == 0;
+    g_string_append_printf(known, "%s%s", i ? ", " : "", summary->task[i].name);
+  }
+  if (!found) {
+    g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT, "the run \"%s\" has no task \"%s\": there are %s",
+                summary->info.name, task, known->len ? known->str : "none");
+    return FALSE;
+  }
+  summary->n_points =
+      keep_task(summary->point, summary->n_points, sizeof *summary->point, offsetof(ResultsPoint, task), task);
+  summary->n_frontier = keep_task(summary->frontier, summary->n_frontier, sizeof *summary->frontier,
+                                  offsetof(ResultsFrontierPoint, task), task);
+  summary->n_margins =
+      keep_task(summary->margin, summary->n_margins, sizeof *summary->margin, offsetof(ResultsMargin, task), task);
+  summary->n_tasks =
+      keep_task(summary->task, summary->n_tasks, sizeof *summary->task, offsetof(ResultsTaskInfo, name), task);
+  return TRUE;
+}
 
 static gboolean write_svg(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                           GString *out, GError **error) {
@@ -18,13 +55,7 @@ static gboolean write_svg(const ResultsSummary *summary, ResultsStore *store, co
   if (!cost) return FALSE;
   g_autoptr(GPtrArray) figures = g_ptr_array_new_with_free_func((GDestroyNotify)report_figure_free);
   for (guint i = 0; i < summary->n_tasks; i++)
-    if (!options->task || strcmp(options->task, summary->task[i].name) == 0)
-      g_ptr_array_add(figures, report_figure_new(summary, summary->task[i].name, cost));
-  if (!figures->len) {
-    g_set_error(error, REPORT_ERROR, REPORT_ERROR_FORMAT, "the run \"%s\" has no task \"%s\"", summary->info.name,
-                options->task ? options->task : "");
-    return FALSE;
-  }
+    g_ptr_array_add(figures, report_figure_new(summary, summary->task[i].name, cost));
   g_autofree char *name = report_title(summary), *title = g_strdup_printf("%s: accuracy against %s", name, cost->title);
   report_svg_file(out, (Figure *const *)figures->pdata, figures->len, title);
   return TRUE;

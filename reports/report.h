@@ -1,7 +1,7 @@
 /* Reports of a run: HTML, SVG, Markdown, LaTeX, CSV, the terminal; the paper's published numbers.
  *
- * Everything shown comes from a ResultsSummary; every text of a model or a data set is escaped. Output is deterministic: the same store
- * gives the same bytes. */
+ * Everything shown comes from a ResultsSummary; every text of a model or a data set is escaped. Output is
+ * deterministic: the same store gives the same bytes. */
 #ifndef HYPERSCALE_REPORT_H
 #define HYPERSCALE_REPORT_H
 
@@ -13,8 +13,8 @@ G_BEGIN_DECLS
 GQuark report_error_quark(void);
 typedef enum { REPORT_ERROR_FORMAT, REPORT_ERROR_WRITE } ReportError;
 
-/* What the cache of a thread holds when it ends, for the picture of evictions: the flags of the engine's forward pass over prompt and
- * completion. */
+/* What the cache of a thread holds when it ends, for the picture of evictions: the flags of the engine's forward
+ * pass over prompt and completion. */
 typedef struct {
   const char *method, *task, *problem_id;
   double cr;
@@ -29,7 +29,6 @@ typedef struct {
 typedef struct {
   /* "html", "svg", "pdf", "md", "tex", "csv", "vega-lite", "lm-eval", "every-eval-ever", "json" */
   const char *format;
-  const char *task; /* svg, pdf, vega-lite: this task alone; NULL: all */
   const char *cost; /* svg, pdf, vega-lite: "reads" (NULL too), "peak", ... */
   gboolean paper;   /* html, md, tex: the published numbers beside ours */
   gboolean texts;   /* html: the thread browser, with what the models wrote, from a documented sample of the threads */
@@ -37,11 +36,16 @@ typedef struct {
   guint n_evictions;
 } ReportOptions;
 
-/* Appends the report to `out`. `store` is read for texts only (NULL without them). REPORT_ERROR_FORMAT for a format, task or cost that there
- * is not, REPORT_ERROR_WRITE when PDF could not be made, the store's errors; `out` then holds no use. */
+/* Leaves one task of a summary, so that a report is of it alone. REPORT_ERROR_FORMAT lists the tasks when there is
+ * no such one. */
+gboolean report_select_task(ResultsSummary *summary, const char *task, GError **error);
+/* Appends the report to `out`. `store` is read for texts only (NULL without them). REPORT_ERROR_FORMAT for a format,
+ * task or cost that there is not, REPORT_ERROR_WRITE when PDF could not be made, the store's errors; `out` then
+ * holds no use. */
 gboolean report_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,
                       GError **error);
-/* What a terminal of `width` columns shows: frontiers as a plot in braille dots and a table, margins, outcomes. `colour`: ANSI colours. */
+/* What a terminal of `width` columns shows: frontiers as a plot in braille dots and a table, margins, outcomes.
+ * `colour`: ANSI colours. */
 void report_terminal(const ResultsSummary *summary, int width, gboolean colour, GString *out);
 
 G_END_DECLS

@@ -87,10 +87,9 @@ static void draw_lengths(GString *out, const Surface *surface, double y) {
   double step = (RIGHT - LEFT) / surface->length->len;
   guint every = (guint)ceil(30 / step);
   for (guint l = 0; l < surface->length->len; l += every) {
-    char label[32];
-    report_figure_label(&(ResultsPoint){.threads = 1, .length = g_array_index(surface->length, int, l)}, label);
+    char label[LABEL_SIZE];
     report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", LEFT + (l + 0.5) * step, y,
-                label + 2);
+                report_figure_length(g_array_index(surface->length, int, l), label));
   }
   report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">L</text>", LEFT - 8, y);
 }

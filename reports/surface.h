@@ -1,5 +1,5 @@
-/* The budget surface of a task as small multiples, one panel a method and compression ratio: accuracy over L and W as a heat map, sequential
- * against parallel scaling at equal reads, and what became of the threads at each length. */
+/* The budget surface of a task as small multiples, one panel a method and compression ratio: accuracy over L and W
+ * as a heat map, sequential against parallel scaling at equal reads, and what became of the threads at each length. */
 #ifndef HYPERSCALE_REPORTS_SURFACE_H
 #define HYPERSCALE_REPORTS_SURFACE_H
 

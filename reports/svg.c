@@ -95,7 +95,8 @@ static gboolean overlaps(const GArray *boxes, Box box) {
   return FALSE;
 }
 
-/* The first free place about a marker for a text of `width`: its anchor's offset from the marker. FALSE: there is none. */
+/* The first free place about a marker for a text of `width`: its anchor's offset from the marker. FALSE: there is
+ * none. */
 static gboolean place_label(GArray *taken, const SvgFrame *frame, double x, double y, double width, double *dx,
                             double *dy) {
   static const struct {
@@ -117,8 +118,8 @@ static gboolean place_label(GArray *taken, const SvgFrame *frame, double x, doub
 }
 
 static void describe(GString *out, const Figure *figure, const FigurePoint *p) {
-  char label[32], cr[NUMBER_SIZE], accuracy[NUMBER_SIZE], se[NUMBER_SIZE], cost[NUMBER_SIZE];
-  report_figure_label(p->point, label);
+  char label[LABEL_SIZE], cr[NUMBER_SIZE], accuracy[NUMBER_SIZE], se[NUMBER_SIZE], cost[NUMBER_SIZE];
+  report_figure_label(p->point->threads, p->point->length, label);
   report_html(out, "<title>%s %s, CR %s: %s %% \u00b1 %s, %s %s</title>", p->point->method, label,
               report_number_plain(p->point->cr, cr), report_number_percent(p->point->accuracy, accuracy),
               report_number_percent(p->point->accuracy_se, se), report_number_cost(figure->cost->name, p->x, cost),
@@ -134,8 +135,8 @@ static void draw_point(GString *out, const Figure *figure, const SvgFrame *frame
   g_string_append(out, p->frontier ? "<path" : "<path transform=\"scale(.7)\"");
   report_html(out, " d=\"%s\"/>", report_svg_marker(p->shape));
   if (p->frontier) {
-    char label[32];
-    report_figure_label(p->point, label);
+    char label[LABEL_SIZE];
+    report_figure_label(p->point->threads, p->point->length, label);
     gboolean placed = place_label(taken, frame, x, y, FONT_WIDTH * (double)strlen(label), &dx, &dy);
     report_html(out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>", placed ? "label" : "label off", dx, dy,
                 label);
@@ -175,12 +176,12 @@ void report_svg_panel(GString *out, const Figure *figure, const SvgFrame *frame,
   }
   g_string_append(out, "</svg>");
   g_autoptr(GArray) taken = marker_boxes(figure, frame);
-  for (gboolean frontier = FALSE; frontier <= TRUE; frontier++) { /* the frontiers' points above all others */
+  for (int best = 0; best < 2; best++) { /* the frontiers' points above all others */
     for (guint s = 0; s < figure->series->len; s++) {
       begin_series(out, s);
       for (guint i = 0; i < figure->point->len; i++) {
         const FigurePoint *p = &g_array_index(figure->point, FigurePoint, i);
-        if (p->series == s && p->frontier == frontier) draw_point(out, figure, frame, i, taken);
+        if (p->series == s && p->frontier == best) draw_point(out, figure, frame, i, taken);
       }
       g_string_append(out, "</g>");
     }

@@ -1,4 +1,5 @@
-/* Draws figures as SVG: inside the page, where page.css styles the classes, and as a file of its own that brings its style along. */
+/* Draws figures as SVG: inside the page, where page.css styles the classes, and as a file of its own that brings its
+ * style along. */
 #ifndef HYPERSCALE_REPORTS_SVG_H
 #define HYPERSCALE_REPORTS_SVG_H
 

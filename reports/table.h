@@ -1,4 +1,5 @@
-/* A table of texts, written as HTML, Markdown or LaTeX. Cells are escaped when they are written, so that they may hold anything. */
+/* A table of texts, written as HTML, Markdown or LaTeX. Cells are escaped when they are written, so that they may
+ * hold anything. */
 #ifndef HYPERSCALE_REPORTS_TABLE_H
 #define HYPERSCALE_REPORTS_TABLE_H
 
@@ -30,7 +31,8 @@ void report_table_interval(Table *table, double low, double value, double high);
 void report_table_strong(Table *table);
 guint report_table_rows(const Table *table);
 
-/* TEXT_HTML: a <table> in a box that scrolls; TEXT_MARKDOWN: a pipe table under its caption; TEXT_TEX: a booktabs table float. */
+/* TEXT_HTML: a <table> in a box that scrolls; TEXT_MARKDOWN: a pipe table under its caption; TEXT_TEX: a booktabs
+ * table float. */
 void report_table_write(GString *out, const Table *table, TextFormat format);
 
 G_END_DECLS

@@ -71,17 +71,6 @@ Table *report_tables_margins(const ResultsSummary *summary, gboolean kv_costs) {
   return table;
 }
 
-static const ResultsPoint *longest_point(const ResultsSummary *summary, const char *task,
-                                         const ResultsMethodInfo *method, int threads) {
-  const ResultsPoint *found = NULL;
-  for (guint i = 0; i < summary->n_points; i++) {
-    const ResultsPoint *p = &summary->point[i];
-    if (p->threads == threads && report_figure_is_of(p, method, task) && (!found || p->length > found->length))
-      found = p;
-  }
-  return found;
-}
-
 Table *report_tables_accuracy(const ResultsSummary *summary, int threads) {
   g_autofree char *caption =
       g_strdup_printf("Accuracy (%%) \u00b1 standard error over problems at the longest length, W = %d", threads);
@@ -92,7 +81,7 @@ Table *report_tables_accuracy(const ResultsSummary *summary, int threads) {
   for (guint t = 0; t < summary->n_tasks; t++) {
     report_table_column(table, summary->task[t].name, TABLE_NUMBER);
     for (guint m = 0; m < summary->n_methods; m++) {
-      const ResultsPoint *p = longest_point(summary, summary->task[t].name, &summary->method[m], threads);
+      const ResultsPoint *p = report_figure_longest(summary, summary->task[t].name, &summary->method[m], threads);
       if (p) best[t] = fmax(best[t], p->accuracy);
     }
   }
@@ -102,7 +91,7 @@ Table *report_tables_accuracy(const ResultsSummary *summary, int threads) {
     report_table_cell(table, "%s", summary->method[m].name);
     report_table_cell(table, "%s", report_number_plain(summary->method[m].cr, n));
     for (guint t = 0; t < summary->n_tasks; t++) {
-      const ResultsPoint *p = longest_point(summary, summary->task[t].name, &summary->method[m], threads);
+      const ResultsPoint *p = report_figure_longest(summary, summary->task[t].name, &summary->method[m], threads);
       if (p)
         report_table_cell(table, "%s \u00b1 %s", report_number_percent(p->accuracy, n),
                           report_number_percent(p->accuracy_se, se));
@@ -198,13 +187,16 @@ Table *report_tables_methods(const ResultsSummary *summary) {
 }
 
 static void write_tables(GString *out, const ResultsSummary *summary, gboolean paper, TextFormat format) {
-  int most_threads = 1;
-  for (guint i = 0; i < summary->n_points; i++) most_threads = MAX(most_threads, summary->point[i].threads);
+  int fewest = G_MAXINT, most = 0;
+  for (guint i = 0; i < summary->n_points; i++) {
+    fewest = MIN(fewest, summary->point[i].threads);
+    most = MAX(most, summary->point[i].threads);
+  }
   g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func((GDestroyNotify)report_table_free);
   g_ptr_array_add(tables, report_tables_margins(summary, TRUE));
   g_ptr_array_add(tables, report_tables_margins(summary, FALSE));
-  g_ptr_array_add(tables, report_tables_accuracy(summary, 1));
-  if (most_threads > 1) g_ptr_array_add(tables, report_tables_accuracy(summary, most_threads));
+  if (most > 0) g_ptr_array_add(tables, report_tables_accuracy(summary, fewest));
+  if (most > fewest) g_ptr_array_add(tables, report_tables_accuracy(summary, most));
   for (guint t = 0; t < summary->n_tasks; t++)
     for (guint c = 0; c < KV_COSTS; c++)
       g_ptr_array_add(tables, report_tables_frontier(summary, summary->task[t].name, &report_figure_costs[c]));

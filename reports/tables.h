@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 
 /* Every pair of methods on every task, at equal KV reads and peak, or at the other costs. */
 Table *report_tables_margins(const ResultsSummary *summary, gboolean kv_costs);
-/* Methods x tasks at `threads` threads and the longest length: accuracy and its standard error, the best of a task in bold. */
+/* Methods x tasks at `threads` threads and the longest length: accuracy and its standard error, the best of a task
+ * in bold. */
 Table *report_tables_accuracy(const ResultsSummary *summary, int threads);
 /* The frontier of every method on one task and cost. */
 Table *report_tables_frontier(const ResultsSummary *summary, const char *task, const FigureCost *cost);

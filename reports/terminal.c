@@ -4,6 +4,7 @@
 
 #include "reports/figure.h"
 #include "reports/report.h"
+#include "reports/surface.h"
 #include "reports/text.h"
 #include "reports/warnings.h"
 
@@ -208,10 +209,11 @@ static void write_outcomes(Terminal *t, const ResultsSummary *summary, const Res
   report_text_pad(t->out, "  threads", method_width + 2, FALSE);
   g_string_append(t->out, "    CR   correct    wrong  no answer  truncated    error  ungraded\n");
   style(t, "\x1b[0m");
-  for (guint i = 0; i < summary->n_points; i++) {
-    const ResultsPoint *p = &summary->point[i];
-    if (strcmp(p->task, task->name) != 0 || p->length != task->max_length || p->threads != 1) continue;
-    const double shares[] = {p->correct, p->wrong, p->no_answer, p->truncated, p->errors, p->ungraded};
+  for (guint m = 0; m < summary->n_methods; m++) {
+    const ResultsPoint *p = report_figure_longest(summary, task->name, &summary->method[m], 0);
+    if (!p) continue;
+    double shares[SURFACE_OUTCOMES];
+    report_surface_shares(p, shares);
     static const int widths[] = {8, 7, 9, 9, 7, 8};
     char n[NUMBER_SIZE];
     g_string_append(t->out, "  ");

@@ -1,9 +1,10 @@
 /* Texts and numbers on their way into a document.
  *
- * Every string of a report may come from a model, a data set or a plan, and is hostile until it has passed through here. In every format
- * a character that would not be seen (controls, ANSI escapes, bidirectional marks, bytes that are not UTF-8) is written out visibly, as
- * \x1b, \u202e or \U000e0001, so that what a reader sees is what there is. Line feeds and tabs stay where the format has room for them.
- * Numbers are written as in the C locale whatever the program's is. */
+ * Every string of a report may come from a model, a data set or a plan, and is hostile until it has passed through
+ * here. In every format a character that would not be seen (controls, ANSI escapes, bidirectional marks, bytes that
+ * are not UTF-8) is written out visibly, as \x1b, \u202e or \U000e0001, so that what a reader sees is what there is.
+ * Line feeds and tabs stay where the format has room for them. Numbers are written as in the C locale whatever the
+ * program's is. */
 #ifndef HYPERSCALE_REPORTS_TEXT_H
 #define HYPERSCALE_REPORTS_TEXT_H
 
@@ -30,15 +31,16 @@ void report_text_print(GString *out, TextFormat format, const char *pattern, ...
 void report_text_pad(GString *out, const char *text, int columns, gboolean right);
 /* Columns that a text takes once it is escaped for a terminal: wide characters two, combining marks none. */
 int report_text_width(const char *text);
-/* How many of the `length` bytes of `text` to keep if no more than `limit` may stay and no UTF-8 sequence is to be split. */
+/* How many of the `length` bytes of `text` to keep if no more than `limit` may stay and no UTF-8 sequence is to be
+ * split. */
 gsize report_text_cut(const char *text, gsize length, gsize limit);
 
 /* A JSON string of a hostile text, made visible. */
 json_t *report_text_json(const char *text, gssize length);
 /* A JSON number, null where it is not finite. */
 json_t *report_text_json_number(double value);
-/* Appends `root` with reals at `digits` significant digits and takes the reference. `script`: on one line and safe inside <script>, else
- * indented for people. */
+/* Appends `root` with reals at `digits` significant digits and takes the reference. `script`: on one line and safe
+ * inside <script>, else indented for people. */
 void report_text_append_json(GString *out, json_t *root, int digits, gboolean script);
 
 /* Each fills and returns `buffer`, and writes "NA" for what is not finite. */

@@ -38,8 +38,8 @@ static void add_task_rows(json_t *rows, const ResultsSummary *summary, json_t *p
   for (guint i = 0; i < figure->point->len; i++) {
     const FigurePoint *p = &g_array_index(figure->point, FigurePoint, i);
     json_t *row = json_array_get(points, (size_t)(p->point - summary->point));
-    char label[32];
-    report_figure_label(p->point, label);
+    char label[LABEL_SIZE];
+    report_figure_label(p->point->threads, p->point->length, label);
     json_object_set_new(row, "label", json_string(label));
     json_object_set_new(row, "frontier", json_boolean(p->frontier));
     json_array_append(rows, row);
@@ -56,9 +56,7 @@ gboolean report_data_vega_lite(const ResultsSummary *summary, ResultsStore *stor
   g_string_replace(text, "AXIS", cost->axis, 0);
   json_t *root = json_loads(text->str, 0, NULL), *points = report_data_points(summary), *rows = json_array();
   g_assert(root);
-  for (guint t = 0; t < summary->n_tasks; t++)
-    if (!options->task || strcmp(options->task, summary->task[t].name) == 0)
-      add_task_rows(rows, summary, points, summary->task[t].name, cost);
+  for (guint t = 0; t < summary->n_tasks; t++) add_task_rows(rows, summary, points, summary->task[t].name, cost);
   json_decref(points);
   g_autofree char *title = report_title(summary);
   json_object_set_new(root, "title", report_text_json(title, -1));

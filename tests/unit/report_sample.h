@@ -1,5 +1,5 @@
-/* A hand-made summary for the tests of reports: two methods (vanilla, and dms at CR 2, 4 and 8), two tasks, a grid of L x W, smooth curves
- * instead of measurements, frontiers by plain dominance. */
+/* A hand-made summary for the tests of reports: two methods (vanilla, and dms at CR 2, 4 and 8), two tasks, a grid
+ * of L x W, smooth curves instead of measurements, frontiers by plain dominance. */
 #ifndef HYPERSCALE_TESTS_REPORT_SAMPLE_H
 #define HYPERSCALE_TESTS_REPORT_SAMPLE_H
 

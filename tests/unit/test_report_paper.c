@@ -8,7 +8,8 @@ static double mean_over_sizes(const char *cost, const char *a, const char *b, co
   return sum / PAPER_SIZES;
 }
 
-/* The paper's text gives the means of table 8's first row, its abstract that row's last column: the data reproduce both. */
+/* The paper's text gives the means of table 8's first row, its abstract that row's last column: the data reproduce
+ * both. */
 static void test_headlines(void) {
   g_assert_cmpfloat_with_epsilon(mean_over_sizes("reads", "dms", "vanilla", "aime24"), 12.5, 0.05);
   g_assert_cmpfloat_with_epsilon(mean_over_sizes("reads", "dms", "vanilla", "math500"), 2.3, 0.05);
@@ -23,7 +24,8 @@ static void test_headlines(void) {
   g_assert_true(isnan(report_paper_margin("reads", "dms", "vanilla", "pocket-aime", PAPER_7B)));
 }
 
-/* A single run's score is a number of problems solved: every value of table 10 to 12 but Quest's, and two that the source marks, is one. */
+/* A single run's score is a number of problems solved: every value of table 10 to 12 but Quest's, and two that the
+ * source marks, is one. */
 static void test_scores_are_counts(void) {
   static const struct {
     const char *task;

@@ -1,5 +1,5 @@
-/* Reports of a store whose texts attack their reader: markup, control characters, bidirectional marks, NUL, a line of 10 MB. With
- * REPORT_STORE_OUT set to a folder the store and its page stay there, for the browser's test. */
+/* Reports of a store whose texts attack their reader: markup, control characters, bidirectional marks, NUL, a line
+ * of 10 MB. With REPORT_STORE_OUT set to a folder the store and its page stay there, for the browser's test. */
 #include <glib/gstdio.h>
 #include <string.h>
 
