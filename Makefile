@@ -21,7 +21,7 @@ NVCC_FLAGS = -std=c++17 -O3 -I. $(CUDA_TARGETS) -diag-suppress 1217 -Xcompiler -
 
 LIBRARIES := glib-2.0 jansson libpcre2-8 sqlite3 libcurl libcyaml libzip zlib libseccomp
 PACKAGES := gcc g++ binutils make pkg-config perl libglib2.0-dev libjansson-dev libpcre2-dev libsqlite3-dev libcurl4-openssl-dev libcyaml-dev \
-  libzip-dev zlib1g-dev libseccomp-dev python3 sqlite3 librsvg2-bin
+  libzip-dev zlib1g-dev libseccomp-dev python3 sqlite3 librsvg2-bin patchelf
 TEST_PACKAGES := nginx-light chromium chromium-driver
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-unused-parameter
@@ -51,7 +51,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/be
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E_TESTS := $(filter-out tests/e2e/tap.sh,$(wildcard tests/e2e/*.sh))
 
-.PHONY: force all deps test-deps demo install reports/pocket.svg test unit check-sanitize bench fuzz fuzz-run clean help
+.PHONY: force all deps test-deps demo install dist reports/pocket.svg test unit check-sanitize bench fuzz fuzz-run clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -155,6 +155,17 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	cp -r datasets/pocket $(DESTDIR)$(PREFIX)/share/hyperscale/
 	$(if $(CUDA_LIBRARY),install -D -m 644 $(CUDA_LIBRARY) $(DESTDIR)$(PREFIX)/lib/libdms-cuda.so)
 
+# Everything but glibc and CUDA travels: the target needs a glibc at least as new as this one, and for --device cuda the driver and cuBLAS.
+DIST = hyperscale-$(VERSION)-linux-$(shell uname -m)
+dist: all ## a tarball that runs without a package manager, dist/hyperscale-VERSION-linux-ARCH.tar.gz
+	@rm -rf dist/$(DIST) && $(MAKE) --no-print-directory install DESTDIR=$(CURDIR)/dist/$(DIST) PREFIX=
+	@mkdir -p dist/$(DIST)/lib && cp README.md dist/$(DIST)
+	@ldd $(BUILD)/hyperscale | awk '$$3 ~ /^\// && $$1 !~ /^(libc|libm|libdl|librt|libpthread|libresolv)\.so/ {print $$3}' | \
+	  xargs -I{} cp -L {} dist/$(DIST)/lib
+	@for library in dist/$(DIST)/lib/*.so*; do patchelf --set-rpath '$$ORIGIN:/usr/local/cuda/lib64' $$library; done
+	@patchelf --set-rpath '$$ORIGIN/../lib' dist/$(DIST)/bin/hyperscale
+	@tar -C dist -czf dist/$(DIST).tar.gz $(DIST) && ls -lh dist/$(DIST).tar.gz
+
 check-sanitize: ## all tests under ASan and UBSan
 	$(MAKE) SANITIZE=1 CUDA=0 test
 
@@ -179,6 +190,6 @@ fuzz-run: fuzz ## run each fuzz target for SECONDS=60
 	    -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$name $$(ls -d tests/fuzz/seeds/$$name 2>/dev/null) || exit 1; done
 
 clean: ## remove what was built
-	rm -rf build build-sanitize build-fuzz
+	rm -rf build build-sanitize build-fuzz dist
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
