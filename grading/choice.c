@@ -48,15 +48,15 @@ static GradePattern *const *patterns_for(int n_options) {
   static GradePattern *compiled[MAX_OPTIONS + 1][G_N_ELEMENTS(rules)];
   static gboolean ready[MAX_OPTIONS + 1];
   static GMutex mutex;
-  g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&mutex);
-  if (ready[n_options]) return compiled[n_options];
+  g_mutex_lock(&mutex);
   g_autofree char *letters = g_strdup_printf("A-%c", 'A' + n_options - 1);
-  for (guint i = 0; i < G_N_ELEMENTS(rules); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS(rules) && !ready[n_options]; i++) {
     g_autoptr(GString) pattern = g_string_new(rules[i].pattern);
     g_string_replace(pattern, "#", letters, 0);
     compiled[n_options][i] = grade_pattern_new(pattern->str);
   }
   ready[n_options] = TRUE;
+  g_mutex_unlock(&mutex);
   return compiled[n_options];
 }
 

@@ -9,44 +9,13 @@
  *   power    = primary {"!" | "%" | degree | unit} ["^" exponent]
  *
  * What does not fit becomes text, so that two answers that no rule understands can still be equal word for word. */
-#include "grading/math.h"
+#include "grading/math_parser.h"
 
 #include <string.h>
-
-typedef struct {
-  GArray *tokens;
-  guint at;
-  MathTree *tree;
-  int depth; /* of brackets and exponents */
-  int bars;  /* open | */
-  gboolean failed;
-} Parser;
 
 static MathNode *parse_relation(Parser *parser);
 static MathNode *parse_sum(Parser *parser);
 static MathNode *parse_power(Parser *parser);
-static MathNode *parse_primary(Parser *parser);
-
-static MathToken *peek(const Parser *parser, guint ahead) {
-  guint last = parser->tokens->len - 1;
-  return &g_array_index(parser->tokens, MathToken, MIN(parser->at + ahead, last));
-}
-static int kind(const Parser *parser) {
-  return peek(parser, 0)->kind;
-}
-
-/* Once a limit is met every token reads as the end, so that all loops end. */
-static gboolean accept(Parser *parser, int wanted) {
-  if (kind(parser) != wanted || parser->failed) return FALSE;
-  parser->at++;
-  return TRUE;
-}
-
-static MathNode *fail(Parser *parser) {
-  parser->failed = TRUE;
-  parser->at = parser->tokens->len - 1;
-  return grade_math_number(parser->tree, 0, 1);
-}
 
 static gboolean separator(Parser *parser) {
   gboolean any = FALSE;
@@ -69,8 +38,7 @@ static MathNode *items_node(Parser *parser, MathKind node_kind, const GPtrArray 
   return grade_math_node(parser->tree, node_kind, (MathNode *const *)items->pdata, (int)items->len);
 }
 
-/* ( ) [ ): one item is a group, several a tuple or an interval. */
-static MathNode *parse_bracket(Parser *parser) {
+MathNode *grade_math_parse_bracket(Parser *parser) {
   char open = (char)kind(parser);
   parser->at++;
   g_autoptr(GPtrArray) items = parse_items(parser, ')', ']');
@@ -84,163 +52,12 @@ static MathNode *parse_bracket(Parser *parser) {
   return node;
 }
 
-static MathNode *parse_braces(Parser *parser, int open, int close) {
+MathNode *grade_math_parse_braces(Parser *parser, int open, int close) {
   if (!accept(parser, open)) return fail(parser);
   g_autoptr(GPtrArray) items = parse_items(parser, close, close);
   if (!accept(parser, close) || (open == '{' && items->len == 0)) return fail(parser);
   if (open == '{' && items->len == 1) return items->pdata[0];
   return items_node(parser, open == '{' ? MATH_LIST : MATH_SET, items);
-}
-
-/* A number as an index, a base or an exponent, where it ends with its digits; else a group or a primary. */
-static MathNode *parse_script(Parser *parser) {
-  if (kind(parser) == '{') return parse_braces(parser, '{', '}');
-  if (kind(parser) != MATH_TOKEN_NUMBER) return parse_primary(parser);
-  MathNode *number = grade_math_literal(parser->tree, peek(parser, 0)->text);
-  parser->at++;
-  return number;
-}
-
-/* What follows \frac and its like: a group, or one token of which a number gives one digit. */
-static MathNode *parse_argument(Parser *parser) {
-  MathToken *token = peek(parser, 0);
-  if (token->kind == '{') return parse_braces(parser, '{', '}');
-  if (token->kind != MATH_TOKEN_NUMBER) return parse_primary(parser);
-  if (!g_ascii_isdigit(*token->text)) return fail(parser);
-  MathNode *digit = grade_math_number(parser->tree, *token->text - '0', 1);
-  memmove(token->text, token->text + 1, strlen(token->text));
-  if (*token->text == '\0') parser->at++;
-  return digit;
-}
-
-/* The tokens of a group or the one next token as text, for names: x_{n+1} and x_{n + 1} are one variable. */
-static void append_raw(Parser *parser, GString *name) {
-  int depth = 0;
-  do {
-    const MathToken *token = peek(parser, 0);
-    if (token->kind == MATH_TOKEN_END) {
-      fail(parser);
-      return;
-    }
-    depth += (token->kind == '{') - (token->kind == '}');
-    if (token->text)
-      g_string_append(name, token->text);
-    else if (token->kind < MATH_TOKEN_END && !strchr("{}", token->kind))
-      g_string_append_c(name, (char)token->kind);
-    else if (token->kind > MATH_TOKEN_END)
-      g_string_append_printf(name, "<%d>", token->kind);
-    parser->at++;
-  } while (depth > 0);
-}
-
-/* A variable with its subscript and its primes; sums, integrals and limits with their bounds. f(x) is a call. */
-static MathNode *parse_name(Parser *parser) {
-  g_autoptr(GString) name = g_string_new(peek(parser, 0)->text);
-  static const char *const operators[] = {"\\sum", "\\prod", "\\int", "\\lim", "\\bigcup", "\\bigcap", NULL};
-  gboolean bounded = g_strv_contains(operators, name->str);
-  gboolean callable = name->len == 1 && strchr("fghFG", *name->str);
-  parser->at++;
-  if (g_str_equal(name->str, "pi") || g_str_equal(name->str, "\\pi"))
-    return grade_math_leaf(parser->tree, MATH_PI, NULL);
-  if (kind(parser) != '_' && name->len == 1) {
-    if (*name->str == 'e') return grade_math_leaf(parser->tree, MATH_E, NULL);
-    if (*name->str == 'i') return grade_math_leaf(parser->tree, MATH_I, NULL);
-  }
-  for (;;) {
-    if (accept(parser, '_')) {
-      g_string_append(name, "_{");
-      append_raw(parser, name);
-      g_string_append_c(name, '}');
-    } else if (bounded && accept(parser, '^')) {
-      g_string_append(name, "^{");
-      append_raw(parser, name);
-      g_string_append_c(name, '}');
-    } else if (accept(parser, '\''))
-      g_string_append_c(name, '\'');
-    else
-      break;
-  }
-  if (callable && kind(parser) == '(' && !peek(parser, 0)->space) {
-    MathNode *argument = parse_bracket(parser);
-    MathNode *call = grade_math_unary(parser->tree, MATH_CALL, argument);
-    call->name = grade_math_leaf(parser->tree, MATH_VARIABLE, name->str)->name;
-    return call;
-  }
-  return grade_math_leaf(parser->tree, MATH_VARIABLE, name->str);
-}
-
-/* 0.1\overline{6}: `text` is what stands before the line. */
-static MathNode *parse_repeating(Parser *parser, const char *text) {
-  g_autoptr(GString) digits = g_string_new(NULL);
-  append_raw(parser, digits);
-  const char *point = strchr(text, '.');
-  gsize decimals = point ? strlen(point + 1) : 0;
-  if (digits->len == 0 || digits->len > 9 || decimals > 8 || strspn(digits->str, "0123456789") != digits->len)
-    return fail(parser);
-  int64_t scale = 1, nines = 1;
-  for (gsize i = 0; i < decimals; i++) scale *= 10;
-  for (gsize i = 0; i < digits->len; i++) nines *= 10;
-  MathNode *repeating = grade_math_divide(parser->tree, grade_math_literal(parser->tree, digits->str),
-                                          grade_math_number(parser->tree, (nines - 1) * scale, 1));
-  MathNode *whole = grade_math_literal(parser->tree, text);
-  whole->decimal = FALSE;
-  return grade_math_add(parser->tree, whole, repeating);
-}
-
-static gboolean is_integer(const MathToken *token) {
-  return token->kind == MATH_TOKEN_NUMBER && !strchr(token->text, '.');
-}
-
-/* The tokens of a proper fraction of integers that stand next, as in 1\frac{4}{5}, 1\frac45 and 1 4/5; 0 when there is none. Sets the
- * fraction. */
-static guint proper_fraction(Parser *parser, guint64 *numerator, guint64 *denominator) {
-  const MathToken *top, *bottom;
-  guint n;
-  if (is_integer(peek(parser, 0)) && peek(parser, 1)->kind == '/' && is_integer(peek(parser, 2))) {
-    top = peek(parser, 0);
-    bottom = peek(parser, 2);
-    n = 3;
-  } else if (kind(parser) != MATH_TOKEN_FRACTION)
-    return 0;
-  else if (is_integer(peek(parser, 1)) && strlen(peek(parser, 1)->text) == 2) {
-    *numerator = (guint64)(peek(parser, 1)->text[0] - '0');
-    *denominator = (guint64)(peek(parser, 1)->text[1] - '0');
-    return *numerator < *denominator ? 2 : 0;
-  } else {
-    if (peek(parser, 1)->kind != '{' || peek(parser, 3)->kind != '}' || peek(parser, 4)->kind != '{' ||
-        peek(parser, 6)->kind != '}')
-      return 0;
-    top = peek(parser, 2);
-    bottom = peek(parser, 5);
-    n = 7;
-  }
-  if (!is_integer(top) || !is_integer(bottom) || strlen(top->text) > 9 || strlen(bottom->text) > 9) return 0;
-  *numerator = g_ascii_strtoull(top->text, NULL, 10);
-  *denominator = g_ascii_strtoull(bottom->text, NULL, 10);
-  return *numerator < *denominator ? n : 0;
-}
-
-/* A number; 1\frac{4}{5} is a mixed number, 21_{5} has a base. */
-static MathNode *parse_number(Parser *parser) {
-  const MathToken *token = peek(parser, 0);
-  MathNode *number = grade_math_literal(parser->tree, token->text);
-  parser->at++;
-  if (accept(parser, MATH_TOKEN_OVERLINE)) return parse_repeating(parser, token->text);
-  if (!is_integer(token)) return number;
-  if (accept(parser, '_')) {
-    MathNode *base = parse_script(parser);
-    if (base->kind != MATH_NUMBER || base->q != 1 || base->p < 2 || base->p > 36) return fail(parser);
-    MathNode *based = grade_math_leaf(parser->tree, MATH_BASED, token->text);
-    based->p = base->p;
-    return based;
-  }
-  guint64 numerator, denominator;
-  guint n = proper_fraction(parser, &numerator, &denominator);
-  if (n == 0) return kind(parser) == MATH_TOKEN_NUMBER ? fail(parser) : number; /* 2 3 is nothing */
-  parser->at += n;
-  return grade_math_add(parser->tree, number,
-                        grade_math_divide(parser->tree, grade_math_number(parser->tree, (int64_t)numerator, 1),
-                                          grade_math_number(parser->tree, (int64_t)denominator, 1)));
 }
 
 static MathNode *parse_root(Parser *parser) {
@@ -250,7 +67,8 @@ static MathNode *parse_root(Parser *parser) {
     index = parse_sum(parser);
     if (!accept(parser, ']')) return fail(parser);
   }
-  MathNode *radicand = kind(parser) == '{' ? parse_braces(parser, '{', '}') : parse_primary(parser);
+  MathNode *radicand =
+      kind(parser) == '{' ? grade_math_parse_braces(parser, '{', '}') : grade_math_parse_primary(parser);
   return grade_math_function(parser->tree, MATH_ROOT, radicand, index);
 }
 
@@ -291,13 +109,13 @@ static MathNode *parse_function(Parser *parser) {
   parser->at++;
   for (int i = 0; i < 2; i++) {
     if (function == MATH_LOG && accept(parser, '_'))
-      base = parse_script(parser);
+      base = grade_math_parse_script(parser);
     else if (accept(parser, '^'))
-      exponent = parse_script(parser);
+      exponent = grade_math_parse_script(parser);
   }
   if (!starts_factor(parser) && kind(parser) != '-') return fail(parser);
   gboolean minus = accept(parser, '-'), closed = kind(parser) == '(' || kind(parser) == '[' || kind(parser) == '{';
-  MathNode *argument = closed ? parse_primary(parser) : parse_power(parser);
+  MathNode *argument = closed ? grade_math_parse_primary(parser) : parse_power(parser);
   while (!closed && starts_factor(parser) && kind(parser) != MATH_TOKEN_FUNCTION && kind(parser) != '(')
     argument = grade_math_multiply(parser->tree, argument, parse_power(parser));
   if (minus) argument = grade_math_negate(parser->tree, argument);
@@ -317,7 +135,7 @@ static MathNode *parse_matrix(Parser *parser) {
   parser->at++;
   if (g_str_equal(name, "array")) {
     g_autoptr(GString) columns = g_string_new(NULL);
-    append_raw(parser, columns);
+    grade_math_append_raw(parser, columns);
   }
   g_autoptr(GPtrArray) entries = g_ptr_array_new();
   guint rows = 0, width = 0;
@@ -354,7 +172,7 @@ static MathNode *parse_enclosed(Parser *parser, MathFunction function) {
   return accept(parser, close) ? node : fail(parser);
 }
 
-static MathNode *parse_primary(Parser *parser) {
+MathNode *grade_math_parse_primary(Parser *parser) {
   MathTree *tree = parser->tree;
   if (parser->failed || tree->broken || parser->depth >= MATH_MAX_DEPTH) return fail(parser);
   parser->depth++;
@@ -362,10 +180,10 @@ static MathNode *parse_primary(Parser *parser) {
   int first = kind(parser);
   switch (first) {
   case MATH_TOKEN_NUMBER:
-    node = parse_number(parser);
+    node = grade_math_parse_number(parser);
     break;
   case MATH_TOKEN_NAME:
-    node = parse_name(parser);
+    node = grade_math_parse_name(parser);
     break;
   case MATH_TOKEN_FUNCTION:
     node = parse_function(parser);
@@ -387,7 +205,7 @@ static MathNode *parse_primary(Parser *parser) {
     node = grade_math_leaf(tree, MATH_CALL, peek(parser, 0)->text);
     parser->at++;
     if (kind(parser) == '(') {
-      MathNode *argument = parse_bracket(parser);
+      MathNode *argument = grade_math_parse_bracket(parser);
       second = grade_math_unary(tree, MATH_CALL, argument);
       second->name = node->name;
       node = second;
@@ -396,15 +214,15 @@ static MathNode *parse_primary(Parser *parser) {
   case MATH_TOKEN_FRACTION:
   case MATH_TOKEN_BINOMIAL:
     parser->at++;
-    node = parse_argument(parser);
-    second = parse_argument(parser);
+    node = grade_math_parse_argument(parser);
+    second = grade_math_parse_argument(parser);
     node = first == MATH_TOKEN_FRACTION ? grade_math_divide(tree, node, second)
                                         : grade_math_function(tree, MATH_BINOMIAL, node, second);
     break;
   case MATH_TOKEN_OVERLINE: {
     g_autoptr(GString) name = g_string_new("\\overline{");
     parser->at++;
-    append_raw(parser, name);
+    grade_math_append_raw(parser, name);
     g_string_append_c(name, '}');
     node = grade_math_leaf(tree, MATH_VARIABLE, name->str);
     break;
@@ -423,16 +241,16 @@ static MathNode *parse_primary(Parser *parser) {
     node = parse_enclosed(parser, MATH_ABS);
     break;
   case MATH_TOKEN_SET_OPEN:
-    node = parse_braces(parser, MATH_TOKEN_SET_OPEN, MATH_TOKEN_SET_CLOSE);
+    node = grade_math_parse_braces(parser, MATH_TOKEN_SET_OPEN, MATH_TOKEN_SET_CLOSE);
     break;
   case '{':
-    node = parse_braces(parser, '{', '}');
+    node = grade_math_parse_braces(parser, '{', '}');
     break;
   case '(':
   case '[': {
     int bars = parser->bars;
     parser->bars = 0;
-    node = parse_bracket(parser);
+    node = grade_math_parse_bracket(parser);
     parser->bars = bars;
     break;
   }
@@ -458,7 +276,7 @@ static gboolean skip_unit(Parser *parser) {
     if (kind(parser) == '^') {
       parser->at++;
       g_autoptr(GString) power = g_string_new(NULL);
-      append_raw(parser, power);
+      grade_math_append_raw(parser, power);
     }
   return parser->at > start;
 }
@@ -476,7 +294,7 @@ static gboolean skip_mark(Parser *parser, MathNode **node) {
 /* An exponent binds to the right: 2^3^2 is 2^9. */
 static MathNode *parse_exponent(Parser *parser) {
   gboolean minus = accept(parser, '-');
-  MathNode *exponent = parse_script(parser);
+  MathNode *exponent = grade_math_parse_script(parser);
   if (kind(parser) == '^' && !parser->failed) {
     parser->at++;
     if (++parser->depth > MATH_MAX_DEPTH) return fail(parser);
@@ -487,7 +305,7 @@ static MathNode *parse_exponent(Parser *parser) {
 }
 
 static MathNode *parse_power(Parser *parser) {
-  MathNode *node = parse_primary(parser);
+  MathNode *node = grade_math_parse_primary(parser);
   while (!parser->failed) {
     if (parser->tree->broken) return fail(parser);
     if (accept(parser, '!'))
@@ -606,27 +424,6 @@ static MathNode *parse_relation(Parser *parser) {
   }
   parser->depth--;
   return first;
-}
-
-static gboolean is_word_byte(char c) { return g_ascii_isalnum(c) || (c & 0x80); }
-
-char *grade_math_plain(const char *text, gsize length) {
-  GString *plain = g_string_new(NULL);
-  gboolean blank = FALSE;
-  for (gsize i = 0; i < length; i++) {
-    char c = g_ascii_tolower(text[i]);
-    gsize n = 1;
-    while (c == '\\' && i + n < length && g_ascii_isalpha(text[i + n])) n++;
-    gboolean type = n >= 5 && (strncmp(text + i, "\\text", 5) == 0 || strncmp(text + i, "\\math", 5) == 0 || strncmp(text + i, "\\mbox", 5) == 0);
-    if (type) i += n - 1;
-    blank |= c == '\\' || g_ascii_isspace(c);
-    if (c == '\\' || g_ascii_isspace(c) || strchr("{}$\"'`", c)) continue;
-    if (blank && plain->len > 0 && is_word_byte(c) && is_word_byte(plain->str[plain->len - 1])) g_string_append_c(plain, ' ');
-    g_string_append_c(plain, c);
-    blank = FALSE;
-  }
-  while (plain->len > 0 && strchr(".,;:! ", plain->str[plain->len - 1])) g_string_truncate(plain, plain->len - 1);
-  return g_string_free(plain, FALSE);
 }
 
 MathTree *grade_math_parse(const char *text, gsize length, gboolean separate) {

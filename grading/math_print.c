@@ -38,8 +38,10 @@ static int binding(const MathNode *node) {
   }
 }
 
+/* By text; what is in brackets goes last. */
 static int compare_strings(gconstpointer a, gconstpointer b) {
-  return strcmp(*(char *const *)a, *(char *const *)b);
+  const char *x = *(char *const *)a, *y = *(char *const *)b;
+  return (*x == '(') != (*y == '(') ? (*x == '(') - (*y == '(') : strcmp(x, y);
 }
 
 static void print_list(GString *out, const MathNode *node, int place, const char *between, gboolean sort) {
@@ -66,37 +68,43 @@ static void print_factors(GString *out, GPtrArray *factors) {
   }
 }
 
-/* A product as a fraction: what has a negative exponent goes below the line. */
+static gboolean is_inverse(const MathNode *node) {
+  return node->kind == MATH_POWER && node->child[1]->kind == MATH_NUMBER && node->child[1]->p < 0;
+}
+
+/* A factor that stands below the line: x^-2 as x^2. */
+static void print_inverse(GString *out, const MathNode *power, int place) {
+  MathNode exponent = *power->child[1];
+  exponent.p = -exponent.p;
+  gboolean plain = exponent.p == 1 && exponent.q == 1;
+  print(out, power->child[0], plain ? place : ATOM);
+  if (plain) return;
+  g_string_append(out, "^{");
+  print(out, &exponent, LIST);
+  g_string_append_c(out, '}');
+}
+
+/* A product as a fraction: what has a negative exponent goes below the line. A sum that is alone there needs no brackets. */
 static void print_product(GString *out, const MathNode *node) {
   g_autoptr(GPtrArray) above = g_ptr_array_new_with_free_func(g_free), below = g_ptr_array_new_with_free_func(g_free);
-  int64_t p = 1, q = 1;
-  for (int i = 0; i < (node->kind == MATH_MULTIPLY ? node->n : 1); i++) {
-    const MathNode *factor = node->kind == MATH_MULTIPLY ? node->child[i] : node;
+  MathNode *const *factors = node->kind == MATH_MULTIPLY ? node->child : (MathNode *[]){(MathNode *)node};
+  int n = node->kind == MATH_MULTIPLY ? node->n : 1, first = factors[0]->kind == MATH_NUMBER, inverses = 0;
+  int64_t p = first ? factors[0]->p : 1, q = first ? factors[0]->q : 1;
+  for (int i = first; i < n; i++) inverses += is_inverse(factors[i]);
+  gboolean fraction = q != 1 || inverses > 0;
+  for (int i = first; i < n; i++) {
     GString *text = g_string_new(NULL);
-    gboolean inverse = factor->kind == MATH_POWER && factor->child[1]->kind == MATH_NUMBER && factor->child[1]->p < 0;
-    if (factor->kind == MATH_NUMBER && i == 0)
-      p = factor->p, q = factor->q;
-    else if (inverse && factor->child[1]->p == -1 && factor->child[1]->q == 1)
-      print(text, factor->child[0], POWER);
-    else if (inverse) {
-      print(text, factor->child[0], ATOM);
-      MathNode exponent = *factor->child[1];
-      exponent.p = -exponent.p;
-      g_string_append(text, "^{");
-      print(text, &exponent, LIST);
-      g_string_append_c(text, '}');
-    } else
-      print(text, factor, POWER);
-    if (text->len > 0)
-      g_ptr_array_add(inverse ? below : above, g_string_free(text, FALSE));
+    gboolean inverse = is_inverse(factors[i]);
+    if (inverse)
+      print_inverse(text, factors[i], inverses == 1 && q == 1 ? SUM : POWER);
     else
-      g_string_free(text, TRUE);
+      print(text, factors[i], fraction && n - first - inverses == 1 && ABS(p) == 1 ? SUM : POWER);
+    g_ptr_array_add(inverse ? below : above, g_string_free(text, FALSE));
   }
-  gboolean fraction = q != 1 || below->len > 0;
   g_autoptr(GString) top = g_string_new(NULL), bottom = g_string_new(NULL);
   if (p < 0) g_string_append_c(out, '-');
-  if (p < -1 || p > 1 || above->len == 0) g_string_append_printf(top, "%" G_GINT64_FORMAT, ABS(p));
-  if (q != 1 || below->len == 0) g_string_append_printf(bottom, "%" G_GINT64_FORMAT, q);
+  if (ABS(p) != 1 || above->len == 0) g_string_append_printf(top, "%" G_GINT64_FORMAT, ABS(p));
+  if (q != 1) g_string_append_printf(bottom, "%" G_GINT64_FORMAT, q);
   print_factors(top, above);
   print_factors(bottom, below);
   if (fraction)
@@ -135,7 +143,8 @@ typedef struct {
 static int compare_terms(gconstpointer a, gconstpointer b) {
   const Term *x = a, *y = b;
   if (x->degree != y->degree) return x->degree > y->degree ? -1 : 1;
-  return strcmp(x->text, y->text);
+  int order = strcmp(x->text + strspn(x->text, "-0123456789"), y->text + strspn(y->text, "-0123456789"));
+  return order ? order : strcmp(x->text, y->text);
 }
 
 static void clear_term(gpointer term) {
@@ -149,7 +158,7 @@ static void print_sum(GString *out, const MathNode *node) {
     const MathNode *child = node->child[i];
     GString *text = g_string_new(NULL);
     print(text, child, child->kind == MATH_ADD ? PRODUCT : SUM);
-    double order = child->kind == MATH_PLUS_MINUS ? -2e9 : child->kind == MATH_NUMBER ? -1e9 : degree(child);
+    double order = child->kind == MATH_PLUS_MINUS ? -1e9 : child->kind == MATH_NUMBER ? 1e-9 : degree(child);
     Term term = {order, g_string_free(text, FALSE)};
     g_array_append_val(terms, term);
   }
@@ -345,9 +354,24 @@ static void print(GString *out, const MathNode *node, int place) {
   if (brackets) g_string_append_c(out, ')');
 }
 
+/* Takes away the blanks behind commands that no letter follows: \pi} for \pi }. */
+static void strip_blanks(GString *text) {
+  gsize kept = 0, letters = 0; /* letters of the command that ends here */
+  gboolean command = FALSE;
+  for (gsize i = 0; i < text->len; i++) {
+    char c = text->str[i];
+    if (c == ' ' && command && letters > 0 && !g_ascii_isalpha(text->str[i + 1])) continue;
+    command = c == '\\' || (command && g_ascii_isalpha(c));
+    letters = c == '\\' ? 0 : letters + 1;
+    text->str[kept++] = c;
+  }
+  g_string_truncate(text, kept);
+}
+
 char *grade_math_print(const MathNode *node) {
   GString *out = g_string_new(NULL);
   if (node->kind == MATH_DEGREES) node = node->child[0];
   print(out, node, LIST);
-  return g_strchomp(g_string_free(out, FALSE));
+  strip_blanks(out);
+  return g_string_free(out, FALSE);
 }

@@ -172,3 +172,28 @@ GString *grade_math_to_ascii(const char *text, gsize length) {
   }
   return ascii;
 }
+
+static gboolean is_word_byte(char c) {
+  return g_ascii_isalnum(c) || (c & 0x80);
+}
+
+char *grade_math_plain(const char *text, gsize length) {
+  GString *plain = g_string_new(NULL);
+  gboolean blank = FALSE;
+  for (gsize i = 0; i < length; i++) {
+    char c = g_ascii_tolower(text[i]);
+    gsize n = 1;
+    while (c == '\\' && i + n < length && g_ascii_isalpha(text[i + n])) n++;
+    gboolean type = n >= 5 && (strncmp(text + i, "\\text", 5) == 0 || strncmp(text + i, "\\math", 5) == 0 ||
+                               strncmp(text + i, "\\mbox", 5) == 0);
+    if (type) i += n - 1;
+    blank |= c == '\\' || g_ascii_isspace(c);
+    if (c == '\\' || g_ascii_isspace(c) || strchr("{}$\"'`", c)) continue;
+    if (blank && plain->len > 0 && is_word_byte(c) && is_word_byte(plain->str[plain->len - 1]))
+      g_string_append_c(plain, ' ');
+    g_string_append_c(plain, c);
+    blank = FALSE;
+  }
+  while (plain->len > 0 && strchr(".,;:! ", plain->str[plain->len - 1])) g_string_truncate(plain, plain->len - 1);
+  return g_string_free(plain, FALSE);
+}

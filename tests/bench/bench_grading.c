@@ -11,17 +11,22 @@ typedef enum { INTEGER, MATH, CHOICE, N_TASKS } Task;
 static const char *const task_names[] = {"AIME", "MATH-500", "GPQA"};
 
 static void grade(Task task, const char *text, gsize length, GradeVerdict *verdict) {
-  if (task == INTEGER) grade_integer(text, length, "204", verdict);
-  else if (task == MATH) grade_math(text, length, "\\frac{\\sqrt{3}}{3}", verdict);
-  else grade_choice(text, length, 'C', NULL, 4, "chain", verdict);
+  if (task == INTEGER)
+    grade_integer(text, length, "204", verdict);
+  else if (task == MATH)
+    grade_math(text, length, "\\frac{\\sqrt{3}}{3}", verdict);
+  else
+    grade_choice(text, length, 'C', NULL, 4, "chain", verdict);
 }
 
 /* 1,000 texts of `length` bytes of prose and an answer. */
 static void bench_texts(const char *prose, gsize prose_length, gsize length) {
-  static const char *const answers[] = {"\nSo it is $\\boxed{204}$.", "\nSo it is $\\boxed{\\frac{1}{\\sqrt{3}}}$.", "\n\nAnswer: C"};
+  static const char *const answers[] = {"\nSo it is $\\boxed{204}$.", "\nSo it is $\\boxed{\\frac{1}{\\sqrt{3}}}$.",
+                                        "\n\nAnswer: C"};
   g_autoptr(GString) text = g_string_new("<think>");
   while (text->len < length) g_string_append_len(text, prose, (gssize)MIN(prose_length, length - text->len));
-  g_autoptr(GString) open = g_string_new_len(text->str + 7, (gssize)text->len - 7); /* the same without tags: all of it counts */
+  g_autoptr(GString) open =
+      g_string_new_len(text->str + 7, (gssize)text->len - 7); /* the same without tags: all of it counts */
   g_string_append(text, "</think>");
   for (Task task = 0; task < N_TASKS; task++) {
     double seconds[2];
@@ -37,7 +42,8 @@ static void bench_texts(const char *prose, gsize prose_length, gsize length) {
       }
       seconds[i] = (double)(g_get_monotonic_time() - start) / 1e6;
     }
-    g_print("%-8s  %6zu bytes: 1,000 texts in %.3f s; without thinking tags %.3f s\n", task_names[task], length, seconds[0], seconds[1]);
+    g_print("%-8s  %6zu bytes: 1,000 texts in %.3f s; without thinking tags %.3f s\n", task_names[task], length,
+            seconds[0], seconds[1]);
   }
 }
 

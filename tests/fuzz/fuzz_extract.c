@@ -7,7 +7,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(GradeVerdict *verdict) {
   gboolean graded = verdict->outcome == GRADE_CORRECT || verdict->outcome == GRADE_WRONG;
-  if (graded != (verdict->answer != NULL) || (graded && !verdict->rule)) g_error("%s: %s", grade_outcome_name(verdict->outcome), verdict->answer);
+  if (graded != (verdict->answer != NULL) || (graded && !verdict->rule))
+    g_error("%s: %s", grade_outcome_name(verdict->outcome), verdict->answer);
   if (verdict->answer && !g_utf8_validate(verdict->answer, -1, NULL)) g_error("the answer is not UTF-8");
   if (verdict->detail && !g_utf8_validate(verdict->detail, -1, NULL)) g_error("the detail is not UTF-8");
   grade_verdict_clear(verdict);

@@ -17,8 +17,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     g_autofree char *canonical = grade_math_print(tree->root);
     g_autoptr(MathTree) again = grade_math_parse(canonical, strlen(canonical), FALSE);
     g_autofree char *twice = grade_math_print(again->root);
-    gboolean words_inside = tree->root->kind != MATH_TEXT && grade_math_contains(tree->root, MATH_TEXT); /* may read as formulas */
-    if (!words_inside && tree->root->depth < MATH_MAX_DEPTH / 3 && strlen(canonical) < MATH_MAX_BYTES && !grade_math_trees_equal(tree, again)) g_error("%s is not its canonical form %s (%s)", a, canonical, twice);
+    gboolean words_inside =
+        tree->root->kind != MATH_TEXT && grade_math_contains(tree->root, MATH_TEXT); /* may read as formulas */
+    if (!words_inside && tree->root->depth < MATH_MAX_DEPTH / 3 && strlen(canonical) < MATH_MAX_BYTES &&
+        !grade_math_trees_equal(tree, again))
+      g_error("%s is not its canonical form %s (%s)", a, canonical, twice);
   }
   return 0;
 }

@@ -50,6 +50,7 @@ static void test_numbers(void) {
   equal("3\\frac{5}{2}", "\\frac{15}{2}"); /* not a proper fraction: a product */
   equal("0.\\overline{3}", "\\frac{1}{3}");
   equal("0.1\\overline{6}", "\\frac{1}{6}");
+  equal("3\\overline{AB}", "\\overline{AB} \\cdot 3");
   equal("2^2 \\cdot 3^3 \\cdot 4^4", "27648");
   equal("5!", "120");
   equal("\\binom{5}{2}", "10");
@@ -281,7 +282,11 @@ static void test_canonical(void) {
                                          {"\\frac13\\sqrt{3}", "\\frac{\\sqrt{3}}{3}"},
                                          {"\\left(-1,6\\right)", "(-1, 6)"},
                                          {"3+x", "x+3"},
-                                         {"1 - 12i", "-12i+1"},
+                                         {"1 - 12i", "1-12i"},
+                                         {"q - p", "-p+q"},
+                                         {"\\frac{9a+11}{20}", "\\frac{9a+11}{20}"},
+                                         {"\\frac{1}{x+1}", "\\frac{1}{x+1}"},
+                                         {"2(x+1)\\pi", "2\\pi\\cdot(x+1)"},
                                          {"\\text{East}", "\\text{east}"},
                                          {"0.123456", "0.123456"}};
   for (guint i = 0; i < G_N_ELEMENTS(forms); i++) {
