@@ -1,37 +1,44 @@
 /* GPQA answers: a letter, found by a chain of rules from the most explicit to the least.
  *
- * Every rule is a pattern whose gaps are bounded, applied to the whole text as bytes; its last match wins, as the last thing said
- * does. */
+ * Every rule is a pattern whose gaps are bounded, applied to the whole text as bytes; its last match wins, as the
+ * last thing said does. */
 #include "grading/answer.h"
 
 #include <string.h>
 
 enum { MAX_OPTIONS = 26 };
 
-/* In patterns a # stands for the letters of the options. OPEN: what may stand between a phrase and its letter; LETTER: the letter itself,
- * neither part of a word or a formula nor the first of several; ALSO: words that may come between "the answer is" and it. */
+/* In patterns a # stands for the letters of the options. OPEN: what may stand between a phrase and its letter;
+ * LETTER: the letter itself, neither part of a word or a formula nor the first of several; ALSO: words that may come
+ * between "the answer is" and it. */
 /* clang-format off */
 #define OPEN "(?:[\\s*_(\\[{\"'`$:]|\\xe2\\x80\\x9c|\\xef\\xbc\\x9a|\\\\[(\\[]|\\\\(?:text|textbf|mathrm|mathbf)\\b)"
 #define BREAK "(?![A-Za-z0-9^_'-]|\\xe2\\x80\\x99)"
 #define LETTER "([#])" BREAK "(?!\\)?,? (?:and|or|&) \\(?[#]" BREAK "|\\)?(?:, ?|/)\\(?[#]" BREAK ")"
 #define ALONE "(?<![A-Za-z0-9^_'\\\\-])([#])" BREAK
 #define BE "(?:is|are|be|was)"
-#define ALSO "(?:(?:(?:the|an?|most|more|very) ){0,2}(?:options?|choices?|answers?|letter|statement|one|to|indeed|therefore|thus|then|" \
-             "likely|probably|definitely|clearly|closest|correct|best)\\b)"
+#define ALSO \
+  "(?:(?:(?:the|an?|most|more|very) ){0,2}(?:options?|choices?|answers?|letter|statement|one|to|indeed|therefore|" \
+  "thus|then|likely|probably|definitely|clearly|closest|correct|best)\\b)"
 
 static const struct {
   const char *name, *pattern;
 } rules[] = {
-    {"answer-line", "(?m)^[^\\w\\n\"'`]{0,16}(?i:(?:the |my |so |thus,? |therefore,? ){0,2}(?:final |correct |best ){0,2}answer)"
+    {"answer-line", "(?m)^[^\\w\\n\"'`]{0,16}"
+                    "(?i:(?:the |my |so |thus,? |therefore,? ){0,2}(?:final |correct |best ){0,2}answer)"
                     "[^\\w\\n:]{0,8}(?::|\\xef\\xbc\\x9a)(?:" OPEN "|(?i:option|choice)\\b){0,16}" LETTER},
-    {"boxed", "(?i)^" OPEN "{0,8}(?:(?:option|choice|answer)\\b)?" OPEN "{0,8}([#])" BREAK "(?![\\s}]{0,4}[^\\s.):}*,\\\\$-])"},
+    {"boxed", "(?i)^" OPEN "{0,8}(?:(?:option|choice|answer)\\b)?" OPEN "{0,8}([#])" BREAK
+              "(?![\\s}]{0,4}[^\\s.):}*,\\\\$-])"},
     {"answer-field", "(?i)[\"'`]answer[\"'`]\\s{0,8}[:=]\\s{0,8}[\"'`]?\\s{0,2}\\(?([#])\\b"},
     {"answer-is", "(?i:\\b(?:answers?|option|choice) (?:[^.?!:;,\\n]{0,80}?\\b)?" BE "\\b|\\banswers?[\\s*]{0,4}:)"
                   "(?:" OPEN "|(?i:" ALSO ")){0,16}" LETTER},
-    {"conclusion", "(?i:\\b(?:is|are|be|with|matches|to))\\b(?|[\\s*:]{1,8}(?:(?i:option|choice)\\s)?" OPEN "{0,8}([#])[.:)][ *]"
+    {"conclusion", "(?i:\\b(?:is|are|be|with|matches|to))\\b"
+                   "(?|[\\s*:]{1,8}(?:(?i:option|choice)\\s)?" OPEN "{0,8}([#])[.:)][ *]"
                    "|[\\s*:(]{1,8}(?i:option|choice) " OPEN "{0,4}([#])" BREAK ")"},
-    {"letter-is", ALONE "[)*_\"\\s]{0,6}(?:[^.?!\\n]{0,60}?\\s)?(?i:is|as) (?i:(?:the|an?) )?(?i:" ALSO " ?){0,3}(?i:correct|right|best|answer)"},
-    {"option", "(?i:\\b(?:option|choice|answer))\\b" OPEN "{1,8}([#])" BREAK "(?! (?:is |would be )?(?:not|in|wrong|also))"},
+    {"letter-is", ALONE "[)*_\"\\s]{0,6}(?:[^.?!\\n]{0,60}?\\s)?(?i:is|as) (?i:(?:the|an?) )?(?i:" ALSO " ?){0,3}"
+                  "(?i:correct|right|best|answer)"},
+    {"option", "(?i:\\b(?:option|choice|answer))\\b" OPEN "{1,8}([#])" BREAK
+               "(?! (?:is |would be )?(?:not|in|wrong|also))"},
     {"line-start", "(?m)^[\\s*_>(\\[-]{0,8}([#])[*_]{0,4}[.):]"},
     {"last-letter", ALONE "(?! [a-z])"},
     {"simple-evals", "(?i)Answer[ \\t]*:[ \\t]*\\$?([A-D])\\$?"}, /* a mode of its own */

@@ -78,7 +78,8 @@ char *grade_read_integer(const char *text, gsize length) {
   return g_string_free(canonical, FALSE);
 }
 
-/* The value of a formula that is a number: digits where it is an integer, else its canonical form. NULL when it is no number. */
+/* The value of a formula that is a number: digits where it is an integer, else its canonical form. NULL when it is
+ * no number. */
 static char *value_of_formula(const char *text, gsize length) {
   g_autoptr(MathTree) tree = grade_math_parse(text, length, FALSE);
   const MathNode *value = grade_math_stated_value(tree->root);

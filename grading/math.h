@@ -1,11 +1,12 @@
 /* Mathematical answers as expression trees: what the files math_*.c share.
  *
- * math_lex.c cuts LaTeX into tokens, math_parse.c makes a tree of them, math_build.c makes the nodes (and does exact arithmetic on
- * fractions where it can), math_print.c writes the canonical form, math_evaluate.c computes a tree at a point, math_compare.c decides
- * whether two answers are the same, math_extract.c finds the answer in a text.
+ * math_lex.c cuts LaTeX into tokens, math_parse.c makes a tree of them, math_build.c makes the nodes (and does exact
+ * arithmetic on fractions where it can), math_print.c writes the canonical form, math_evaluate.c computes a tree at
+ * a point, math_compare.c decides whether two answers are the same, math_extract.c finds the answer in a text.
  *
- * The text is hostile. A tree has at most MATH_MAX_NODES nodes and MATH_MAX_DEPTH levels, an answer at most MATH_MAX_BYTES bytes; nothing
- * is computed whose cost grows faster than the tree: a power is exact where it fits into 64 bits and is left standing where it does not. */
+ * The text is hostile. A tree has at most MATH_MAX_NODES nodes and MATH_MAX_DEPTH levels, an answer at most
+ * MATH_MAX_BYTES bytes; nothing is computed whose cost grows faster than the tree: a power is exact where it fits
+ * into 64 bits and is left standing where it does not. */
 #ifndef HYPERSCALE_GRADING_MATH_H
 #define HYPERSCALE_GRADING_MATH_H
 
@@ -17,7 +18,7 @@ G_BEGIN_DECLS
 
 enum { MATH_MAX_BYTES = 2000, MATH_MAX_NODES = 4000, MATH_MAX_DEPTH = 60 };
 
-/* ---- Tokens -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tokens ------------------------------------------------------------------------------------------------------ */
 
 typedef enum {
   /* single characters stand for themselves: + - * / ^ _ ( ) [ ] { } | , : ! & = < > */
@@ -89,14 +90,16 @@ typedef struct {
   gboolean space; /* blank before it */
 } MathToken;
 
-/* Cuts `text` into MathTokens, the last of kind MATH_TOKEN_END. `separate`: a comma between digits always separates, as in the list
- * 1,200; else 1,200 is one number, unless it is inside brackets. `*ambiguous` tells whether that made a difference. */
+/* Cuts `text` into MathTokens, the last of kind MATH_TOKEN_END. `separate`: a comma between digits always separates,
+ * as in the list 1,200; else 1,200 is one number, unless it is inside brackets. `*ambiguous` tells whether that made
+ * a difference. */
 GArray *grade_math_lex(const char *text, gsize length, gboolean separate, gboolean *ambiguous);
 
-/* ---- Vocabulary (math_words.c) ------------------------------------------------------------------------------------------------- */
+/* ---- Vocabulary (math_words.c) ----------------------------------------------------------------------------------- */
 
-/* The kind of token that a command (its name without the backslash) or a function's name is: 0 when it only sets type, MATH_TOKEN_WORD
- * when its argument is words, MATH_TOKEN_NAME when it is unknown and so a variable. Sets `*function` for MATH_TOKEN_FUNCTION. */
+/* The kind of token that a command (its name without the backslash) or a function's name is: 0 when it only sets
+ * type, MATH_TOKEN_WORD when its argument is words, MATH_TOKEN_NAME when it is unknown and so a variable. Sets
+ * `*function` for MATH_TOKEN_FUNCTION. */
 int grade_math_command(const char *name, MathFunction *function);
 gboolean grade_math_is_accent(const char *name);      /* \vec and its like, which make a name of their argument */
 int grade_math_number_word(const char *word);         /* "three": 3; -1 for any other word */
@@ -106,7 +109,7 @@ gboolean grade_math_is_short_word(
 GString *grade_math_to_ascii(const char *text,
                              gsize length); /* characters beyond ASCII as the LaTeX that they stand for */
 
-/* ---- Trees --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Trees ------------------------------------------------------------------------------------------------------- */
 
 typedef enum {
   MATH_NUMBER,  /* p / q */
@@ -163,11 +166,13 @@ MathTree *grade_math_parse(const char *text, gsize length, gboolean separate);
 void grade_math_tree_free(MathTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MathTree, grade_math_tree_free)
 
-/* An answer as words to compare when it is no formula: lower-case, without braces, quotes, the commands that only set type, punctuation at
- * its end, and without blanks but between two words. `text` has no NUL. g_free(). */
+/* An answer as words to compare when it is no formula: lower-case, without braces, quotes, the commands that only
+ * set type, punctuation at its end, and without blanks but between two words. `text` has no NUL. g_free(). */
 char *grade_math_plain(const char *text, gsize length);
 
-/* ---- Building (math_build.c): every node is made here, simplified as far as exact arithmetic goes. Children may be shared. ------- */
+/* ---- Building (math_build.c) ----------------------------------------------------------------------------------- */
+
+/* Every node is made here, simplified as far as exact arithmetic goes. Children may be shared. */
 
 MathNode *grade_math_leaf(MathTree *tree, MathKind kind, const char *name);
 MathNode *grade_math_number(MathTree *tree, int64_t p, int64_t q);
@@ -181,10 +186,10 @@ MathNode *grade_math_power(MathTree *tree, MathNode *base, MathNode *exponent);
 MathNode *grade_math_negate(MathTree *tree, MathNode *a);
 MathNode *grade_math_divide(MathTree *tree, MathNode *a, MathNode *b);
 
-/* ---- Printing, evaluating, comparing ------------------------------------------------------------------------------------------- */
+/* ---- Printing, evaluating, comparing ----------------------------------------------------------------------------- */
 
-/* The tree as LaTeX, with the operands of sums and products sorted: equal simple answers give equal strings, and what is printed parses
- * to an equal tree. g_free(). */
+/* The tree as LaTeX, with the operands of sums and products sorted: equal simple answers give equal strings, and
+ * what is printed parses to an equal tree. g_free(). */
 char *grade_math_print(const MathNode *node);
 
 /* Where variables have values: a point is a seed. */
@@ -202,15 +207,15 @@ gboolean grade_math_evaluate_numeric(const MathNode *node, const MathPoint *poin
 gboolean grade_math_contains(const MathNode *node, MathKind kind);
 gboolean grade_math_is_constant(const MathNode *node); /* no variables */
 
-/* The value that a relation states: the right side of x = 5, the last one of a chain, what stands before a rounded value, the set of
- * x \in S. The node itself where it states none. */
+/* The value that a relation states: the right side of x = 5, the last one of a chain, what stands before a rounded
+ * value, the set of x \in S. The node itself where it states none. */
 const MathNode *grade_math_stated_value(const MathNode *node);
 
 /* Whether two answers are the same. Symmetric. */
 gboolean grade_math_trees_equal(const MathTree *a, const MathTree *b);
 
-/* The answer in `text`, and the rule that found it: "final-answer", "boxed", "answer-is", "whole-text", "last-formula". NULL when there is
- * none. g_free(). */
+/* The answer in `text`, and the rule that found it: "final-answer", "boxed", "answer-is", "whole-text",
+ * "last-formula". NULL when there is none. g_free(). */
 char *grade_math_extract(const char *text, gsize length, const char **rule);
 
 G_END_DECLS

@@ -102,8 +102,8 @@ static gboolean is_integer(const MathToken *token) {
   return token->kind == MATH_TOKEN_NUMBER && !strchr(token->text, '.');
 }
 
-/* The tokens of a proper fraction of integers that stand next, as in 1\frac{4}{5}, 1\frac45 and 1 4/5; 0 when there is none. Sets the
- * fraction. */
+/* The tokens of a proper fraction of integers that stand next, as in 1\frac{4}{5}, 1\frac45 and 1 4/5; 0 when there
+ * is none. Sets the fraction. */
 static guint proper_fraction(Parser *parser, guint64 *numerator, guint64 *denominator) {
   const MathToken *top, *bottom;
   guint n;

@@ -1,5 +1,5 @@
-/* Makes the nodes of a tree: exact arithmetic on fractions of 64-bit integers, sums and products flattened with their numbers folded
- * together. Where a result does not fit into 64 bits the operation is left standing. */
+/* Makes the nodes of a tree: exact arithmetic on fractions of 64-bit integers, sums and products flattened with
+ * their numbers folded together. Where a result does not fit into 64 bits the operation is left standing. */
 #include "grading/math.h"
 
 #include <string.h>
@@ -102,7 +102,8 @@ static MathNode *with_decimal(MathNode *node, gboolean decimal) {
   return node;
 }
 
-/* The n-ary node of `kind` (a sum or a product) with the operands of a and b, their numbers folded into one that stands first. */
+/* The n-ary node of `kind` (a sum or a product) with the operands of a and b, their numbers folded into one that
+ * stands first. */
 static MathNode *join(MathTree *tree, MathKind kind, MathNode *a, MathNode *b) {
   MathNode *sides[] = {a, b};
   g_autoptr(GPtrArray) operands = g_ptr_array_new();

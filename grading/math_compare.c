@@ -1,8 +1,8 @@
 /* Decides whether two answers are the same.
  *
- * Numbers and formulas are compared by value: exactly, modulo primes, where both are rational functions, else numerically at random
- * points. Around them: lists in any order, tuples and intervals in theirs, x = 5 as 5, 2 < x < 3 as an interval, equations up to a
- * factor, both signs of \pm, text as text. */
+ * Numbers and formulas are compared by value: exactly, modulo primes, where both are rational functions, else
+ * numerically at random points. Around them: lists in any order, tuples and intervals in theirs, x = 5 as 5, 2 < x <
+ * 3 as an interval, equations up to a factor, both signs of \pm, text as text. */
 #include "grading/math.h"
 
 #include <math.h>
@@ -14,18 +14,20 @@ enum {
   NUMERIC_POINTS = 12,
 };
 static const guint64 primes[] = {2305843009213693951u, 4611686018427387847u}; /* 2^61 - 1, 2^62 - 57 */
-static const long double tolerance = 1e-10L,
-                         decimal_tolerance = 1e-6L; /* relative; the latter where a number was rounded */
+/* Relative; the latter where a number may have been rounded. */
+static const long double tolerance = 1e-10L, decimal_tolerance = 1e-6L;
 
 static gboolean same(MathTree *scratch, const MathNode *a, const MathNode *b);
 
-/* ---- Values -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Values ------------------------------------------------------------------------------------------------------ */
 
 static gboolean close_values(long double complex x, long double complex y, long double relative) {
-  return cabsl(x - y) <= relative * MAX(cabsl(x), cabsl(y)) || cabsl(x - y) < 1e-15L;
+  if (x == 0 || y == 0) return cabsl(x - y) < 1e-15L; /* sin(pi) */
+  return cabsl(x - y) <= relative * MAX(cabsl(x), cabsl(y));
 }
 
-/* Numerically. Points where a real formula has no real value for one of the two (a root of a negative number) do not count. */
+/* Numerically. Points where a real formula has no real value for one of the two (a root of a negative number) do not
+ * count. */
 static gboolean same_numerically(const MathNode *a, const MathNode *b) {
   long double complex x, y;
   gboolean decimal = a->decimal || b->decimal, constant = grade_math_is_constant(a) && grade_math_is_constant(b);
@@ -68,21 +70,22 @@ static gboolean is_scalar(const MathNode *node) {
   return node->kind <= MATH_BASED;
 }
 
-static gboolean same_scalar(const MathNode *a, const MathNode *b) {
-  if (a->kind == MATH_BASED ||
-      b->kind == MATH_BASED) { /* the base goes without saying, another base is another answer */
-    const MathNode *based = a->kind == MATH_BASED ? a : b, *other = based == a ? b : a;
-    g_autofree char *digits = grade_math_print(other);
-    return other->kind == MATH_BASED ? based->p == other->p && g_str_equal(based->name, other->name)
-                                     : g_str_equal(based->name, digits);
-  }
-  if (same_value(a, b)) return TRUE;
-  if ((a->kind == MATH_PERCENTAGE) == (b->kind == MATH_PERCENTAGE)) return FALSE;
-  return a->kind == MATH_PERCENTAGE ? same_value(a->child[0], b)
-                                    : same_value(a, b->child[0]); /* 10 % asked for in percent: 10 */
+/* Digits in a base: the base may go without saying, but another base is another answer. */
+static gboolean same_based(const MathNode *a, const MathNode *b) {
+  if (a->kind == b->kind) return a->p == b->p && g_str_equal(a->name, b->name);
+  g_autofree char *digits = grade_math_print(a->kind == MATH_BASED ? b : a);
+  return g_str_equal(a->kind == MATH_BASED ? a->name : b->name, digits);
 }
 
-/* ---- Relations ----------------------------------------------------------------------------------------------------------------- */
+/* 10 % is 0.1, and also 10 where percents are asked for. */
+static gboolean same_scalar(const MathNode *a, const MathNode *b) {
+  if (a->kind == MATH_BASED || b->kind == MATH_BASED) return same_based(a, b);
+  if (same_value(a, b)) return TRUE;
+  if ((a->kind == MATH_PERCENTAGE) == (b->kind == MATH_PERCENTAGE)) return FALSE;
+  return a->kind == MATH_PERCENTAGE ? same_value(a->child[0], b) : same_value(a, b->child[0]);
+}
+
+/* ---- Relations --------------------------------------------------------------------------------------------------- */
 
 /* Whether a node only names something, as the left side of x = 5, (p, q) = (3, 2), |AB| = 1 or f(x) = 3 does. */
 static gboolean is_name(const MathNode *node) {
@@ -118,32 +121,40 @@ const MathNode *grade_math_stated_value(const MathNode *node) {
   return node->child[exact];
 }
 
-/* The difference of the sides of a relation of two, so that it says: difference (relation) 0. > and >= are turned round. */
+/* The difference of the sides of a relation of two, so that it says: difference (relation) 0. > and >= are turned
+ * round. */
 static const MathNode *difference(MathTree *scratch, const MathNode *node, char *relation) {
   gboolean turn = strchr(">g", *node->name) != NULL;
   *relation = *node->name == '>' ? '<' : *node->name == 'g' ? 'l' : *node->name;
   return grade_math_add(scratch, node->child[turn ? 1 : 0], grade_math_negate(scratch, node->child[turn ? 0 : 1]));
 }
 
-/* Whether a = c b for a number c, which must be positive for inequalities: a(x) b(y) = a(y) b(x) at random points. */
+/* Whether a(x) b(y) = a(y) b(x) modulo a prime; TRUE where that cannot be computed. */
+static gboolean proportional_exactly(const MathNode *a, const MathNode *b) {
+  guint64 at_a[2], at_b[2], prime = primes[0];
+  for (int i = 0; i < 2; i++) {
+    MathPoint point = {.seed = (guint64)i, .prime = prime};
+    if (!grade_math_evaluate_modular(a, &point, &at_a[i]) || !grade_math_evaluate_modular(b, &point, &at_b[i]))
+      return TRUE;
+  }
+  return (unsigned __int128)at_a[0] * at_b[1] % prime == (unsigned __int128)at_a[1] * at_b[0] % prime;
+}
+
+/* Whether a = c b for a number c, which must be positive for inequalities. */
 static gboolean proportional(const MathNode *a, const MathNode *b, gboolean positive) {
-  MathPoint points[] = {{.seed = 1, .prime = primes[0]}, {.seed = 2, .prime = primes[0]}};
-  guint64 ma[2], mb[2];
   long double complex x[2], y[2];
-  gboolean modular = TRUE, any = FALSE;
-  for (int i = 0; i < 2 && modular; i++)
-    modular = grade_math_evaluate_modular(a, &points[i], &ma[i]) && grade_math_evaluate_modular(b, &points[i], &mb[i]);
-  if (modular && (unsigned __int128)ma[0] * mb[1] % primes[0] != (unsigned __int128)ma[1] * mb[0] % primes[0])
-    return FALSE;
+  gboolean any = FALSE;
+  if (!proportional_exactly(a, b)) return FALSE;
   for (guint64 seed = 0; seed < NUMERIC_POINTS; seed += 2) {
-    for (int i = 0; i < 2; i++) {
+    gboolean valid = TRUE;
+    for (int i = 0; i < 2 && valid; i++) {
       MathPoint point = {.seed = seed + (guint64)i, .negative = i == 1};
-      if (!grade_math_evaluate_numeric(a, &point, &x[i]) || !grade_math_evaluate_numeric(b, &point, &y[i])) goto next;
+      valid = grade_math_evaluate_numeric(a, &point, &x[i]) && grade_math_evaluate_numeric(b, &point, &y[i]);
     }
+    if (!valid) continue;
     if (!close_values(x[0] * y[1], x[1] * y[0], 1e-9L) || x[0] == 0 || y[0] == 0) return FALSE;
     if (positive && creall(x[0] / y[0]) < 0) return FALSE;
     any = TRUE;
-  next:;
   }
   return any;
 }
@@ -169,40 +180,48 @@ static gboolean same_relation(MathTree *scratch, const MathNode *a, const MathNo
   return forward || backward;
 }
 
-static MathNode *infinity(MathTree *scratch, int sign) {
-  MathNode *node = grade_math_leaf(scratch, MATH_INFINITY, NULL);
-  return sign < 0 ? grade_math_negate(scratch, node) : node;
+/* An interval; a bound that is NULL is infinite. */
+static MathNode *interval(MathTree *scratch, char open, MathNode *low, MathNode *high, char close) {
+  MathNode *infinity = grade_math_leaf(scratch, MATH_INFINITY, NULL);
+  if (!low) low = grade_math_negate(scratch, infinity);
+  if (!high) high = infinity;
+  MathNode *node = grade_math_node(scratch, MATH_BRACKET, (MathNode *[]){low, high}, 2);
+  node->open = open;
+  node->close = close;
+  return node;
 }
 
-/* 2 < x <= 3, x > 2 and x >= 2 as the interval that they describe; NULL for any other relation. */
-static const MathNode *as_interval(MathTree *scratch, const MathNode *node) {
-  if (node->kind != MATH_RELATION || strspn(node->name, "<>lg") != strlen(node->name) || node->n > 3) return NULL;
-  int name = node->n == 3 ? 1 : is_name(node->child[0]) ? 0 : 1;
+/* The set that a relation describes: 2 < x <= 3, x > 2 and x >= 2 an interval, x != 2 two; NULL for any other
+ * relation. */
+static const MathNode *as_set(MathTree *scratch, const MathNode *node) {
+  if (node->kind != MATH_RELATION || strspn(node->name, "<>lgn") != strlen(node->name) || node->n > 3) return NULL;
+  int name = node->n == 3 || !is_name(node->child[0]) ? 1 : 0;
   if (!is_name(node->child[name])) return NULL;
+  if (g_str_equal(node->name, "n")) {
+    MathNode *hole = node->child[1 - name];
+    MathNode *sides[] = {interval(scratch, '(', NULL, hole, ')'), interval(scratch, '(', hole, NULL, ')')};
+    return grade_math_node(scratch, MATH_UNION, sides, 2);
+  }
   MathNode *low = NULL, *high = NULL;
   char open = '(', close = ')';
   for (int i = 0; i < node->n - 1; i++) {
-    gboolean name_left = i == name, less = strchr("<l", node->name[i]) != NULL,
-             included = strchr("lg", node->name[i]) != NULL;
+    char relation = node->name[i];
+    gboolean name_left = i == name, less = relation == '<' || relation == 'l',
+             included = relation == 'l' || relation == 'g';
     MathNode *bound = node->child[name_left ? i + 1 : i];
+    if (relation == 'n' || (less == name_left ? high : low)) return NULL;
     if (less == name_left) { /* x < bound, bound > x */
-      if (high) return NULL;
       high = bound;
       close = included ? ']' : ')';
     } else {
-      if (low) return NULL;
       low = bound;
       open = included ? '[' : '(';
     }
   }
-  MathNode *interval = grade_math_node(
-      scratch, MATH_BRACKET, (MathNode *[]){low ? low : infinity(scratch, -1), high ? high : infinity(scratch, 1)}, 2);
-  interval->open = open;
-  interval->close = close;
-  return interval;
+  return interval(scratch, open, low, high, close);
 }
 
-/* ---- Lists --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Lists ------------------------------------------------------------------------------------------------------- */
 
 /* The node with \pm read as its upper (1) or its lower (-1) sign. */
 static MathNode *choose_sign(MathTree *scratch, MathNode *node, int sign) {
@@ -253,7 +272,8 @@ static gboolean same_in_order(MathTree *scratch, const MathNode *a, const MathNo
   return equal;
 }
 
-/* Whether the items of two lists can be paired, repetitions aside. Identical ones go first, so that only the rest is compared each with each. */
+/* Whether the items of two lists can be paired, repetitions aside. Identical ones go first, so that only the rest is
+ * compared each with each. */
 static gboolean same_in_any_order(MathTree *scratch, GPtrArray *a, GPtrArray *b) {
   g_autoptr(GHashTable) only_a = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   g_autoptr(GHashTable) only_b = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -278,7 +298,7 @@ static gboolean same_in_any_order(MathTree *scratch, GPtrArray *a, GPtrArray *b)
   return TRUE;
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers ----------------------------------------------------------------------------------------------------- */
 
 static gboolean same_words(const MathNode *a, const MathNode *b) {
   g_autofree char *x = grade_math_plain(a->name, strlen(a->name)), *y = grade_math_plain(b->name, strlen(b->name));
@@ -296,7 +316,7 @@ static gboolean is_vector(const MathNode *node) {
 }
 
 static gboolean same(MathTree *scratch, const MathNode *a, const MathNode *b) {
-  if (scratch->broken) return FALSE; /* too many nodes: no more is computed */
+  if (scratch->broken || ++scratch->nodes > MATH_MAX_NODES) return FALSE; /* enough work for one answer */
   g_autofree char *text_a = grade_math_print(a), *text_b = grade_math_print(b);
   if (g_str_equal(text_a, text_b)) return TRUE;
   if (a->kind == MATH_TEXT || b->kind == MATH_TEXT) return a->kind == b->kind && same_words(a, b);
@@ -310,8 +330,8 @@ static gboolean same(MathTree *scratch, const MathNode *a, const MathNode *b) {
     return grade_math_is_constant(value_a) && grade_math_is_constant(value_b) && same(scratch, value_a, value_b);
   if (value_a != a || value_b != b) return same(scratch, value_a, value_b);
 
-  const MathNode *interval_a = as_interval(scratch, a), *interval_b = as_interval(scratch, b);
-  if (interval_a || interval_b) return same(scratch, interval_a ? interval_a : a, interval_b ? interval_b : b);
+  const MathNode *set_a = as_set(scratch, a), *set_b = as_set(scratch, b);
+  if (set_a || set_b) return same(scratch, set_a ? set_a : a, set_b ? set_b : b);
 
   if ((a->kind == MATH_LIST && is_vector(b)) || (b->kind == MATH_LIST && is_vector(a)))
     return same_in_order(scratch, a, b);
@@ -319,8 +339,7 @@ static gboolean same(MathTree *scratch, const MathNode *a, const MathNode *b) {
     g_autoptr(GPtrArray) items_a = g_ptr_array_new(), items_b = g_ptr_array_new();
     collect_items(scratch, a, items_a);
     collect_items(scratch, b, items_b);
-    if (items_a->len == 1 && items_b->len == 1)
-      return a->kind != MATH_LIST && b->kind != MATH_LIST && same(scratch, items_a->pdata[0], items_b->pdata[0]);
+    if (items_a->len == 1 && items_b->len == 1) return same(scratch, items_a->pdata[0], items_b->pdata[0]);
     return same_in_any_order(scratch, items_a, items_b);
   }
   if (a->kind == MATH_MATRIX && b->kind == MATH_MATRIX) return a->rows == b->rows && same_in_order(scratch, a, b);

@@ -1,7 +1,8 @@
 /* Computes a tree at a point, in two ways.
  *
- * Modulo a prime: a rational function with integer exponents is computed exactly at any size, so two such trees that agree at random
- * points are equal but for a chance of about degree / prime. Numerically: everything else, in complex long double. */
+ * Modulo a prime: a rational function with integer exponents is computed exactly at any size, so two such trees that
+ * agree at random points are equal but for a chance of about degree / prime. Numerically: everything else, in
+ * complex long double. */
 #include "grading/math.h"
 
 #include <math.h>
@@ -33,7 +34,7 @@ static guint64 value_of(const char *name, const MathPoint *point) {
   return hash;
 }
 
-/* ---- Modulo a prime ------------------------------------------------------------------------------------------------------------ */
+/* ---- Modulo a prime ---------------------------------------------------------------------------------------------- */
 
 static guint64 times(guint64 a, guint64 b, guint64 prime) {
   return (guint64)((unsigned __int128)a * b % prime);
@@ -161,7 +162,7 @@ gboolean grade_math_evaluate_modular(const MathNode *node, const MathPoint *poin
   }
 }
 
-/* ---- Numerically --------------------------------------------------------------------------------------------------------------- */
+/* ---- Numerically ------------------------------------------------------------------------------------------------- */
 
 static long double complex numeric_variable(const char *name, const MathPoint *point) {
   guint64 bits = value_of(name, point);

@@ -1,5 +1,5 @@
-/* Finds the answer to a mathematical problem in a text: what the last box holds, else what a sentence calls the answer, else the whole text
- * if it is nothing but a formula, else the last formula or number in it. */
+/* Finds the answer to a mathematical problem in a text: what the last box holds, else what a sentence calls the
+ * answer, else the whole text if it is nothing but a formula, else the last formula or number in it. */
 #include "grading/answer.h"
 #include "grading/math.h"
 
@@ -27,9 +27,10 @@ typedef enum {
 } Which;
 
 /* clang-format off */
-#define ONE_FORMULA "\\$\\$[^$]{1,300}\\$\\$|\\$[^$]{1,300}\\$|\\\\\\((?s:.{1,300}?)\\\\\\)|\\\\\\[(?s:.{1,300}?)\\\\\\]"
+#define ONE_FORMULA \
+  "\\$\\$[^$]{1,300}\\$\\$|\\$[^$]{1,300}\\$|\\\\\\((?s:.{1,300}?)\\\\\\)|\\\\\\[(?s:.{1,300}?)\\\\\\]"
 #define SIDE_WORD "(?:(?:therefore|thus|simply|indeed|actually|just|approximately|about)\\b)"
-
+#define NUMBER_WORD "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 #define COMMAND "\\\\(?:[a-zA-Z]+|.)"
 #define PLAIN_WORD "(?<![\\\\\\w])(?!and\\b|or\\b)[a-z]{2,}\\b"
 #define BETWEEN "(?:[^a-z\\\\]{1,20}|[^a-z\\\\]{1,20}[a-z][^a-z\\\\]{1,20})"
@@ -38,17 +39,19 @@ static const char *const sources[] = {
   /* Minerva's and Llama's sentence */
   [FINAL_ANSWER] = "(?is)final answer is:?\\s*(.{1,300}?)\\.?\\s{1,4}I hope it is correct",
   /* where the answer begins after "the answer is", "Answer:" and the like; not after "the answer is correct" */
-  [ANSWER_IS] = "(?i)\\banswers?\\b(?: [^.?!:\\n]{0,60}?)?(?:\\b(?:is|are|be)\\b|\\*{0,2}:)(?:[\\s:*]|" SIDE_WORD "){0,12}+()"
-                "(?!(?:not|(?:in)?correct|right|wrong|consistent|reasonable|confirmed|clear|valid|as|in|that|what|to)\\b)",
+  [ANSWER_IS] = "(?i)\\banswers?\\b(?: [^.?!:\\n]{0,60}?)?(?:\\b(?:is|are|be)\\b|\\*{0,2}:)"
+                "(?:[\\s:*]|" SIDE_WORD "){0,12}+()"
+                "(?!(?:not|(?:in)?correct|right|wrong|consistent|reasonable|confirmed|clear|valid|as|in|that|what)\\b)",
   [IS] = "(?i)\\b(?:is|are|equals)\\b[\\s:*]{1,8}+" SIDE_WORD "?()",
   [FORMULA] = "(" ONE_FORMULA ")",
   [LEADING_FORMULA] = "^[^$\\\\\\n\\d]{0,20}?(" ONE_FORMULA ")",
-  [NUMBER] = "((?<![\\w.])-?(?:\\d[\\d,]{0,40}(?:\\.\\d{1,40})?|\\.\\d{1,40})(?:/\\d{1,20})?(?:_\\{?\\d{1,2}\\}?)?(?:\\\\?%)?)",
+  [NUMBER] = "((?<![\\w.])-?(?:\\d[\\d,]{0,40}(?:\\.\\d{1,40})?|\\.\\d{1,40})"
+             "(?:/\\d{1,20})?(?:_\\{?\\d{1,2}\\}?)?(?:\\\\?%)?)",
   /* a value in front of words: "12 inches per second", "three boxes hold ..." */
-  [LEADING_VALUE] = "(?i)^([^\\s\\\\]*\\d[^\\s\\\\]*|zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) (?!and\\b|or\\b)[a-z]{2,}",
+  [LEADING_VALUE] = "(?i)^([^\\s\\\\]*\\d[^\\s\\\\]*|" NUMBER_WORD ") (?!and\\b|or\\b)[a-z]{2,}",
   [PROSE] = "(?i)(" PLAIN_WORD BETWEEN PLAIN_WORD BETWEEN PLAIN_WORD ")",
   [SOME_WORDS] = "(?i)(" PLAIN_WORD "(?:\\s?:|" BETWEEN PLAIN_WORD "))",
-  /* what stands between two boxes: nothing but type on one line, or an "and", an "or", a comma and perhaps "y =" */
+  /* what stands between two boxes: only type on one line, or an "and", an "or", a comma and perhaps "y =" */
   [JOINT] = "^((?:[ $()\\[\\]{}]|" COMMAND ")*|(?:[^.]*?\\b(?:and|or)\\b|(?:[\\s$()\\[\\]{}]|" COMMAND ")*[,;])"
             "(?:[\\s$()\\[\\]{}]|" COMMAND ")*(?:[a-zA-Z](?:_\\{?\\w+\\}?)?\\s*=\\s*)?)$",
 };
@@ -104,7 +107,8 @@ static gsize sentence_length(const char *text, gsize length) {
   return n;
 }
 
-/* What follows the last "answer is": a formula, a value with its unit, else the last value in the sentence, else its words. */
+/* What follows the last "answer is": a formula, a value with its unit, else the last value in the sentence, else its
+ * words. */
 static char *after_answer_is(const char *text, gsize length) {
   gsize start, end;
   if (!find(ANSWER_IS, text, length, TRUE, &start, &end)) return NULL;

@@ -1,4 +1,5 @@
-/* Cuts LaTeX, and the plain text that models write instead of it, into tokens. What only sets type (\left, \,, \displaystyle, $) is gone. */
+/* Cuts LaTeX, and the plain text that models write instead of it, into tokens. What only sets type (\left, \,,
+ * \displaystyle, $) is gone. */
 #include "grading/math.h"
 
 #include <string.h>
@@ -30,8 +31,9 @@ static const char *skip_spaces(const char *p, const char *end) {
   }
 }
 
-/* If a separator of thousands and then exactly three digits stand at `p`, where the three digits begin; else NULL. "1,234" is a
- * separator only where the lexer takes commas as such; "1{,}234", "1,\!234", "1\,234" and "1 234" always are. */
+/* If a separator of thousands and then exactly three digits stand at `p`, where the three digits begin; else NULL.
+ * "1,234" is a separator only where the lexer takes commas as such; "1{,}234", "1,\!234", "1\,234" and "1 234"
+ * always are. */
 static const char *thousands(Lexer *lexer, const char *p) {
   const char *q = p;
   gboolean sure = TRUE;

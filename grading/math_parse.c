@@ -42,13 +42,13 @@ MathNode *grade_math_parse_bracket(Parser *parser) {
   char open = (char)kind(parser);
   parser->at++;
   g_autoptr(GPtrArray) items = parse_items(parser, ')', ']');
-  char close = (char)kind(parser);
+  int close = kind(parser);
   if (items->len == 0 || (close != ')' && close != ']')) return fail(parser);
   parser->at++;
   if (items->len == 1) return items->pdata[0];
   MathNode *node = items_node(parser, MATH_BRACKET, items);
   node->open = open;
-  node->close = close;
+  node->close = (char)close;
   return node;
 }
 
@@ -269,7 +269,7 @@ MathNode *grade_math_parse_primary(Parser *parser) {
 }
 
 /* The units behind a value: words, their powers and quotients. */
-static gboolean skip_unit(Parser *parser) {
+static void skip_unit(Parser *parser) {
   guint start = parser->at;
   while (accept(parser, MATH_TOKEN_WORD) ||
          (parser->at > start && kind(parser) == '/' && peek(parser, 1)->kind == MATH_TOKEN_WORD && accept(parser, '/')))
@@ -278,7 +278,6 @@ static gboolean skip_unit(Parser *parser) {
       g_autoptr(GString) power = g_string_new(NULL);
       grade_math_append_raw(parser, power);
     }
-  return parser->at > start;
 }
 
 /* 90^\circ, 12^{\text{th}}: an exponent that is none. TRUE when it was read. */
@@ -314,9 +313,10 @@ static MathNode *parse_power(Parser *parser) {
       node = grade_math_unary(parser->tree, MATH_PERCENTAGE, node);
     else if (accept(parser, MATH_TOKEN_DEGREE))
       node = grade_math_unary(parser->tree, MATH_DEGREES, node);
-    else if (kind(parser) == MATH_TOKEN_WORD && node->kind != MATH_TEXT)
+    else if (kind(parser) == MATH_TOKEN_WORD && node->kind != MATH_TEXT) {
       skip_unit(parser);
-    else if (kind(parser) == '^') {
+      if (kind(parser) == MATH_TOKEN_NUMBER) return fail(parser); /* 3 hours 20 minutes */
+    } else if (kind(parser) == '^') {
       if (skip_mark(parser, &node)) continue;
       parser->at++;
       if (++parser->depth > MATH_MAX_DEPTH) return fail(parser);

@@ -36,7 +36,7 @@ static inline MathNode *fail(Parser *parser) {
   return grade_math_number(parser->tree, 0, 1);
 }
 
-/* ---- math_atoms.c -------------------------------------------------------------------------------------------------------------- */
+/* ---- math_atoms.c ------------------------------------------------------------------------------------------------ */
 
 /* Appends the tokens of a group, or the one next token, as text for a name: x_{n+1} and x_{n + 1} are one variable. */
 void grade_math_append_raw(Parser *parser, GString *name);
@@ -49,7 +49,7 @@ MathNode *grade_math_parse_script(Parser *parser);
 /* What follows \frac and its like: a group, or one token, of which a number gives one digit. */
 MathNode *grade_math_parse_argument(Parser *parser);
 
-/* ---- math_parse.c -------------------------------------------------------------------------------------------------------------- */
+/* ---- math_parse.c ------------------------------------------------------------------------------------------------ */
 
 MathNode *grade_math_parse_primary(Parser *parser);
 /* ( ) [ ): one item is a group, several a tuple or an interval. */

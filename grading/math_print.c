@@ -56,7 +56,8 @@ static void print_list(GString *out, const MathNode *node, int place, const char
     g_string_append_printf(out, "%s%s", i > 0 ? between : "", (char *)items->pdata[i]);
 }
 
-/* Sorted factors one after the other. A dot keeps apart what would be read as something else: 2 3, f(x), 1\frac12, cm. */
+/* Sorted factors one after the other. A dot keeps apart what would be read as something else: 2 3, f(x), 1\frac12,
+ * cm. */
 static void print_factors(GString *out, GPtrArray *factors) {
   g_ptr_array_sort(factors, compare_strings);
   for (guint i = 0; i < factors->len; i++) {
@@ -84,7 +85,8 @@ static void print_inverse(GString *out, const MathNode *power, int place) {
   g_string_append_c(out, '}');
 }
 
-/* A product as a fraction: what has a negative exponent goes below the line. A sum that is alone there needs no brackets. */
+/* A product as a fraction: what has a negative exponent goes below the line. A sum that is alone there needs no
+ * brackets. */
 static void print_product(GString *out, const MathNode *node) {
   g_autoptr(GPtrArray) above = g_ptr_array_new_with_free_func(g_free), below = g_ptr_array_new_with_free_func(g_free);
   MathNode *const *factors = node->kind == MATH_MULTIPLY ? node->child : (MathNode *[]){(MathNode *)node};

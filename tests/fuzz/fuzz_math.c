@@ -1,4 +1,5 @@
-/* Two answers, a newline between them: any bytes parse, compare the same both ways, and the canonical form of an answer equals it. */
+/* Two answers, a newline between them: any bytes parse, compare the same both ways, and the canonical form of an
+ * answer equals it. */
 #include "grading/grade.h"
 #include "grading/math.h"
 

@@ -1,4 +1,5 @@
-/* Third-party rows that the graders are measured on. They live beside the project, never in it; a test skips where they are missing. */
+/* Third-party rows that the graders are measured on. They live beside the project, never in it; a test skips where
+ * they are missing. */
 #ifndef HYPERSCALE_TESTS_SHARED_ROWS_H
 #define HYPERSCALE_TESTS_SHARED_ROWS_H
 
@@ -6,7 +7,8 @@
 #include <jansson.h>
 #include <string.h>
 
-/* The objects of ../shared/data/NAME, one JSON object a line, as an array. NULL after g_test_skip() when there is no such file. */
+/* The objects of ../shared/data/NAME, one JSON object a line, as an array. NULL after g_test_skip() when there is no
+ * such file. */
 static inline json_t *shared_rows(const char *name) {
   g_autofree char *path = g_build_filename("..", "shared", "data", name, NULL);
   g_autofree char *text = NULL;

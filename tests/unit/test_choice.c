@@ -177,7 +177,8 @@ static void test_mmlu_pro_rows(void) {
   json_decref(rows);
 }
 
-/* The two letter suites of lighteval. Their texts are graded one by one; what becomes of several samples is not this folder's. */
+/* The two letter suites of lighteval. Their texts are graded one by one; what becomes of several samples is not this
+ * folder's. */
 static void test_lighteval_cases(void) {
   g_autofree char *path = g_build_filename("..", "shared", "data", "lighteval_metric_cases.json", NULL);
   json_t *suites = json_load_file(path, 0, NULL), *test;

@@ -69,8 +69,9 @@ static void test_hostile(void) {
   grade_verdict_clear(&verdict);
 }
 
-/* Real outputs, most of them long, many of them truncated. A row on which we agree with neither reference grader must be listed, with a
- * reason, in goldens/aime-disagreements.tsv (problem, model, source, reason), and a listed row must still disagree. */
+/* Real outputs, most of them long, many of them truncated. A row on which we agree with neither reference grader
+ * must be listed, with a reason, in goldens/aime-disagreements.tsv (problem, model, source, reason), and a listed
+ * row must still disagree. */
 static void test_aime_rows(void) {
   json_t *rows = shared_rows("aime24_outputs.jsonl"), *row;
   if (!rows) return;

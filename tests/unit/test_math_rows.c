@@ -1,4 +1,5 @@
-/* MATH answers measured on real outputs, against the verdicts of two reference graders (Qwen2.5-Math's and Math-Verify). */
+/* MATH answers measured on real outputs, against the verdicts of two reference graders (Qwen2.5-Math's and
+ * Math-Verify). */
 #include "grading/grade.h"
 
 #include "tests/unit/shared_rows.h"
@@ -96,8 +97,8 @@ static void test_mathverify_cases(void) {
   json_decref(rows);
 }
 
-/* The vote of 8 samples with the literature's rule: the most frequent answer, of equally frequent ones the first. Answers group by their
- * canonical form, different forms by grade_math_equal(). */
+/* The vote of 8 samples with the literature's rule: the most frequent answer, of equally frequent ones the first.
+ * Answers group by their canonical form, different forms by grade_math_equal(). */
 static gboolean majority_is_correct(GradeVerdict *verdicts, int n) {
   int votes[64] = {0}, best = -1;
   for (int i = 0; i < n; i++) {
@@ -113,8 +114,8 @@ static gboolean majority_is_correct(GradeVerdict *verdicts, int n) {
   return best >= 0 && verdicts[best].outcome == GRADE_CORRECT;
 }
 
-/* Published for these samples: maj@8 93, pass@8 96 by Qwen's grader. That grader takes 10000 for different from 10{,}000 in one of 800
- * verdicts, on a problem that no other sample solves: counted right, pass@8 is 97. */
+/* Published for these samples: maj@8 93, pass@8 96 by Qwen's grader. That grader takes 10000 for different from
+ * 10{,}000 in one of 800 verdicts, on a problem that no other sample solves: counted right, pass@8 is 97. */
 static void test_majority(void) {
   json_t *rows = shared_rows("math_maj8_qwen25math_100.jsonl"), *row;
   if (!rows) return;
