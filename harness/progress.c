@@ -1,6 +1,7 @@
 /* Progress on stderr. */
 #include "harness/progress.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,7 @@ void format_count(double value, char *text, gsize size) {
   static const char units[] = {' ', 'K', 'M', 'G', 'T', 'P'};
   guint unit = 0;
   while (value >= 999.5 && unit + 1 < sizeof units) value /= 1000, unit++;
-  int digits = value >= 99.95 || unit == 0 ? 0 : value >= 9.995 ? 1 : 2;
+  int digits = value >= 99.95 || (unit == 0 && value == floor(value)) ? 0 : value >= 9.995 ? 1 : 2;
   if (unit)
     g_snprintf(text, size, "%.*f %c", digits, value, units[unit]);
   else

@@ -96,6 +96,25 @@ PY
   ok $? "every thread run at L $length is a prefix of the one run at L 512: $output"
 done
 
+# A gate: a window without training must be told from the model that keeps everything.
+cat > "$tmp/gate.yaml" <<PLAN
+name: gate
+tasks:
+  - {name: pocket-aime}
+methods:
+  - {name: vanilla, model: pocket-reasoner, policy: vanilla}
+  - {name: window, model: pocket-reasoner, policy: window, window: 96, sinks: 4, cr: 4}
+threads: [1]
+lengths: [800]
+sampling: {temperature: 0.6, top_p: 0.95}
+PLAN
+"$hyperscale" run "$tmp/gate.yaml" --db "$tmp/gate.db" --limit 12 --quiet --json > /dev/null
+exits 0 'vanilla 1x +window 4x .*A better' 'compare' "$hyperscale" compare vanilla window --db "$tmp/gate.db" --fail-if-worse 5
+exits 4 'gate: pocket-aime' 'a gate that fails' "$hyperscale" compare window vanilla --db "$tmp/gate.db" --fail-if-worse 5
+exits 0 'policy differs: dms \| vanilla' 'compare two methods' "$hyperscale" compare dms vanilla --db "$tmp/whole.db"
+exits 0 '"pairs"' 'compare --json' "$hyperscale" compare dms vanilla --db "$tmp/whole.db" --json
+exits 2 "no method 'nobody'" 'compare with nobody' "$hyperscale" compare nobody vanilla --db "$tmp/whole.db"
+
 exits 0 'pocket-aime +5 +40 +40' 'status' "$hyperscale" status --db "$tmp/whole.db"
 exits 0 'whole' 'report' "$hyperscale" report --db "$tmp/whole.db"
 for format in html svg md tex csv; do

@@ -1,0 +1,225 @@
+/* hyperscale compare: two methods or two runs, paired by problem. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/command.h"
+#include "harness/progress.h"
+#include "harness/terminal.h"
+#include "results/results.h"
+
+static char *store = (char *)DEFAULT_STORE, *store_b;
+static int length, threads;
+static double fail_if_worse = -1;
+static gboolean all, mixed, json;
+
+static const GOptionEntry entries[] = {
+    {"db", 0, 0, G_OPTION_ARG_FILENAME, &store, "The store (default " DEFAULT_STORE ")", "FILE"},
+    {"db-b", 0, 0, G_OPTION_ARG_FILENAME, &store_b, "The store of B (default: that of A)", "FILE"},
+    {"length", 0, 0, G_OPTION_ARG_INT, &length, "Compare at this L (default: the longest of A's grid)", "L"},
+    {"threads", 0, 0, G_OPTION_ARG_INT, &threads, "Compare at this W (default: the most of A's grid)", "W"},
+    {"all", 0, 0, G_OPTION_ARG_NONE, &all, "Show every budget, not only that one", NULL},
+    {"fail-if-worse", 0, 0, G_OPTION_ARG_DOUBLE, &fail_if_worse,
+     "Exit 4 where A is worse than B by more than P points on a task, and distinguishably so", "P"},
+    {"mixed", 0, 0, G_OPTION_ARG_NONE, &mixed, "Compare even if prompts, graders or data differ", NULL},
+    {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Everything as one JSON object", NULL},
+    G_OPTION_ENTRY_NULL,
+};
+
+static int run(int argc, char **argv);
+const Command command_compare = {"compare", "A B", "Compare two methods or two runs, paired by problem",
+                                 "A and B are each a run, a method of the newest run, or RUN:METHOD. Differences are A "
+                                 "- B: at equal budgets (paired\n"
+                                 "bootstrap over problems, exact McNemar) and along the frontiers. Runs with other "
+                                 "prompts, graders or data are refused\n"
+                                 "unless --mixed is given.",
+                                 run};
+
+/* The side that `text` names; `*name` owns what it points into. */
+static ResultsSide parse_side(ResultsStore *opened, const char *text, char **name) {
+  ResultsSide side = {.store = opened};
+  char *colon = strrchr(*name = g_strdup(text), ':');
+  ResultsSummary *as_run = results_summary(opened, text, NULL);
+  results_summary_free(as_run);
+  if (as_run) {
+    side.run = *name;
+  } else if (colon) {
+    *colon = '\0';
+    side.run = *name;
+    side.method = colon + 1;
+  } else {
+    side.method = *name;
+  }
+  return side;
+}
+
+static const char *verdict(gboolean indistinguishable, double difference) {
+  return indistinguishable ? "indistinguishable" : difference > 0 ? "A better" : "B better";
+}
+
+/* The budget shown: the one asked for, else the largest at which both sides were compared. */
+static gboolean is_shown(const ResultsComparison *comparison, const ResultsPair *pair) {
+  int longest = length, most = threads;
+  if (all) return TRUE;
+  for (guint i = 0; i < comparison->n_pairs; i++) {
+    const ResultsPair *other = &comparison->pair[i];
+    if (!g_str_equal(other->task, pair->task)) continue;
+    if (!length) longest = MAX(longest, other->length);
+    if (!threads) most = MAX(most, other->threads);
+  }
+  return pair->length == longest && pair->threads == most;
+}
+
+static void print_pairs(const ResultsComparison *comparison) {
+  printf("\nat equal budgets, percentage points (95 %% interval):\n");
+  printf("  %-24s %-18s %-18s %5s %4s %7s %7s %8s %18s %8s %7s  %s\n", "task", "A", "B", "L", "W", "A", "B", "A - B",
+         "interval", "McNemar", "finds", "verdict");
+  for (guint i = 0; i < comparison->n_pairs; i++) {
+    const ResultsPair *pair = &comparison->pair[i];
+    char a[64], b[64], interval[32];
+    if (!is_shown(comparison, pair)) continue;
+    g_snprintf(a, sizeof a, "%s %gx", pair->method_a, pair->cr_a);
+    g_snprintf(b, sizeof b, "%s %gx", pair->method_b, pair->cr_b);
+    g_snprintf(interval, sizeof interval, "%+.1f to %+.1f", 100 * pair->low, 100 * pair->high);
+    printf("  %-24s %-18s %-18s %5d %4d %7.1f %7.1f %+8.1f %18s %8.3g %7.1f  %s\n", pair->task, a, b, pair->length,
+           pair->threads, 100 * pair->accuracy_a, 100 * pair->accuracy_b, 100 * pair->difference, interval, pair->p,
+           100 * pair->detectable, verdict(pair->indistinguishable, pair->difference));
+  }
+  puts("  (finds: the true difference that so many problems would show 4 times in 5)");
+}
+
+static void print_margins(const ResultsComparison *comparison) {
+  printf("\nalong the frontiers, mean of A - B over the budgets that both cover (log2 scale):\n");
+  printf("  %-24s %-12s %-12s %-10s %8s %18s %21s  %s\n", "task", "A", "B", "at equal", "margin", "interval", "over",
+         "verdict");
+  for (guint i = 0; i < comparison->n_margins; i++) {
+    const ResultsMargin *margin = &comparison->margin[i];
+    char interval[32] = "NA", value[16] = "NA", low[16], high[16], over[36] = "NA";
+    if (!g_str_equal(margin->scale, "log2")) continue;
+    if (!isnan(margin->margin)) {
+      g_snprintf(value, sizeof value, "%+.1f", 100 * margin->margin);
+      g_snprintf(interval, sizeof interval, "%+.1f to %+.1f", 100 * margin->low, 100 * margin->high);
+      format_count(margin->x_low, low, sizeof low);
+      format_count(margin->x_high, high, sizeof high);
+      g_snprintf(over, sizeof over, "%s to %s", low, high);
+    }
+    printf("  %-24s %-12s %-12s %-10s %8s %18s %21s  %s\n", margin->task, margin->method_a, margin->method_b,
+           margin->cost, value, interval, over,
+           isnan(margin->margin) ? "no common budget" : verdict(margin->low <= 0 && margin->high >= 0, margin->margin));
+  }
+}
+
+static void print_text(const ResultsComparison *comparison) {
+  printf("A: run %s\nB: run %s\n", comparison->run_a, comparison->run_b);
+  for (guint i = 0; i < comparison->n_differences; i++) {
+    const ResultsDifference *difference = &comparison->difference[i];
+    printf("%s%s%s%s differs: %s | %s\n", difference->blocks ? "WARNING: " : "", difference->what,
+           difference->task ? " of " : "", difference->task ? difference->task : "", difference->a, difference->b);
+  }
+  print_pairs(comparison);
+  print_margins(comparison);
+}
+
+/* JSON has no NaN: what is not defined is null. */
+static json_t *number(double value) {
+  return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *differences_json(const ResultsComparison *comparison) {
+  json_t *array = json_array();
+  for (guint i = 0; i < comparison->n_differences; i++) {
+    const ResultsDifference *row = &comparison->difference[i];
+    json_array_append_new(array, json_pack("{s:s, s:s?, s:s?, s:s?, s:b}", "what", row->what, "task", row->task, "a",
+                                           row->a, "b", row->b, "blocks", row->blocks));
+  }
+  return array;
+}
+
+static json_t *pairs_json(const ResultsComparison *comparison) {
+  json_t *array = json_array();
+  for (guint i = 0; i < comparison->n_pairs; i++) {
+    const ResultsPair *row = &comparison->pair[i];
+    json_array_append_new(
+        array, json_pack("{s:s, s:s, s:s, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+                         "s:o, s:o, s:b}",
+                         "task", row->task, "method_a", row->method_a, "method_b", row->method_b, "cr_a", row->cr_a,
+                         "cr_b", row->cr_b, "length", row->length, "threads", row->threads, "problems", row->problems,
+                         "better", row->better, "worse", row->worse, "accuracy_a", number(row->accuracy_a),
+                         "accuracy_b", number(row->accuracy_b), "reads_a", number(row->reads_a), "reads_b",
+                         number(row->reads_b), "difference", number(row->difference), "se", number(row->se), "low",
+                         number(row->low), "high", number(row->high), "p", number(row->p), "detectable",
+                         number(row->detectable), "indistinguishable", row->indistinguishable));
+  }
+  return array;
+}
+
+static json_t *along_json(const ResultsComparison *comparison) {
+  json_t *array = json_array();
+  for (guint i = 0; i < comparison->n_along; i++) {
+    const ResultsAlong *row = &comparison->along[i];
+    json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "task", row->task,
+                                           "method_a", row->method_a, "method_b", row->method_b, "cost", row->cost, "x",
+                                           number(row->x), "accuracy_a", number(row->accuracy_a), "accuracy_b",
+                                           number(row->accuracy_b), "difference", number(row->difference), "low",
+                                           number(row->low), "high", number(row->high), "indistinguishable",
+                                           row->indistinguishable));
+  }
+  return array;
+}
+
+static json_t *margins_json(const ResultsComparison *comparison) {
+  json_t *array = json_array();
+  for (guint i = 0; i < comparison->n_margins; i++) {
+    const ResultsMargin *row = &comparison->margin[i];
+    json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "task", row->task,
+                                           "method_a", row->method_a, "method_b", row->method_b, "cost", row->cost,
+                                           "scale", row->scale, "margin", number(row->margin), "se", number(row->se),
+                                           "low", number(row->low), "high", number(row->high)));
+  }
+  return array;
+}
+
+static void print_json(const ResultsComparison *comparison) {
+  json_t *object = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "run_a", comparison->run_a, "run_b", comparison->run_b,
+                             "differences", differences_json(comparison), "pairs", pairs_json(comparison), "along",
+                             along_json(comparison), "margins", margins_json(comparison));
+  json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+  putchar('\n');
+  json_decref(object);
+}
+
+static gboolean gate_failed(const ResultsComparison *comparison) {
+  gboolean failed = FALSE;
+  for (guint i = 0; fail_if_worse >= 0 && i < comparison->n_pairs; i++) {
+    const ResultsPair *pair = &comparison->pair[i];
+    if (!is_shown(comparison, pair) || pair->indistinguishable || pair->difference >= -fail_if_worse / 100) continue;
+    fprintf(stderr, "gate: %s, %s %gx against %s %gx: %+.1f points (allowed: down to -%g)\n", pair->task,
+            pair->method_a, pair->cr_a, pair->method_b, pair->cr_b, 100 * pair->difference, fail_if_worse);
+    failed = TRUE;
+  }
+  return failed;
+}
+
+static int run(int argc, char **argv) {
+  GError *error = NULL;
+  g_autofree char *name_a = NULL, *name_b = NULL;
+  if (!options_parse(&command_compare, entries, 2, 2, &argc, &argv)) return EXIT_USAGE;
+  ResultsStore *a = results_open(store, RESULTS_READ, &error);
+  ResultsStore *b = a && store_b ? results_open(store_b, RESULTS_READ, &error) : a;
+  ResultsComparison *comparison = NULL;
+  gboolean failed = FALSE;
+  if (a && b) {
+    ResultsSide side_a = parse_side(a, argv[1], &name_a), side_b = parse_side(b, argv[2], &name_b);
+    comparison = results_compare(&side_a, &side_b, &(ResultsGrid){0}, mixed, &error);
+  }
+  if (comparison) {
+    (json ? print_json : print_text)(comparison);
+    failed = gate_failed(comparison);
+  }
+  gboolean ok = comparison != NULL;
+  results_comparison_free(comparison);
+  if (b != a) results_close(b);
+  results_close(a);
+  return !ok ? command_fail(&command_compare, error) : failed ? EXIT_GATE : EXIT_DONE;
+}
