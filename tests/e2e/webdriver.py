@@ -1,4 +1,4 @@
-"""A browser without a window, driven by chromedriver over loopback: the part of the WebDriver protocol that the tests need."""
+"""A browser without a window, driven by chromedriver over loopback: what the tests need of the WebDriver protocol."""
 import base64
 import http.client
 import json
@@ -9,7 +9,7 @@ import tempfile
 import time
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
-KEYS = {"left": "\ue012", "up": "\ue013", "right": "\ue014", "down": "\ue015", "escape": "\ue00c", "tab": "\ue004", "home": "\ue011"}
+KEYS = {"left": "\ue012", "up": "\ue013", "right": "\ue014", "down": "\ue015", "escape": "\ue00c"}
 
 
 class Browser:
@@ -18,16 +18,16 @@ class Browser:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.driver = subprocess.Popen(["chromedriver", f"--port={self.port}", "--log-level=OFF"], stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL)
-        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                     "--disable-component-update", "--disable-sync", "--hide-scrollbars", f"--user-data-dir={self.folder}",
-                     f"--window-size={width},{height}"]
+        self.driver = subprocess.Popen(["chromedriver", f"--port={self.port}", "--log-level=OFF"],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                     "--hide-scrollbars", f"--user-data-dir={self.folder}", f"--window-size={width},{height}"]
+        wanted = {"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}}
         self.session = None
         for _ in range(100):
             try:
-                started = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {"goog:chromeOptions": {"args": arguments},
-                                                                                           "goog:loggingPrefs": {"browser": "ALL"}}}})
+                started = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
                 self.session = started["sessionId"]
                 return
             except ConnectionRefusedError:
@@ -36,7 +36,8 @@ class Browser:
 
     def _call(self, method, path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
+        sent = json.dumps(body) if body is not None else None
+        connection.request(method, path, sent, {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())["value"]
         connection.close()
         if isinstance(answer, dict) and "error" in answer:
@@ -57,7 +58,8 @@ class Browser:
         return self.call("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
 
     def text(self, selector):
-        return self.run("const e = document.querySelector(arguments[0]); return e && (e.innerText ?? e.textContent)", selector)
+        return self.run("const e = document.querySelector(arguments[0]);"
+                        "return e && (e.innerText ?? e.textContent)", selector)
 
     def count(self, selector):
         return self.run("return document.querySelectorAll(arguments[0]).length", selector)
@@ -73,8 +75,8 @@ class Browser:
                 actions.append({"type": "pointerMove", "x": round(step[1]), "y": round(step[2]), "duration": 20})
             else:
                 actions.append({"type": "pointerDown" if step[0] == "down" else "pointerUp", "button": 0})
-        self.call("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"},
-                                                    "actions": actions}]})
+        mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions}
+        self.call("POST", "/actions", {"actions": [mouse]})
 
     def press(self, *names):
         keys = [KEYS.get(name, name) for name in names]
