@@ -7,6 +7,8 @@
  *   livecodebench[@release_vN|@vN|@vA_vB][:FROM..TO]  contest dates, 2024-08-01..2025-01-31, both included
  *   pocket-aime  pocket-gpqa  pocket-livecodebench    ship with the project
  *
+ * release_vN is the first N files of LiveCodeBench, vN the N-th alone; without either all six are read, release_v6.
+ *
  * Rows are hostile until checked: a malformed one is an error that names file and line, never a guess. Problems are
  * opened in the order of the file. Functions that can fail take a GError ** last. Not thread-safe, but two data sets
  * are independent. */
@@ -38,7 +40,9 @@ typedef enum {
 } DatasetKind;
 
 typedef struct {
-  const char *path;         /* the benchmark's own file; NULL: shipped or in the Hugging Face cache */
+  /* The benchmark's own file; NULL: shipped, or fetched earlier. GPQA: its csv or its dataset.zip. LiveCodeBench: a
+   * jsonl file, or the folder that holds test.jsonl .. test6.jsonl. */
+  const char *path;
   const char *option_order; /* GPQA: "simple-evals" (their permutations) or "seeded" (the default) */
   uint64_t seed;            /* of "seeded" */
 } DatasetOptions;
@@ -120,9 +124,12 @@ typedef struct {
 } DatasetProgress;
 typedef void (*DatasetProgressFunc)(const DatasetProgress *progress, gpointer user_data);
 
-/* Fetches a task (aime24, gpqa-diamond, math500, livecodebench[@release_vN]) or a model (ORG/NAME[@revision]) into
- * the Hugging Face cache, verified; resumes what an earlier call left. Environment: HF_HOME, HF_HUB_CACHE, HF_TOKEN,
- * HF_ENDPOINT, HF_HUB_OFFLINE. `*where`, unless NULL, is the folder or file, to be freed. */
+/* Fetches a task (aime24, aime25, math500, gpqa-diamond, livecodebench[@release_vN]) or a model (ORG/NAME[@revision])
+ * into the Hugging Face cache, verified; goes on from what an earlier call left. What is complete and pinned asks
+ * nothing of the network. Environment: HF_HOME, HF_HUB_CACHE, HF_ASSETS_CACHE, HF_TOKEN, HF_ENDPOINT, HF_HUB_OFFLINE,
+ * HF_HUB_DOWNLOAD_TIMEOUT, and HYPERSCALE_GITHUB_RAW for a mirror of raw.githubusercontent.com. `*where`, unless NULL,
+ * is the folder or file, to be freed. DATASET_ERROR_NETWORK says what failed and what to do, DATASET_ERROR_IO how many
+ * bytes a full disk lacks, DATASET_ERROR_MISSING that the environment forbids the network. */
 gboolean dataset_fetch(const char *what, DatasetProgressFunc progress, gpointer user_data, char **where,
                        GError **error);
 

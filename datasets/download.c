@@ -71,7 +71,8 @@ static gboolean file_write(gpointer data, const char *bytes, gsize length, GErro
       g_autofree char *folder = g_path_get_dirname(sink->partial);
       g_unlink(sink->partial);
       g_clear_pointer(&sink->partial, g_free);
-      return fail_full(error, folder, sink->download->size - MIN(sink->have, sink->download->size));
+      guint64 size = sink->download->size;
+      return fail_full(error, folder, size > sink->have ? size - sink->have : length);
     }
     if (n < 0) return fail(error, sink->partial, errno);
     done += (gsize)n;

@@ -4,7 +4,6 @@
 #include "datasets/hub.h"
 #include "datasets/rows.h"
 
-#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -26,8 +25,7 @@ static void tag_cache(void) {
 static gboolean refuse_offline(const char *what, GError **error) {
   g_set_error(error, DATASET_ERROR, DATASET_ERROR_MISSING,
               "%s is not complete on this machine, and HF_HUB_OFFLINE forbids to fetch it; unset that, or copy the "
-              "files into the "
-              "cache",
+              "files into the cache",
               what);
   return FALSE;
 }
@@ -37,6 +35,13 @@ static gboolean refuse_offline(const char *what, GError **error) {
 static gboolean has_size(const char *path, guint64 size) {
   GStatBuf status;
   return g_stat(path, &status) == 0 && S_ISREG(status.st_mode) && (guint64)status.st_size == size;
+}
+
+/* Whether a file is here, in the place of other clients too, or already on the list: files may have equal content. */
+static gboolean is_present(const HubFile *file, const char *blob, const char *path, const GPtrArray *downloads) {
+  for (guint i = 0; i < downloads->len; i++)
+    if (strcmp(((const Download *)downloads->pdata[i])->path, blob) == 0) return TRUE;
+  return has_size(blob, file->size) || (!g_file_test(path, G_FILE_TEST_IS_SYMLINK) && has_size(path, file->size));
 }
 
 /* Downloads what is not here of `wanted` (of const HubFile *) and links all of it into the snapshot. */
@@ -51,7 +56,7 @@ static gboolean fetch_files(const HubRepo *repo, const char *commit, const GPtrA
     g_autofree char *blob = hub_blob_path(repo, file->digest), *path = g_build_filename(snapshot, file->path, NULL);
     present->files++;
     present->bytes += file->size;
-    if (has_size(blob, file->size) || (!g_file_test(path, G_FILE_TEST_IS_SYMLINK) && has_size(path, file->size))) {
+    if (is_present(file, blob, path, downloads)) {
       before.files++;
       before.bytes += file->size;
       continue;

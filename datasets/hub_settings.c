@@ -63,6 +63,8 @@ char *hub_token(void) {
     g_file_get_contents(path, &token, NULL, NULL);
   }
   if (token) g_strstrip(token);
+  for (const char *p = token; p && *p; p++)
+    if (!g_ascii_isgraph(*p)) return NULL; /* it would break the header that it is put into */
   return token && *token ? g_steal_pointer(&token) : NULL;
 }
 

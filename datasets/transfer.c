@@ -170,8 +170,11 @@ static size_t take_body(char *data, size_t size, size_t count, void *user_data) 
 static const char *certificates(void) {
   static const char *const files[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                                       "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
-  const char *named = g_getenv("SSL_CERT_FILE");
-  if (named && *named) return named;
+  static const char *const variables[] = {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"};
+  for (gsize i = 0; i < G_N_ELEMENTS(variables); i++) {
+    const char *named = g_getenv(variables[i]);
+    if (named && *named) return named;
+  }
   for (gsize i = 0; i < G_N_ELEMENTS(files); i++)
     if (access(files[i], R_OK) == 0) return files[i];
   return NULL;
@@ -275,12 +278,11 @@ static Outcome redirect(Run *run, GError **error) {
 /* A status that no further attempt will change. */
 static Outcome refuse(const Run *run, long status, GError **error) {
   const char *page = run->transfer->page, *said = run->error_message ? run->error_message : "";
-  if (status == 401 || status == 403)
-    return fail(error, run, "no access (HTTP %ld) %s\n%s%s%s%s", status, said, page ? "accept the terms at " : "",
-                page ? page : "", page ? ", then set " : "set ",
-                run->origin->token ? "HF_TOKEN to a token of that account" : "HF_TOKEN; none is set");
-  if (status == 404 || status == 410) return fail(error, run, "not found (HTTP %ld) %s", status, said);
-  return fail(error, run, "HTTP %ld %s", status, said);
+  gboolean is_access = status == 401 || status == 403;
+  const char *what = is_access ? "no access" : status == 404 || status == 410 ? "not found" : "refused";
+  if (!is_access || !page) return fail(error, run, "%s: HTTP %ld %s", what, status, said);
+  return fail(error, run, "%s: HTTP %ld %s; accept the terms at %s, then set HF_TOKEN to a token of that account%s",
+              what, status, said, page, run->origin->token ? "" : " (none is set)");
 }
 
 /* All bytes are in the sink. */

@@ -114,6 +114,7 @@ static void lay_out_hub(void) {
   g_string_append(index, "}}");
   const char *small[][2] = {{"config.json", "{\"model_type\": \"qwen3\"}"},
                             {"tokenizer.json", "{}"},
+                            {"added_tokens.json", "{}"}, /* of equal content: one blob, two links */
                             {"model.safetensors.index.json", index->str},
                             {"README.md", "not wanted"}};
   for (gsize i = 0; i < G_N_ELEMENTS(small); i++) {
@@ -265,8 +266,8 @@ static void test_model(void) {
   assert_sharded_is_whole();
   g_assert_cmpuint(watched.calls, >, 2);
   g_assert_cmpuint(watched.last.done_bytes, ==, watched.last.total_bytes);
-  g_assert_cmpuint(watched.last.files_done, ==, SHARDS + 3);
-  g_assert_cmpuint(watched.last.files_total, ==, SHARDS + 3);
+  g_assert_cmpuint(watched.last.files_done, ==, SHARDS + 4);
+  g_assert_cmpuint(watched.last.files_total, ==, SHARDS + 4);
   g_assert_cmpuint(count_blobs("acme/sharded", ".incomplete"), ==, 0);
 
   /* As the Python client lays it out. */
@@ -349,7 +350,8 @@ static void test_gated(void) {
   if (!use_hub(hub_url, "gated")) return;
   assert_fetch_fails("acme/gated", "404"); /* the token is right, and there is no tree */
   g_setenv("HF_TOKEN", "wrong", TRUE);
-  g_autofree char *page = g_strconcat("HTTP 401|accept the terms at ", hub_url, "/acme/gated|set HF_TOKEN", NULL);
+  g_autofree char *page =
+      g_strconcat("no access: HTTP 401|accept the terms at ", hub_url, "/acme/gated|set HF_TOKEN", NULL);
   assert_fetch_fails("acme/gated", page);
 }
 
@@ -475,7 +477,7 @@ static void test_refused(void) {
   assert_fetch_fails("faults/too-much", "more than the 3145728 bytes");
   assert_fetch_fails("faults/too-much-unsaid", "more than the 3145728 bytes");
   assert_fetch_fails("faults/gated", "HTTP 403|Access to model is restricted|accept the terms at|/faults/gated");
-  assert_fetch_fails("faults/nothing", "not found|Repository not found");
+  assert_fetch_fails("faults/nothing", "not found: HTTP 404 Repository not found");
   assert_fetch_fails("faults/html", "not JSON");
   assert_fetch_fails("faults/busy-for-long", "429|3600 seconds");
   static const char *const hostile[] = {"up", "root", "slash", "nul", "long", "dot"};
