@@ -2,6 +2,8 @@
  * so the entries below the top are stable while it runs. */
 #include "engine/cuda/element.cuh"
 
+enum { kLeastTiles = 3 }; /* of one CTA's share of a layer's attention */
+
 /* Takes `need` pages: the index of the first in the free list, or -1. Exact under contention, unlike a decrement that is undone. */
 __device__ int reserve_pages(const DmsCudaCache &cache, int need) {
   int old = *(volatile int32_t *)cache.free_count;
@@ -108,30 +110,41 @@ __device__ int block_scan(int x, int *shared) {
   return x;
 }
 
-__global__ void plan_tiles_kernel(int lists, DmsCudaRows rows) {
-  __shared__ int shared[32], running;
+/* A CTA a layer. Tiles are counted in shared memory, [lists + 1]; then each list finds its place and each part its first list. */
+__global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
+  extern __shared__ int before[];
+  __shared__ int shared[32];
+  wait_for_previous();
+  int lists = rows.rows * kv_heads, running = 0;
   const int32_t *lengths = rows.lengths + (size_t)blockIdx.x * lists;
-  int32_t *tiles = rows.tiles + (size_t)blockIdx.x * (lists + 1),
-          *starts = rows.starts + (size_t)blockIdx.x * (rows.parts + 1);
-  if (threadIdx.x == 0) running = 0;
-  __syncthreads();
+  DmsCudaList *list = rows.lists + (size_t)blockIdx.x * lists;
   for (int first = 0; first < lists; first += blockDim.x) {
-    int i = first + threadIdx.x, before = running;
-    int mine = i < lists ? (lengths[i] + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE : 0;
-    int sum = block_scan(mine, shared);
-    if (i < lists) tiles[i] = before + sum - mine;
-    __syncthreads();
-    if (threadIdx.x == blockDim.x - 1) running = before + sum;
+    int i = first + threadIdx.x, mine = i < lists ? (lengths[i] + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE : 0;
+    int sum = running + block_scan(mine, shared);
+    if (i < lists) before[i + 1] = sum;
+    running += shared[blockDim.x / 32 - 1];
     __syncthreads();
   }
-  long long total = running, parts = min((long long)rows.parts, total); /* none of them empty */
-  if (threadIdx.x == 0) tiles[lists] = running;
+  if (threadIdx.x == 0) before[0] = 0;
   __syncthreads();
-  if (!total) return;
-  for (int i = threadIdx.x; i < lists; i += blockDim.x) {
-    long long begin = tiles[i], end = tiles[i + 1];
-    for (long long part = (begin * parts + total - 1) / total; part < parts && part * total / parts < end; part++)
-      starts[part] = i;
+  for (int i = threadIdx.x; i < lists; i += blockDim.x)
+    list[i] = DmsCudaList{rows.slots[i / kv_heads], lengths[i], before[i], before[i + 1]};
+  /* A CTA fetches its first tiles all at once, so fewer than those would only add partial results to merge. */
+  unsigned total = running, parts = min((unsigned)rows.parts, max(total / kLeastTiles, 1u));
+  for (unsigned part = threadIdx.x; part < rows.parts; part += blockDim.x) {
+    DmsCudaShare share = {};
+    if (total && part < parts) {
+      share.tile = part * total / parts, share.end = (part + 1) * total / parts;
+      int low = 0, high = lists; /* before[low] <= tile < before[high] */
+      while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (before[middle] <= share.tile) low = middle;
+        else high = middle;
+      }
+      share.list = low, share.total = total, share.parts = parts;
+      share.first = DmsCudaList{rows.slots[low / kv_heads], lengths[low], before[low], before[low + 1]};
+    }
+    rows.shares[(size_t)blockIdx.x * rows.parts + part] = share;
   }
 }
 
@@ -285,9 +298,13 @@ extern "C" cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCach
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int lists, const DmsCudaRows *rows) {
-  plan_tiles_kernel<<<layers, 1024, 0, stream>>>(lists, *rows);
-  return cudaGetLastError();
+extern "C" cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int kv_heads, const DmsCudaRows *rows) {
+  size_t shared = (rows->rows * kv_heads + 1) * sizeof(int);
+  if (shared > 40 << 10) {
+    cudaError_t status = cudaFuncSetAttribute(plan_tiles_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+    if (status != cudaSuccess) return status;
+  }
+  return launch(stream, layers, 1024, shared, plan_tiles_kernel, kv_heads, *rows);
 }
 
 extern "C" cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads,

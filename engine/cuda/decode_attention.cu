@@ -10,10 +10,15 @@
 #include "engine/cuda/tensor_core.cuh"
 
 enum { kStages = 3, kColumns = 8, kConsumers = 4, kThreads = (kConsumers + 1) * 32 };
+enum { kSumWidth = 128 + 4 }; /* padded: the accumulator's lanes fall into different banks */
+enum { kMostParts = kConsumers * kSumWidth };
 
 template <int D> struct TileMemory {
   alignas(128) bf16 tile[kStages][2][DMS_CUDA_PAGE * D]; /* K, V */
-  float sum[kConsumers][kColumns][D + 4];                /* padded: the accumulator's lanes fall into different banks */
+  union {
+    float sum[kConsumers][kColumns][kSumWidth];
+    float factor[kMostParts][kColumns]; /* while the parts of a list are merged */
+  };
   float top[kConsumers][kColumns], weight[kConsumers][kColumns];
   uint64_t full[kStages], empty[kStages];
   int last;
@@ -22,59 +27,78 @@ template <int D> struct TileMemory {
 /* What a CTA leaves for the merge of a list that it has only part of. */
 template <int D> struct Partial { float sum[kColumns][D], top[kColumns], weight[kColumns]; };
 
-/* A CTA's walk over its share of a layer's tiles, list by list. */
+/* A warp's walk over its CTA's share of a layer's tiles, list by list; the next list is known before this one is done. */
 struct Walk {
-  const int32_t *tiles;
-  int lists, total, parts, part, tile, end, list, list_begin, list_end;
+  const DmsCudaList *lists;
+  int n_lists, total, parts, tile, end;
+  int index, next_index;
+  DmsCudaList list, next;
+  int batch_first;
+  DmsCudaList batch; /* list number batch_first + lane */
 
   __device__ Walk(const DmsCudaRows &rows, int kv_heads, int layer) {
-    lists = rows.rows * kv_heads;
-    tiles = rows.tiles + (size_t)layer * (lists + 1);
-    total = tiles[lists], parts = min(rows.parts, total), part = blockIdx.x;
-    tile = end = 0;
-    if (part >= parts) return;
-    tile = begin_of(part), end = begin_of(part + 1);
-    list = rows.starts[(size_t)layer * (rows.parts + 1) + part] - 1;
-    list_end = 0;
+    const DmsCudaShare &share = rows.shares[(size_t)layer * rows.parts + blockIdx.x];
+    n_lists = rows.rows * kv_heads, lists = rows.lists + (size_t)layer * n_lists;
+    total = share.total, parts = share.parts, tile = share.tile, end = share.end;
+    index = share.list, list = share.first;
+    if (tile < end) load_batch(index);
   }
-  __device__ int begin_of(int p) const { return (int)((long long)p * total / parts); }
-  __device__ int part_of(int t) const { return (int)((((long long)t + 1) * parts - 1) / total); }
-  /* The next list with tiles of this CTA; FALSE at the end. The caller moves `tile` to `list_end` or `end` when it is done with it. */
-  __device__ bool next() {
-    if (tile >= end) return false;
+  __device__ void load_batch(int first) {
+    batch_first = first, batch = lists[min(first + (int)threadIdx.x % 32, n_lists - 1)];
+  }
+  __device__ int begin_of(int part) const { return (unsigned)part * total / parts; }
+  __device__ int part_of(int t) const { return ((t + 1u) * parts - 1) / total; }
+  __device__ int stop() const { return min(list.end, end); }
+  __device__ bool more() const { return list.end < end; }
+  /* Finds the next list that has tiles; there is one if more(). */
+  __device__ void look_ahead() {
+    next_index = index;
     do {
-      list++;
-      list_end = tiles[list + 1];
-    } while (list_end <= tile);
-    list_begin = tiles[list];
-    return true;
+      if (++next_index - batch_first == 32) load_batch(next_index);
+      int lane = next_index - batch_first;
+      next.end = __shfl_sync(~0u, batch.end, lane);
+      next.slot = __shfl_sync(~0u, batch.slot, lane), next.length = __shfl_sync(~0u, batch.length, lane);
+    } while (next.end <= list.end);
+    next.begin = list.end;
   }
-  __device__ int stop() const { return min(list_end, end); }
+  __device__ void advance() { tile = list.end, index = next_index, list = next; }
 };
 
 template <int D>
-__device__ void produce(const DmsCudaCache &cache, const DmsCudaRows &rows, int layer, TileMemory<D> &memory,
-                        Walk walk) {
+__device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D> &memory, Walk walk) {
   int lane = threadIdx.x % 32, stage = 0, pairs = cache.layers * cache.kv_heads;
   uint32_t phase = 1;
-  while (walk.next()) {
-    int row = walk.list / cache.kv_heads, head = walk.list % cache.kv_heads;
-    int length = rows.lengths[(size_t)layer * walk.lists + walk.list];
-    const int32_t *table =
-        cache.table + ((size_t)rows.slots[row] * pairs + layer * cache.kv_heads + head) * cache.max_pages;
-    for (int first = walk.tile - walk.list_begin, stop = walk.stop() - walk.list_begin; first < stop; first += 32) {
-      int page = first + lane < stop ? table[first + lane] : 0;
+  auto table_of = [&](const DmsCudaList &list, int index) {
+    return cache.table + ((size_t)list.slot * pairs + layer * cache.kv_heads + index % cache.kv_heads) * cache.max_pages;
+  };
+  const int32_t *table = table_of(walk.list, walk.index);
+  int first = walk.tile - walk.list.begin, page = first + lane < walk.stop() - walk.list.begin ? table[first + lane] : 0;
+  for (;;) {
+    bool more = walk.more();
+    int stop = walk.stop() - walk.list.begin, next_page = 0;
+    const int32_t *next_table = nullptr;
+    if (more) {
+      walk.look_ahead();
+      next_table = table_of(walk.next, walk.next_index);
+      if (lane < min(walk.next.end, walk.end) - walk.next.begin) next_page = next_table[lane];
+    }
+    for (; first < stop; first += 32) {
+      int following = next_page;
+      if (first + 32 < stop) following = first + 32 + lane < stop ? table[first + 32 + lane] : 0;
       for (int i = 0; i < 32 && first + i < stop; i++) {
         const bf16 *source = page_base<bf16>(cache, __shfl_sync(~0u, page, i));
         /* Whole k-steps of 16 items; what lies behind the last item is finite and masked. */
-        int items = min(DMS_CUDA_PAGE, (length - (first + i) * DMS_CUDA_PAGE + 15) & ~15);
+        int items = min(DMS_CUDA_PAGE, (walk.list.length - (first + i) * DMS_CUDA_PAGE + 15) & ~15);
         barrier_wait(&memory.empty[stage], phase);
         copy_to_shared(memory.tile[stage][0], source, items * D * 2, memory.tile[stage][1], source + DMS_CUDA_PAGE * D,
                        &memory.full[stage]);
         if (++stage == kStages) stage = 0, phase ^= 1;
       }
+      page = following;
     }
-    walk.tile = walk.stop();
+    if (!more) return;
+    walk.advance();
+    first = 0, table = next_table;
   }
 }
 
@@ -114,15 +138,50 @@ __device__ __forceinline__ void attend(const bf16 *keys, const bf16 *values, int
   }
 }
 
+/* A cut list's result from its parts, first .. last. */
+template <int D>
+__device__ void merge(int group, int first, int last, TileMemory<D> &memory, const Partial<D> *partials, bf16 *to) {
+  int thread = threadIdx.x, n = last - first + 1;
+  auto part_of = [&](int i) -> const Partial<D> & { return partials[2 * (first + i) + (i == 0)]; };
+  for (int i = thread; i < n * kColumns; i += kConsumers * 32)
+    memory.factor[i / kColumns][i % kColumns] = __ldcg(&part_of(i / kColumns).top[i % kColumns]);
+  named_barrier(1, kConsumers * 32);
+  for (int g = thread / 32; g < group; g += kConsumers) {
+    float top = -INFINITY, weight = 0;
+    for (int i = thread % 32; i < n; i += 32) top = fmaxf(top, memory.factor[i][g]);
+    for (int offset = 16; offset; offset >>= 1) top = fmaxf(top, __shfl_xor_sync(~0u, top, offset));
+    for (int i = thread % 32; i < n; i += 32) {
+      float factor = exp2f(memory.factor[i][g] - top);
+      memory.factor[i][g] = factor, weight += factor * __ldcg(&part_of(i).weight[g]);
+    }
+    weight = warp_sum(weight);
+    if (thread % 32 == 0) memory.weight[0][g] = weight;
+  }
+  named_barrier(1, kConsumers * 32);
+  for (int i = thread * 4; i < group * D; i += kConsumers * 32 * 4) {
+    int g = i / D;
+    float4 sum = {};
+#pragma unroll 8
+    for (int p = 0; p < n; p++) {
+      float4 x = __ldcg(reinterpret_cast<const float4 *>(&part_of(p).sum[g][i % D]));
+      float factor = memory.factor[p][g];
+      sum.x += x.x * factor, sum.y += x.y * factor, sum.z += x.z * factor, sum.w += x.w * factor;
+    }
+    float weight = memory.weight[0][g];
+    *reinterpret_cast<uint2 *>(to + i) =
+        make_uint2(pack(sum.x / weight, sum.y / weight), pack(sum.z / weight, sum.w / weight));
+  }
+}
+
 /* The list's result from the four warps, or this CTA's part of it; the last part to arrive merges all. */
 template <int D>
 __device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D> &memory, bf16 *out,
                        Partial<D> *partials, int32_t *arrived) {
-  int row = walk.list / heads.kv_heads, head = walk.list % heads.kv_heads, thread = threadIdx.x;
-  bool whole = walk.tile == walk.list_begin && walk.stop() == walk.list_end;
+  int row = walk.index / heads.kv_heads, head = walk.index % heads.kv_heads, thread = threadIdx.x;
+  bool whole = walk.tile == walk.list.begin && walk.stop() == walk.list.end;
   bf16 *to = out + ((size_t)row * heads.heads + head * heads.group) * D;
   /* A CTA has at most two cut lists: one that began before it (0) and one that goes on after it (1). */
-  Partial<D> &mine = partials[2 * walk.part + (walk.begin_of(walk.part) <= walk.list_begin)];
+  Partial<D> &mine = partials[2 * blockIdx.x + (walk.begin_of(blockIdx.x) <= walk.list.begin)];
   for (int i = thread; i < heads.group * D; i += kConsumers * 32) {
     int g = i / D, d = i % D;
     float top = -INFINITY, weight = 0, sum = 0;
@@ -139,48 +198,42 @@ __device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D
     }
   }
   if (whole) return;
-  int first = walk.part_of(walk.list_begin), last = walk.part_of(walk.list_end - 1);
+  int first = walk.part_of(walk.list.begin), last = walk.part_of(walk.list.end - 1);
   __threadfence();
   named_barrier(1, kConsumers * 32);
   if (thread == 0) {
-    memory.last = atomicAdd(&arrived[walk.list], 1) == last - first;
-    if (memory.last) arrived[walk.list] = 0;
+    memory.last = atomicAdd(&arrived[walk.index], 1) == last - first;
+    if (memory.last) arrived[walk.index] = 0;
     __threadfence();
   }
   named_barrier(1, kConsumers * 32);
-  if (!memory.last) return;
-  for (int i = thread; i < heads.group * D; i += kConsumers * 32) {
-    int g = i / D, d = i % D;
-    float top = -INFINITY, weight = 0, sum = 0;
-    for (int part = first; part <= last; part++) {
-      const Partial<D> &other = partials[2 * part + (part == first)];
-      float other_top = __ldcg(&other.top[g]), high = fmaxf(top, other_top);
-      float keep = exp2f(top - high), factor = exp2f(other_top - high);
-      weight = weight * keep + __ldcg(&other.weight[g]) * factor, sum = sum * keep + __ldcg(&other.sum[g][d]) * factor;
-      top = high;
-    }
-    to[i] = __float2bfloat16(sum / weight);
-  }
+  if (memory.last) merge<D>(heads.group, first, last, memory, partials, to);
 }
 
 template <int D>
-__device__ void consume(const DmsCudaHeads &heads, const DmsCudaRows &rows, int layer, const bf16 *qkv, bf16 *out,
-                        TileMemory<D> &memory, Partial<D> *partials, int32_t *arrived, Walk walk) {
+__device__ void consume(const DmsCudaHeads &heads, const bf16 *qkv, bf16 *out, TileMemory<D> &memory,
+                        Partial<D> *partials, int32_t *arrived, Walk walk) {
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32, stage = 0;
-  uint32_t phase = 0;
+  uint32_t phase = 0, query[D / 16][2], next_query[D / 16][2];
   float scale = heads.scale * 1.44269504088896341f;
-  while (walk.next()) {
-    int row = walk.list / heads.kv_heads, head = walk.list % heads.kv_heads;
-    int length = rows.lengths[(size_t)layer * walk.lists + walk.list];
-    uint32_t query[D / 16][2];
+  auto load_query = [&](int index, uint32_t(*to)[2]) {
+    int row = index / heads.kv_heads, head = index % heads.kv_heads;
     const bf16 *q = qkv + (size_t)row * heads.stride + (size_t)(head * heads.group + lane / 4) * D + lane % 4 * 2;
 #pragma unroll
     for (int k = 0; k < D / 16; k++)
       for (int j = 0; j < 2; j++)
-        query[k][j] = lane / 4 < heads.group ? *reinterpret_cast<const uint32_t *>(q + 16 * k + 8 * j) : 0;
+        to[k][j] = lane / 4 < heads.group ? *reinterpret_cast<const uint32_t *>(q + 16 * k + 8 * j) : 0;
+  };
+  load_query(walk.index, query);
+  for (;;) {
+    bool more = walk.more();
+    if (more) {
+      walk.look_ahead();
+      load_query(walk.next_index, next_query);
+    }
     float top[2] = {-INFINITY, -INFINITY}, weight[2] = {}, sum[D / 16][4] = {};
     for (int tile = walk.tile; tile < walk.stop(); tile++) {
-      int items = length - (tile - walk.list_begin) * DMS_CUDA_PAGE;
+      int items = walk.list.length - (tile - walk.list.begin) * DMS_CUDA_PAGE;
       barrier_wait(&memory.full[stage], phase);
       if (items > 16 * warp)
         attend<D>(memory.tile[stage][0], memory.tile[stage][1], 16 * warp, items, scale, query, top, weight, sum);
@@ -195,11 +248,14 @@ __device__ void consume(const DmsCudaHeads &heads, const DmsCudaRows &rows, int 
     }
 #pragma unroll
     for (int d = 0; d < D / 16; d++)
-      for (int i = 0; i < 4; i++) memory.sum[warp][lane % 4 * 2 + (i & 1)][16 * d + lane / 4 + (i & 2) * 4] = sum[d][i];
+      for (int i = 0; i < 4; i++)
+        memory.sum[warp][lane % 4 * 2 + (i & 1)][16 * d + lane / 4 + (i & 2) * 4] = sum[d][i];
     named_barrier(1, kConsumers * 32);
     finish<D>(heads, walk, memory, out, partials, arrived);
+    if (!more) return;
     named_barrier(1, kConsumers * 32);
-    walk.tile = walk.stop();
+    walk.advance();
+    memcpy(query, next_query, sizeof query);
   }
 }
 
@@ -215,11 +271,12 @@ __global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaHeads
     barrier_init_fence();
   }
   __syncthreads();
+  if (layer == 0) wait_for_previous(); /* the plan may have been the kernel just before */
   Walk walk(rows, heads.kv_heads, layer);
-  if (threadIdx.x / 32 == kConsumers)
-    produce<D>(cache, rows, layer, memory, walk);
-  else
-    consume<D>(heads, rows, layer, qkv, out, memory, partials, arrived, walk);
+  wait_for_previous();
+  if (walk.tile >= walk.end) return;
+  if (threadIdx.x / 32 == kConsumers) produce<D>(cache, layer, memory, walk);
+  else consume<D>(heads, qkv, out, memory, partials, arrived, walk);
 }
 
 enum { kPlainWarps = 4, kPlainDims = DMS_CUDA_MAX_HEAD_DIM / 32 };
@@ -228,7 +285,9 @@ template <typename T>
 __global__ void decode_attention_plain_kernel(DmsCudaHeads heads, DmsCudaCache cache, DmsCudaRows rows, int layer,
                                               const T *qkv, T *out) {
   __shared__ float sums[kPlainWarps][DMS_CUDA_MAX_HEAD_DIM], tops[kPlainWarps], weights[kPlainWarps];
-  int head = blockIdx.x, row = blockIdx.y, slot = rows.slots[row], lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  int head = blockIdx.x, row = blockIdx.y, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  wait_for_previous();
+  int slot = rows.slots[row];
   if (slot < 0) return;
   int dim = heads.head_dim, kv_head = head / heads.group, pairs = cache.layers * cache.kv_heads;
   int length = rows.lengths[((size_t)layer * rows.rows + row) * cache.kv_heads + kv_head];
@@ -295,6 +354,7 @@ extern "C" cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads,
     status = heads->head_dim == 64 ? resident<64>(&per_processor) : resident<128>(&per_processor);
   if (status != cudaSuccess) return status;
   *parts = processors * (per_processor < 1 ? 1 : per_processor);
+  if (*parts > kMostParts) *parts = kMostParts;
   *scratch_bytes = 2 * *parts * partial_bytes(heads) + (gsize)lists * sizeof(int32_t);
   return cudaSuccess;
 }
@@ -304,16 +364,13 @@ extern "C" cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsC
                                                  const void *qkv, void *out, void *scratch) {
   if (!dms_cuda_decode_attention_tiled(heads)) {
     dim3 grid(heads->heads, rows->rows);
-    DISPATCH_TYPE(heads->type, decode_attention_plain_kernel<T>
-                  <<<grid, kPlainWarps * 32, 0, stream>>>(*heads, *cache, *rows, layer, (const T *)qkv, (T *)out));
-    return cudaGetLastError();
+    DISPATCH_TYPE(heads->type, return launch(stream, grid, kPlainWarps * 32, 0, decode_attention_plain_kernel<T>, *heads,
+                                             *cache, *rows, layer, (const T *)qkv, (T *)out));
   }
   int32_t *arrived = (int32_t *)((char *)scratch + 2 * rows->parts * partial_bytes(heads));
   if (heads->head_dim == 64)
-    decode_attention_kernel<64><<<rows->parts, kThreads, sizeof(TileMemory<64>), stream>>>(
-        *heads, *cache, *rows, layer, (const bf16 *)qkv, (bf16 *)out, (Partial<64> *)scratch, arrived);
-  else
-    decode_attention_kernel<128><<<rows->parts, kThreads, sizeof(TileMemory<128>), stream>>>(
-        *heads, *cache, *rows, layer, (const bf16 *)qkv, (bf16 *)out, (Partial<128> *)scratch, arrived);
-  return cudaGetLastError();
+    return launch(stream, rows->parts, kThreads, sizeof(TileMemory<64>), decode_attention_kernel<64>, *heads, *cache,
+                  *rows, layer, (const bf16 *)qkv, (bf16 *)out, (Partial<64> *)scratch, arrived);
+  return launch(stream, rows->parts, kThreads, sizeof(TileMemory<128>), decode_attention_kernel<128>, *heads, *cache,
+                *rows, layer, (const bf16 *)qkv, (bf16 *)out, (Partial<128> *)scratch, arrived);
 }

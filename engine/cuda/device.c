@@ -197,8 +197,8 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
       {&b->rows.positions, rows * sizeof(int32_t)},
       {&b->rows.items, lists * c->layers * sizeof(int32_t)},
       {&b->rows.lengths, lists * c->layers * sizeof(int32_t)},
-      {&b->rows.tiles, (lists + 1) * c->layers * sizeof(int32_t)},
-      {&b->rows.starts, (b->rows.parts + 1) * (gsize)c->layers * sizeof(int32_t)},
+      {&b->rows.lists, lists * c->layers * sizeof(DmsCudaList)},
+      {&b->rows.shares, b->rows.parts * (gsize)c->layers * sizeof(DmsCudaShare)},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(want); i++)
     if (!dms_cuda_allocate(b, want[i].bytes, "work buffers", want[i].pointer, error)) return FALSE;
@@ -269,6 +269,15 @@ static void close_backend(DmsBackend *b) {
   g_free(b);
 }
 
+/* All or none, so that one batch size has one kind of rounding. */
+static gboolean takes_own_products(const DmsBackend *b) {
+  const DmsCudaLayer *l = &b->weights.layer[0];
+  const DmsCudaLinear *linear[] = {&l->qkv, &l->o, &l->gate_up, &l->down, &b->weights.head};
+  for (gsize i = 0; i < G_N_ELEMENTS(linear); i++)
+    if (!dms_cuda_gemv_takes(DMS_CUDA_GEMV_ROWS, linear[i]->n, linear[i]->k)) return FALSE;
+  return b->type == DMS_CUDA_BF16 && !l->gate_up.bias;
+}
+
 static void graph_destroy(gpointer graph) {
   cudaGraphExecDestroy(graph);
 }
@@ -282,7 +291,10 @@ static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error
   gboolean ok = set_shapes(b, error) && open_device(b, error) && (b->gemm = dms_gemm_new(b->type, b->stream, error)) &&
                 dms_cuda_weights_load(b, error) && make_rope(b, error) && allocate_work(b, error) &&
                 allocate_cache(b, error);
-  if (ok) return b;
+  if (ok) {
+    b->own_products = takes_own_products(b);
+    return b;
+  }
   close_backend(b);
   return NULL;
 }

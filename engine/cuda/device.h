@@ -54,6 +54,7 @@ struct DmsBackend {
 
   DmsCudaWeights weights;
   DmsGemm *gemm;
+  gboolean own_products; /* the kernel for few rows takes all of the model's shapes */
   DmsCudaHeads heads;
   DmsCudaRule rule;
   float2 *rope;

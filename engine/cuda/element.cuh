@@ -49,6 +49,39 @@ template <typename T> __device__ __forceinline__ T *page_base(const DmsCudaCache
   return reinterpret_cast<T *>(cache.pool + (size_t)page * cache.page_bytes);
 }
 
+/* ---- Overlap of a step's kernels (programmatic dependent launch) ----
+ *
+ * A kernel that launch() queues may start while the one before it runs. It waits here before it reads what that one wrote, and only then lets the
+ * next start; so when a kernel begins, all but its predecessor have ended: it may fetch weights and plans before it waits. */
+__device__ __forceinline__ void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+/* Whether this process's device is Hopper or newer. */
+static inline bool overlaps() {
+  static int major = 0;
+  int device;
+  if (!major && (cudaGetDevice(&device) != cudaSuccess ||
+                 cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess))
+    return false;
+  return major >= 9;
+}
+
+template <typename... Parameters, typename... Arguments>
+cudaError_t launch(cudaStream_t stream, dim3 grid, int threads, size_t shared, void (*kernel)(Parameters...),
+                   Arguments... arguments) {
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid, config.blockDim = dim3(threads), config.dynamicSmemBytes = shared, config.stream = stream;
+  config.attrs = &attribute, config.numAttrs = overlaps();
+  return cudaLaunchKernelEx(&config, kernel, (Parameters)arguments...);
+}
+
 #define DISPATCH_TYPE(type, ...)                                                                                       \
   do {                                                                                                                 \
     if ((type) == DMS_CUDA_F32) {                                                                                      \

@@ -56,6 +56,19 @@ typedef struct {
   float scale, offset, rate;
 } DmsCudaRule;
 
+/* A list as attention sees it: its tiles, of 64 items, are begin .. end - 1 of its layer's. */
+typedef struct {
+  int32_t slot, length, begin, end;
+} DmsCudaList;
+
+/* What one CTA attends to: tiles tile .. end - 1 of the layer, from list number `list`. */
+typedef struct {
+  int32_t list, tile, end;
+  int32_t total, parts; /* tiles of the layer and CTAs that have some */
+  int32_t pad[3];
+  DmsCudaList first; /* that list */
+} DmsCudaShare;
+
 /* The rows of a step, one sequence each. `rows` is the batch bucket; rows that do not run have slot -1. */
 typedef struct {
   int rows;
@@ -64,9 +77,9 @@ typedef struct {
   int32_t *tokens, *slots, *positions; /* [rows] */
   int32_t *items;                      /* [layers][rows][kv_heads] where the arriving token goes: page * 64 + row */
   int32_t *lengths;                    /* [layers][rows][kv_heads] items of the list, the arriving one included */
-  int32_t *tiles;                      /* [layers][rows * kv_heads + 1] tiles of 64 items before each list */
-  int32_t *starts;                     /* [layers][parts + 1] list in which each part of the attention's work begins */
-  int parts;                           /* CTAs among which a layer's tiles are dealt out evenly */
+  DmsCudaList *lists;                  /* [layers][rows * kv_heads] */
+  DmsCudaShare *shares;                /* [layers][parts] */
+  int parts;                           /* CTAs among which a layer's tiles are dealt out */
 } DmsCudaRows;
 
 /* Sampling state of the slots. */
@@ -137,7 +150,7 @@ cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope, 
 cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaSamplers *samplers,
                                const DmsCudaRows *rows);
 /* The lists of all layers cut into tiles and dealt out to `parts` CTAs. */
-cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int lists, const DmsCudaRows *rows);
+cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int kv_heads, const DmsCudaRows *rows);
 /* One layer's K and V of prompts into pages, by the rule. `reads` [n] is added to. `*failed` is set when pages run out. */
 cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads,
                                 const DmsCudaPrompts *prompts, const void *qkv, const uint8_t *flags, int layer,

@@ -38,16 +38,48 @@ static gboolean decide(DmsBackend *b, int layer, int first, int n, GError **erro
   return TRUE;
 }
 
-gboolean dms_cuda_layer_in(DmsBackend *b, int layer, int first, int n, GError **error) {
+/* Whether `n` rows take the own kernel for few rows rather than cuBLAS. */
+static gboolean few_rows(const DmsBackend *b, int n) {
+  return b->own_products && n <= DMS_CUDA_GEMV_ROWS;
+}
+
+/* out = x weight^T: `x` is T or, with a `norm`, the residual stream to be normalised by it first. */
+static gboolean product(DmsBackend *b, const void *x, const float *norm, const DmsCudaLinear *linear, int n,
+                        DmsCudaGemvEnd end, void *out, const char *name, GError **error) {
   const DmsConfig *c = b->config;
+  /* Normalising inside the product reads the residual stream once more for each CTA: worth a kernel only for very few rows. */
+  gboolean inside = few_rows(b, n) && n <= 2;
+  if (norm && !inside) {
+    dms_cuda_mark(b, "norm");
+    TRY(dms_cuda_rms_norm(b->stream, b->type, x, norm, c->norm_eps, n, c->hidden, b->normed), "a norm");
+    x = b->normed, norm = NULL;
+  }
+  dms_cuda_mark(b, name);
+  if (few_rows(b, n)) {
+    DmsCudaGemv gemv = {.weight = linear->weight,
+                        .bias = linear->bias,
+                        .norm = norm,
+                        .x = x,
+                        .eps = c->norm_eps,
+                        .rows = n,
+                        .n = linear->n,
+                        .k = linear->k,
+                        .end = end,
+                        .out = out};
+    TRY(dms_cuda_gemv(b->stream, &gemv), name);
+    return TRUE;
+  }
+  DmsGemmEnd ends[] = {[DMS_CUDA_GEMV_STORE] = DMS_GEMM_STORE,
+                       [DMS_CUDA_GEMV_ADD] = DMS_GEMM_ADD,
+                       [DMS_CUDA_GEMV_SWIGLU] = DMS_GEMM_STORE,
+                       [DMS_CUDA_GEMV_LOGITS] = DMS_GEMM_FLOAT};
+  return dms_gemm_run(b->gemm, linear, x, n, ends[end], end == DMS_CUDA_GEMV_SWIGLU ? b->gate_up : out, error);
+}
+
+gboolean dms_cuda_layer_in(DmsBackend *b, int layer, int first, int n, GError **error) {
   const DmsCudaLayer *l = &b->weights.layer[layer];
-  dms_cuda_mark(b, "norm");
-  TRY(dms_cuda_rms_norm(b->stream, b->type, b->x + (gsize)first * c->hidden, l->input_norm, c->norm_eps, n, c->hidden,
-                        b->normed),
-      "the input norm");
-  dms_cuda_mark(b, "qkv product");
-  return dms_gemm_run(b->gemm, &l->qkv, b->normed, n, DMS_GEMM_STORE, row_of(b, b->qkv, first, b->heads.stride),
-                      error) &&
+  return product(b, b->x + (gsize)first * b->config->hidden, l->input_norm, &l->qkv, n, DMS_CUDA_GEMV_STORE,
+                 row_of(b, b->qkv, first, b->heads.stride), "qkv product", error) &&
          decide(b, layer, first, n, error);
 }
 
@@ -55,26 +87,19 @@ gboolean dms_cuda_layer_out(DmsBackend *b, int layer, int first, int n, GError *
   const DmsConfig *c = b->config;
   const DmsCudaLayer *l = &b->weights.layer[layer];
   float *x = b->x + (gsize)first * c->hidden;
-  dms_cuda_mark(b, "output product");
-  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error))
+  if (!product(b, row_of(b, b->attended, first, c->heads * c->head_dim), NULL, &l->o, n, DMS_CUDA_GEMV_ADD, x,
+               "output product", error) ||
+      !product(b, x, l->post_norm, &l->gate_up, n, DMS_CUDA_GEMV_SWIGLU, b->activated, "gate-up product", error))
     return FALSE;
-  dms_cuda_mark(b, "norm");
-  TRY(dms_cuda_rms_norm(b->stream, b->type, x, l->post_norm, c->norm_eps, n, c->hidden, b->normed), "the MLP's norm");
-  dms_cuda_mark(b, "gate-up product");
-  if (!dms_gemm_run(b->gemm, &l->gate_up, b->normed, n, DMS_GEMM_STORE, b->gate_up, error)) return FALSE;
-  dms_cuda_mark(b, "swiglu");
-  TRY(dms_cuda_swiglu(b->stream, b->type, b->gate_up, n, c->intermediate, b->activated), "SwiGLU");
-  dms_cuda_mark(b, "down product");
-  return dms_gemm_run(b->gemm, &l->down, b->activated, n, DMS_GEMM_ADD, x, error);
+  if (!few_rows(b, n)) {
+    dms_cuda_mark(b, "swiglu");
+    TRY(dms_cuda_swiglu(b->stream, b->type, b->gate_up, n, c->intermediate, b->activated), "SwiGLU");
+  }
+  return product(b, b->activated, NULL, &l->down, n, DMS_CUDA_GEMV_ADD, x, "down product", error);
 }
 
 gboolean dms_cuda_head(DmsBackend *b, const float *x, int n, float *logits, GError **error) {
-  const DmsConfig *c = b->config;
-  dms_cuda_mark(b, "norm");
-  TRY(dms_cuda_rms_norm(b->stream, b->type, x, b->weights.norm, c->norm_eps, n, c->hidden, b->normed),
-      "the final norm");
-  dms_cuda_mark(b, "head product");
-  return dms_gemm_run(b->gemm, &b->weights.head, b->normed, n, DMS_GEMM_FLOAT, logits, error);
+  return product(b, x, b->weights.norm, &b->weights.head, n, DMS_CUDA_GEMV_LOGITS, logits, "head product", error);
 }
 
 gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
@@ -82,6 +107,7 @@ gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
   const DmsCudaLayer *l = &w->layer[0];
   int layers = b->config->layers;
   gsize distance = w->layer_bytes;
+  if (few_rows(b, bucket)) return TRUE;
   return dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->o, b->attended, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance,
@@ -96,7 +122,7 @@ gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
   rows.rows = bucket;
   dms_cuda_mark(b, "plan");
   TRY(dms_cuda_plan_step(b->stream, &b->cache, &b->samplers, &rows), "planning the step");
-  if (rows.parts) TRY(dms_cuda_plan_tiles(b->stream, c->layers, bucket * c->kv_heads, &rows), "planning attention");
+  if (rows.parts) TRY(dms_cuda_plan_tiles(b->stream, c->layers, c->kv_heads, &rows), "planning attention");
   dms_cuda_mark(b, "embedding");
   TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, rows.tokens, bucket, c->hidden, b->x), "the embedding");
   for (int layer = 0; layer < c->layers; layer++) {

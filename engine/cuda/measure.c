@@ -181,13 +181,14 @@ static gboolean launch_graph(void *data, GError **error) {
   return TRUE;
 }
 
-/* As many layers of the same lengths, each with pages of its own, as make the cache far larger than the L2. */
+/* Layers of the same lengths, each with pages of its own: as many as a model has or 40 GiB hold, so that the plan, made once for all of them, has its
+ * usual share and no page is still in the L2. */
 static int layers_for(const DmsAttentionCase *shape, gsize *pages) {
   *pages = 0;
   for (int i = 0; i < shape->batch * shape->kv_heads; i++)
     *pages += (shape->lengths[i] + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE;
   gsize bytes = *pages * 2 * DMS_CUDA_PAGE * shape->head_dim * 2;
-  return (int)CLAMP(((gsize)1 << 30) / MAX(bytes, 1), 2, 36);
+  return (int)CLAMP(((gsize)40 << 30) / MAX(bytes, 1), 2, 36);
 }
 
 static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attending *a, GError **error) {
@@ -222,8 +223,8 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
       {&a->cache.live, shape->batch * 8},
       {&a->rows.slots, shape->batch * 4},
       {&a->rows.lengths, all * 4},
-      {&a->rows.tiles, (gsize)layers * (lists + 1) * 4},
-      {&a->rows.starts, (gsize)layers * (a->rows.parts + 1) * 4},
+      {&a->rows.lists, all * sizeof(DmsCudaList)},
+      {&a->rows.shares, (gsize)layers * a->rows.parts * sizeof(DmsCudaShare)},
       {&a->scratch, scratch},
       {&a->qkv, (gsize)shape->batch * a->heads.stride * 2},
       {&a->out, (gsize)shape->batch * a->heads.heads * shape->head_dim * 2},
@@ -261,10 +262,9 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
 
 static gboolean record_attention(Bench *bench, Attending *a, GError **error) {
   cudaGraph_t graph = NULL;
-  int lists = a->rows.rows * a->cache.kv_heads;
   TRY(cudaStreamBeginCapture(bench->stream, cudaStreamCaptureModeThreadLocal), "recording attention");
   cudaError_t status =
-      a->rows.parts ? dms_cuda_plan_tiles(bench->stream, a->cache.layers, lists, &a->rows) : cudaSuccess;
+      a->rows.parts ? dms_cuda_plan_tiles(bench->stream, a->cache.layers, a->cache.kv_heads, &a->rows) : cudaSuccess;
   for (int layer = 0; status == cudaSuccess && layer < a->cache.layers; layer++)
     status =
         dms_cuda_decode_attention(bench->stream, &a->heads, &a->cache, &a->rows, layer, a->qkv, a->out, a->scratch);

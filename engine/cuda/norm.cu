@@ -2,6 +2,7 @@
 #include "engine/cuda/element.cuh"
 
 template <typename T> __global__ void embed_kernel(const T *embed, const int32_t *tokens, int hidden, float *x) {
+  wait_for_previous();
   int token = tokens[blockIdx.x];
   if (token < 0) token = 0; /* a row that does not run, or an invalid token: its outcome is never used */
   for (int i = threadIdx.x; i < hidden; i += blockDim.x)
@@ -11,6 +12,7 @@ template <typename T> __global__ void embed_kernel(const T *embed, const int32_t
 template <typename T>
 __global__ void rms_norm_kernel(const float *x, const float *weight, float eps, int hidden, T *out) {
   __shared__ float shared[32];
+  wait_for_previous();
   const float4 *row = reinterpret_cast<const float4 *>(x + (size_t)blockIdx.x * hidden);
   float sum = 0;
   for (int i = threadIdx.x; i < hidden / 4; i += blockDim.x) {
@@ -29,6 +31,7 @@ __global__ void rms_norm_kernel(const float *x, const float *weight, float eps, 
 __global__ void adapter_kernel(const float *x, const float *weight, const float *bias, float eps, int hidden, int n,
                                float *out) {
   __shared__ float shared[32];
+  wait_for_previous();
   const float *row = x + (size_t)blockIdx.x * hidden;
   float sum = 0;
   for (int i = threadIdx.x; i < hidden; i += blockDim.x) sum += row[i] * row[i];
@@ -42,6 +45,7 @@ __global__ void adapter_kernel(const float *x, const float *weight, const float 
 }
 
 template <typename T> __global__ void swiglu_kernel(const T *gate_up, int inner, T *out) {
+  wait_for_previous();
   const T *gate = gate_up + (size_t)blockIdx.y * 2 * inner, *up = gate + inner;
   constexpr int kWide = 16 / sizeof(T);
   int i = (blockIdx.x * blockDim.x + threadIdx.x) * kWide;
@@ -72,29 +76,25 @@ __global__ void rope_table_kernel(const float *frequencies, int half, float2 *ta
 
 extern "C" cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens,
                                       int rows, int hidden, float *x) {
-  DISPATCH_TYPE(type, embed_kernel<<<rows, 256, 0, stream>>>((const T *)embed, tokens, hidden, x));
-  return cudaGetLastError();
+  DISPATCH_TYPE(type, return launch(stream, rows, 256, 0, embed_kernel<T>, (const T *)embed, tokens, hidden, x));
 }
 
 extern "C" cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight,
                                          float eps, int rows, int hidden, void *out) {
   int threads = hidden >= 2048 ? 512 : 128;
-  DISPATCH_TYPE(type, rms_norm_kernel<<<rows, threads, 0, stream>>>(x, weight, eps, hidden, (T *)out));
-  return cudaGetLastError();
+  DISPATCH_TYPE(type, return launch(stream, rows, threads, 0, rms_norm_kernel<T>, x, weight, eps, hidden, (T *)out));
 }
 
 extern "C" cudaError_t dms_cuda_adapter(cudaStream_t stream, const float *x, const float *weight, const float *bias,
                                         float eps, int rows, int hidden, int n, float *out) {
-  adapter_kernel<<<rows, 256, 0, stream>>>(x, weight, bias, eps, hidden, n, out);
-  return cudaGetLastError();
+  return launch(stream, rows, 256, 0, adapter_kernel, x, weight, bias, eps, hidden, n, out);
 }
 
 extern "C" cudaError_t dms_cuda_swiglu(cudaStream_t stream, DmsCudaType type, const void *gate_up, int rows, int inner,
                                        void *out) {
   int wide = type == DMS_CUDA_F32 ? 4 : 8, threads = 128;
   dim3 grid((inner / wide + threads - 1) / threads, rows);
-  DISPATCH_TYPE(type, swiglu_kernel<<<grid, threads, 0, stream>>>((const T *)gate_up, inner, (T *)out));
-  return cudaGetLastError();
+  DISPATCH_TYPE(type, return launch(stream, grid, threads, 0, swiglu_kernel<T>, (const T *)gate_up, inner, (T *)out));
 }
 
 extern "C" cudaError_t dms_cuda_gather(cudaStream_t stream, const float *x, const int32_t *rows_of, int n, int hidden,

@@ -109,6 +109,7 @@ __device__ void rotate_in_place(const DmsCudaRope &rope, HeadVector<T> &v, T *ve
 
 template <typename T> __global__ void rope_append_kernel(DmsCudaRope rope, DmsCudaCache cache, DmsCudaRows rows) {
   int head = blockIdx.x, row = blockIdx.y, part = threadIdx.x / 32, group = rope.heads.group, dim = rope.heads.head_dim;
+  wait_for_previous();
   int slot = rows.slots[row];
   if (slot < 0) return;
   int position = rows.positions[row];
@@ -155,6 +156,7 @@ template <typename T> __global__ void rope_prefill_kernel(DmsCudaRope rope, DmsC
 
 template <typename T> __global__ void borrowed_logits_kernel(DmsCudaRope rope, int rows, float *out) {
   int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, half = rope.heads.head_dim / 2;
+  wait_for_previous();
   if (row >= rows) return;
   HeadVector<T> q;
   q.load((const T *)rope.qkv + (size_t)row * rope.heads.stride, half);
@@ -164,16 +166,14 @@ template <typename T> __global__ void borrowed_logits_kernel(DmsCudaRope rope, i
 }
 
 extern "C" cudaError_t dms_cuda_borrowed_logits(cudaStream_t stream, const DmsCudaRope *rope, int rows, float *out) {
-  DISPATCH_TYPE(rope->heads.type, borrowed_logits_kernel<T><<<(rows + 3) / 4, 128, 0, stream>>>(*rope, rows, out));
-  return cudaGetLastError();
+  DISPATCH_TYPE(rope->heads.type, return launch(stream, (rows + 3) / 4, 128, 0, borrowed_logits_kernel<T>, *rope, rows, out));
 }
 
 extern "C" cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,
                                             const DmsCudaRows *rows) {
   dim3 grid(cache->kv_heads, rows->rows);
   int threads = (rope->heads.group + 3) * 32;
-  DISPATCH_TYPE(cache->type, rope_append_kernel<T><<<grid, threads, 0, stream>>>(*rope, *cache, *rows));
-  return cudaGetLastError();
+  DISPATCH_TYPE(cache->type, return launch(stream, grid, threads, 0, rope_append_kernel<T>, *rope, *cache, *rows));
 }
 
 extern "C" cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope,

@@ -233,6 +233,7 @@ __device__ int sample(const DmsSampler &sampler, uint32_t step, const float *log
 __global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers samplers, const int32_t *slots,
                                                           const float *logits, int vocab) {
   __shared__ Shared shared;
+  wait_for_previous();
   int slot = slots[blockIdx.x];
   if (slot < 0) return;
   int id = sample(samplers.samplers[slot], samplers.drawn[slot], logits + (size_t)blockIdx.x * vocab, vocab, shared);
@@ -248,8 +249,7 @@ __global__ __launch_bounds__(kThreads) void sample_first_kernel(DmsCudaSamplers 
 
 extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots,
                                        int rows, const float *logits, int vocab) {
-  sample_kernel<<<rows, kThreads, 0, stream>>>(*samplers, slots, logits, vocab);
-  return cudaGetLastError();
+  return launch(stream, rows, kThreads, 0, sample_kernel, *samplers, slots, logits, vocab);
 }
 
 extern "C" cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot,

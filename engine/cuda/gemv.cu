@@ -1,0 +1,112 @@
+/* Matrix products of up to 8 rows: the weights are read once, as fast as memory gives them, and nothing else should show.
+ *
+ * A CTA takes 16 outputs (32 where gate meets up), its warps the depth in turns of 128. The weights are the 16-row operand of mma.m16n8k16, the
+ * rows of x its 8 columns. Which k a lane holds is free as long as both operands agree: lane j of a row takes 8 neighbours, so that every load
+ * is 16 bytes, straight from memory to registers. The first loads are queued before the kernel waits for the one that makes x. */
+#include "engine/cuda/element.cuh"
+#include "engine/cuda/tensor_core.cuh"
+
+enum { kRows = 16, kTurn = 128, kBlocks = kTurn / 32, kMostWarps = 8 };
+
+/* A turn's weights of one tile: for each block of 32 k, a lane's 8 neighbours of row lane / 4 and of row lane / 4 + 8. */
+struct Turn {
+  uint4 low[kBlocks], high[kBlocks];
+
+  __device__ __forceinline__ void load(const bf16 *row, int k) {
+#pragma unroll
+    for (int b = 0; b < kBlocks; b++) {
+      low[b] = __ldcs(reinterpret_cast<const uint4 *>(row + 32 * b));
+      high[b] = __ldcs(reinterpret_cast<const uint4 *>(row + (size_t)8 * k + 32 * b));
+    }
+  }
+  __device__ __forceinline__ void multiply_block(int b, const uint4 &x, float *sum) const {
+    uint32_t first[4] = {low[b].x, high[b].x, low[b].y, high[b].y}, first_x[2] = {x.x, x.y};
+    uint32_t second[4] = {low[b].z, high[b].z, low[b].w, high[b].w}, second_x[2] = {x.z, x.w};
+    multiply(sum, first, first_x);
+    multiply(sum, second, second_x);
+  }
+};
+
+/* A lane's 8 neighbours of x; with a norm, of x * weight, whose squares are summed on the way. */
+template <bool kNorm>
+__device__ __forceinline__ uint4 load_x(const DmsCudaGemv &g, int row, int k, float *squares) {
+  if (row >= g.rows) return uint4{};
+  if (!kNorm) return *reinterpret_cast<const uint4 *>((const bf16 *)g.x + (size_t)row * g.k + k);
+  const float4 *x = reinterpret_cast<const float4 *>((const float *)g.x + (size_t)row * g.k + k);
+  const float4 *w = reinterpret_cast<const float4 *>(g.norm + k);
+  float4 a = x[0], b = x[1], u = w[0], v = w[1];
+  *squares += a.x * a.x + a.y * a.y + a.z * a.z + a.w * a.w + b.x * b.x + b.y * b.y + b.z * b.z + b.w * b.w;
+  return uint4{pack(a.x * u.x, a.y * u.y), pack(a.z * u.z, a.w * u.w), pack(b.x * v.x, b.y * v.y), pack(b.z * v.z, b.w * v.w)};
+}
+
+__device__ __forceinline__ void store(const DmsCudaGemv &g, int row, int n, float value, float other) {
+  if (g.end == DMS_CUDA_GEMV_SWIGLU) {
+    ((bf16 *)g.out)[(size_t)row * (g.n / 2) + n] = __float2bfloat16(value / (1.0f + __expf(-value)) * other);
+  } else if (g.end == DMS_CUDA_GEMV_ADD) {
+    ((float *)g.out)[(size_t)row * g.n + n] += value + (g.bias ? ((const float *)g.bias)[n] : 0);
+  } else if (g.end == DMS_CUDA_GEMV_LOGITS) {
+    ((float *)g.out)[(size_t)row * g.n + n] = value;
+  } else {
+    ((bf16 *)g.out)[(size_t)row * g.n + n] = __float2bfloat16(value + (g.bias ? __bfloat162float(((const bf16 *)g.bias)[n]) : 0));
+  }
+}
+
+/* kTiles 2: the outputs n and n + g.n / 2, gate and up. */
+template <int kTiles, bool kNorm> __global__ __launch_bounds__(kMostWarps * 32) void gemv_kernel(DmsCudaGemv g) {
+  __shared__ float sums[kMostWarps][kTiles][kRows][DMS_CUDA_GEMV_ROWS + 1], squares[kMostWarps][DMS_CUDA_GEMV_ROWS];
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32, turns = g.k / kTurn;
+  const bf16 *weight = (const bf16 *)g.weight + (size_t)(blockIdx.x * kRows + lane / 4) * g.k + lane % 4 * 8;
+  size_t second = (size_t)(g.n / 2) * g.k;
+  Turn turn[kTiles], next[kTiles];
+  float sum[kTiles][4] = {}, square = 0;
+  if (warp < turns)
+#pragma unroll
+    for (int t = 0; t < kTiles; t++) turn[t].load(weight + t * second + (size_t)warp * kTurn, g.k);
+  wait_for_previous();
+  for (int i = warp; i < turns; i += warps) {
+    if (i + warps < turns)
+#pragma unroll
+      for (int t = 0; t < kTiles; t++) next[t].load(weight + t * second + (size_t)(i + warps) * kTurn, g.k);
+    uint4 x[kBlocks];
+#pragma unroll
+    for (int b = 0; b < kBlocks; b++) x[b] = load_x<kNorm>(g, lane / 4, i * kTurn + 32 * b + lane % 4 * 8, &square);
+#pragma unroll
+    for (int b = 0; b < kBlocks; b++)
+#pragma unroll
+      for (int t = 0; t < kTiles; t++) turn[t].multiply_block(b, x[b], sum[t]);
+#pragma unroll
+    for (int t = 0; t < kTiles; t++) turn[t] = next[t];
+  }
+#pragma unroll
+  for (int t = 0; t < kTiles; t++)
+    for (int c = 0; c < 4; c++) sums[warp][t][lane / 4 + (c & 2) * 4][lane % 4 * 2 + (c & 1)] = sum[t][c];
+  if (kNorm) {
+    square += __shfl_xor_sync(~0u, square, 1), square += __shfl_xor_sync(~0u, square, 2);
+    if (lane % 4 == 0) squares[warp][lane / 4] = square;
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < kRows * g.rows; i += blockDim.x) {
+    int n = i % kRows, row = i / kRows;
+    float value[2] = {}, total = 0;
+    for (int w = 0; w < warps; w++) {
+#pragma unroll
+      for (int t = 0; t < kTiles; t++) value[t] += sums[w][t][n][row];
+      if (kNorm) total += squares[w][row];
+    }
+    float factor = kNorm ? rsqrtf(total / g.k + g.eps) : 1;
+    store(g, row, blockIdx.x * kRows + n, value[0] * factor, value[1] * factor);
+  }
+}
+
+extern "C" int dms_cuda_gemv_takes(int rows, int n, int k) {
+  return rows <= DMS_CUDA_GEMV_ROWS && n % (2 * kRows) == 0 && k % kTurn == 0;
+}
+
+extern "C" cudaError_t dms_cuda_gemv(cudaStream_t stream, const DmsCudaGemv *gemv) {
+  bool pair = gemv->end == DMS_CUDA_GEMV_SWIGLU;
+  int threads = 32 * (gemv->k / kTurn >= 64 ? 8 : 4), grid = gemv->n / kRows / (pair ? 2 : 1);
+  if (pair && gemv->norm) return launch(stream, grid, threads, 0, gemv_kernel<2, true>, *gemv);
+  if (pair) return launch(stream, grid, threads, 0, gemv_kernel<2, false>, *gemv);
+  if (gemv->norm) return launch(stream, grid, threads, 0, gemv_kernel<1, true>, *gemv);
+  return launch(stream, grid, threads, 0, gemv_kernel<1, false>, *gemv);
+}
