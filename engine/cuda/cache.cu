@@ -2,7 +2,7 @@
  * so the entries below the top are stable while it runs. */
 #include "engine/cuda/element.cuh"
 
-enum { kLeastTiles = 3 }; /* of one CTA's share of a layer's attention */
+enum { kLeastTiles = 2 + DMS_CUDA_LIST_COST }; /* of one CTA's share of a layer's attention */
 
 /* Takes `need` pages: the index of the first in the free list, or -1. Exact under contention, unlike a decrement that is undone. */
 __device__ int reserve_pages(const DmsCudaCache &cache, int need) {
@@ -110,7 +110,7 @@ __device__ int block_scan(int x, int *shared) {
   return x;
 }
 
-/* A CTA a layer. Tiles are counted in shared memory, [lists + 1]; then each list finds its place and each part its first list. */
+/* A CTA a layer. Places are counted in shared memory, [lists + 1]; then each list finds its place and each part its first list. */
 __global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
   extern __shared__ int before[];
   __shared__ int shared[32];
@@ -120,7 +120,7 @@ __global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
   DmsCudaList *list = rows.lists + (size_t)blockIdx.x * lists;
   for (int first = 0; first < lists; first += blockDim.x) {
     int i = first + threadIdx.x, mine = i < lists ? (lengths[i] + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE : 0;
-    int sum = running + block_scan(mine, shared);
+    int sum = running + block_scan(mine ? mine + DMS_CUDA_LIST_COST : 0, shared);
     if (i < lists) before[i + 1] = sum;
     running += shared[blockDim.x / 32 - 1];
     __syncthreads();
@@ -128,8 +128,8 @@ __global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
   if (threadIdx.x == 0) before[0] = 0;
   __syncthreads();
   for (int i = threadIdx.x; i < lists; i += blockDim.x)
-    list[i] = DmsCudaList{rows.slots[i / kv_heads], lengths[i], before[i], before[i + 1]};
-  /* A CTA fetches its first tiles all at once, so fewer than those would only add partial results to merge. */
+    list[i] = DmsCudaList{rows.slots[i / kv_heads], lengths[i], before[i] + DMS_CUDA_LIST_COST, before[i + 1]};
+  /* A CTA fetches its first tiles all at once, so fewer would only add partial results to merge. */
   unsigned total = running, parts = min((unsigned)rows.parts, max(total / kLeastTiles, 1u));
   for (unsigned part = threadIdx.x; part < rows.parts; part += blockDim.x) {
     DmsCudaShare share = {};
@@ -142,7 +142,9 @@ __global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
         else high = middle;
       }
       share.list = low, share.total = total, share.parts = parts;
-      share.first = DmsCudaList{rows.slots[low / kv_heads], lengths[low], before[low], before[low + 1]};
+      share.first =
+          DmsCudaList{rows.slots[low / kv_heads], lengths[low], before[low] + DMS_CUDA_LIST_COST, before[low + 1]};
+      share.tile = max(share.tile, share.first.begin);
     }
     rows.shares[(size_t)blockIdx.x * rows.parts + part] = share;
   }

@@ -49,7 +49,7 @@ struct Walk {
   __device__ int begin_of(int part) const { return (unsigned)part * total / parts; }
   __device__ int part_of(int t) const { return ((t + 1u) * parts - 1) / total; }
   __device__ int stop() const { return min(list.end, end); }
-  __device__ bool more() const { return list.end < end; }
+  __device__ bool more() const { return list.end + DMS_CUDA_LIST_COST < end; }
   /* Finds the next list that has tiles; there is one if more(). */
   __device__ void look_ahead() {
     next_index = index;
@@ -59,9 +59,9 @@ struct Walk {
       next.end = __shfl_sync(~0u, batch.end, lane);
       next.slot = __shfl_sync(~0u, batch.slot, lane), next.length = __shfl_sync(~0u, batch.length, lane);
     } while (next.end <= list.end);
-    next.begin = list.end;
+    next.begin = list.end + DMS_CUDA_LIST_COST;
   }
-  __device__ void advance() { tile = list.end, index = next_index, list = next; }
+  __device__ void advance() { tile = next.begin, index = next_index, list = next; }
 };
 
 template <int D>
@@ -138,23 +138,35 @@ __device__ __forceinline__ void attend(const bf16 *keys, const bf16 *values, int
   }
 }
 
+__device__ __forceinline__ void store_four(bf16 *to, const float4 &sum, float weight) {
+  *reinterpret_cast<uint2 *>(to) =
+      make_uint2(pack(sum.x / weight, sum.y / weight), pack(sum.z / weight, sum.w / weight));
+}
+
+/* One more part is written: what the block wrote before its last barrier is seen by whoever counts after. Returns those before. */
+__device__ __forceinline__ int count_arrival(int32_t *counter) {
+  int before;
+  asm volatile("atom.add.acq_rel.gpu.global.s32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
+  return before;
+}
+
 /* A cut list's result from its parts, first .. last. */
 template <int D>
 __device__ void merge(int group, int first, int last, TileMemory<D> &memory, const Partial<D> *partials, bf16 *to) {
   int thread = threadIdx.x, n = last - first + 1;
   auto part_of = [&](int i) -> const Partial<D> & { return partials[2 * (first + i) + (i == 0)]; };
-  for (int i = thread; i < n * kColumns; i += kConsumers * 32)
-    memory.factor[i / kColumns][i % kColumns] = __ldcg(&part_of(i / kColumns).top[i % kColumns]);
-  named_barrier(1, kConsumers * 32);
   for (int g = thread / 32; g < group; g += kConsumers) {
     float top = -INFINITY, weight = 0;
-    for (int i = thread % 32; i < n; i += 32) top = fmaxf(top, memory.factor[i][g]);
-    for (int offset = 16; offset; offset >>= 1) top = fmaxf(top, __shfl_xor_sync(~0u, top, offset));
     for (int i = thread % 32; i < n; i += 32) {
-      float factor = exp2f(memory.factor[i][g] - top);
-      memory.factor[i][g] = factor, weight += factor * __ldcg(&part_of(i).weight[g]);
+      float part_top = __ldcg(&part_of(i).top[g]), part_weight = __ldcg(&part_of(i).weight[g]);
+      float high = fmaxf(top, part_top);
+      memory.factor[i][g] = part_top;
+      weight = weight * exp2f(top - high) + part_weight * exp2f(part_top - high), top = high;
     }
-    weight = warp_sum(weight);
+    float high = top;
+    for (int offset = 16; offset; offset >>= 1) high = fmaxf(high, __shfl_xor_sync(~0u, high, offset));
+    for (int i = thread % 32; i < n; i += 32) memory.factor[i][g] = exp2f(memory.factor[i][g] - high);
+    weight = warp_sum(weight * exp2f(top - high));
     if (thread % 32 == 0) memory.weight[0][g] = weight;
   }
   named_barrier(1, kConsumers * 32);
@@ -167,9 +179,7 @@ __device__ void merge(int group, int first, int last, TileMemory<D> &memory, con
       float factor = memory.factor[p][g];
       sum.x += x.x * factor, sum.y += x.y * factor, sum.z += x.z * factor, sum.w += x.w * factor;
     }
-    float weight = memory.weight[0][g];
-    *reinterpret_cast<uint2 *>(to + i) =
-        make_uint2(pack(sum.x / weight, sum.y / weight), pack(sum.z / weight, sum.w / weight));
+    store_four(to + i, sum, memory.weight[0][g]);
   }
 }
 
@@ -182,29 +192,30 @@ __device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D
   bf16 *to = out + ((size_t)row * heads.heads + head * heads.group) * D;
   /* A CTA has at most two cut lists: one that began before it (0) and one that goes on after it (1). */
   Partial<D> &mine = partials[2 * blockIdx.x + (walk.begin_of(blockIdx.x) <= walk.list.begin)];
-  for (int i = thread; i < heads.group * D; i += kConsumers * 32) {
+  for (int i = thread * 4; i < heads.group * D; i += kConsumers * 32 * 4) {
     int g = i / D, d = i % D;
-    float top = -INFINITY, weight = 0, sum = 0;
+    float top = -INFINITY, weight = 0;
+    float4 sum = {};
     for (int w = 0; w < kConsumers; w++) top = fmaxf(top, memory.top[w][g]);
     for (int w = 0; w < kConsumers; w++) {
       float factor = exp2f(memory.top[w][g] - top);
-      weight += memory.weight[w][g] * factor, sum += memory.sum[w][g][d] * factor;
+      const float4 x = *reinterpret_cast<const float4 *>(&memory.sum[w][g][d]);
+      weight += memory.weight[w][g] * factor;
+      sum.x += x.x * factor, sum.y += x.y * factor, sum.z += x.z * factor, sum.w += x.w * factor;
     }
     if (whole) {
-      to[i] = __float2bfloat16(sum / weight);
+      store_four(to + i, sum, weight);
     } else {
-      mine.sum[g][d] = sum;
+      *reinterpret_cast<float4 *>(&mine.sum[g][d]) = sum;
       if (d == 0) mine.top[g] = top, mine.weight[g] = weight;
     }
   }
   if (whole) return;
   int first = walk.part_of(walk.list.begin), last = walk.part_of(walk.list.end - 1);
-  __threadfence();
   named_barrier(1, kConsumers * 32);
   if (thread == 0) {
-    memory.last = atomicAdd(&arrived[walk.index], 1) == last - first;
+    memory.last = count_arrival(&arrived[walk.index]) == last - first;
     if (memory.last) arrived[walk.index] = 0;
-    __threadfence();
   }
   named_barrier(1, kConsumers * 32);
   if (memory.last) merge<D>(heads.group, first, last, memory, partials, to);

@@ -174,6 +174,7 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
   } want[] = {
       {&b->x, tokens * c->hidden * sizeof(float)},
       {&b->normed, chunk * c->hidden * b->element},
+      {&b->squares, DMS_CUDA_GEMV_ROWS * (c->hidden / DMS_CUDA_SQUARES) * sizeof(float)},
       {&b->qkv, tokens * b->heads.stride * b->element},
       {&b->attended, tokens * c->heads * c->head_dim * b->element},
       {&b->gate_up, chunk * 2 * c->intermediate * b->element},
@@ -187,6 +188,7 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
       {&b->reads, slots * sizeof(unsigned long long)},
       {&b->scratch, scratch},
       {&b->failed, sizeof(int32_t)},
+      {&b->first_slot, sizeof(int32_t)},
       {&b->samplers.samplers, slots * sizeof(DmsSampler)},
       {&b->samplers.next, slots * sizeof(int32_t)},
       {&b->samplers.drawn, slots * sizeof(uint32_t)},
@@ -336,7 +338,7 @@ static gboolean fork_slot(DmsBackend *b, int from, int to, const DmsSampler *sam
     }
   }
   TRY(dms_cuda_sample_first(b->stream, &b->samplers, to, *sampler, b->slot_logits + (gsize)from * b->config->vocab,
-                            b->config->vocab),
+                            b->config->vocab, b->first_slot),
       "sampling the first token");
   return TRUE;
 }

@@ -69,6 +69,7 @@ struct DmsBackend {
   int max_rows, max_tokens;  /* of a step; of a prefill */
   float *x;                  /* residual stream [tokens][hidden] */
   void *normed;              /* T [chunk][hidden] */
+  float *squares;            /* [DMS_CUDA_GEMV_ROWS][hidden / DMS_CUDA_SQUARES] */
   void *qkv, *attended;      /* T [tokens][stride], [tokens][heads * head_dim] */
   void *gate_up, *activated; /* T [chunk][2 * intermediate], [chunk][intermediate] */
   float *decisions;          /* [tokens][kv_heads] logits of decisions made outside the rotating kernel, or NULL */
@@ -79,6 +80,7 @@ struct DmsBackend {
   int32_t *prompt_data;      /* DmsCudaPrompts' arrays and the token ids */
   unsigned long long *reads; /* [slots] */
   void *scratch;             /* decode attention */
+  int32_t *first_slot;       /* [1] whose first token is being sampled */
 
   DmsCudaRows rows; /* of the largest bucket */
   DmsStepEntry *entries;

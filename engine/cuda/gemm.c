@@ -3,7 +3,7 @@
 
 #include <cublasLt.h>
 
-enum { CANDIDATES = 12, REPEATS = 6 };
+enum { CANDIDATES = 40, REPEATS = 8 };
 #define WORKSPACE ((gsize)64 << 20)
 
 typedef struct {

@@ -16,6 +16,7 @@ typedef enum { DMS_CUDA_F32, DMS_CUDA_BF16 } DmsCudaType;
 enum {
   DMS_CUDA_PAGE = 64,          /* tokens of one page: the K rows, then the V rows, [64][head_dim] each */
   DMS_CUDA_MAX_HEAD_DIM = 256, /* of any kernel; the tensor core kernels take 64 and 128 */
+  DMS_CUDA_LIST_COST = 1,      /* tiles whose time attention spends on a list beside its tiles */
   DMS_CUDA_MAX_GROUP = 24,     /* query heads a KV head; the tensor core decode kernel takes up to 8 */
 };
 
@@ -56,15 +57,16 @@ typedef struct {
   float scale, offset, rate;
 } DmsCudaRule;
 
-/* A list as attention sees it: its tiles, of 64 items, are begin .. end - 1 of its layer's. */
+/* A list as attention sees it: its tiles, of 64 items, have the places begin .. end - 1 in the layer's order of work, where DMS_CUDA_LIST_COST places
+ * before each list stand for what a list costs beside its tiles. */
 typedef struct {
   int32_t slot, length, begin, end;
 } DmsCudaList;
 
-/* What one CTA attends to: tiles tile .. end - 1 of the layer, from list number `list`. */
+/* What one CTA attends to: the tiles at places tile .. end - 1, from list number `list`. */
 typedef struct {
   int32_t list, tile, end;
-  int32_t total, parts; /* tiles of the layer and CTAs that have some */
+  int32_t total, parts; /* places of the layer, and CTAs that have some */
   int32_t pad[3];
   DmsCudaList first; /* that list */
 } DmsCudaShare;
@@ -111,6 +113,9 @@ typedef struct {
 /* ---- norm.cu: embedding, RMSNorm, adapter logits, SwiGLU ---- */
 cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens, int rows,
                            int hidden, float *x);
+/* The same, and what the first own product reads: bf16 next = x * norm, squares [rows][n_squares] with the whole sum in the first. */
+cudaError_t dms_cuda_embed_next(cudaStream_t stream, const void *embed, const int32_t *tokens, int rows, int hidden,
+                                float *x, const float *norm, void *next, float *squares, int n_squares);
 /* out T [rows][hidden] = x / rms(x) * weight */
 cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight, float eps,
                               int rows, int hidden, void *out);
@@ -181,32 +186,43 @@ cudaError_t dms_cuda_prefill_attention(cudaStream_t stream, const DmsCudaHeads *
 /* samplers->next[slot of row] from logits [rows][vocab]; rows with slot -1 are left out. */
 cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots, int rows,
                             const float *logits, int vocab);
-/* A slot takes `sampler`, has taken no token yet, and the first is sampled from logits [vocab]. */
+/* A slot takes `sampler`, has taken no token yet, and the first is sampled from logits [vocab]. `slots` [1] is scratch. */
 cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot, DmsSampler sampler,
-                                  const float *logits, int vocab);
+                                  const float *logits, int vocab, int32_t *slots);
 
 /* ---- gemv.cu: matrix products of a few rows, at the speed of reading the weights ---- */
-enum { DMS_CUDA_GEMV_ROWS = 8 };
+enum {
+  DMS_CUDA_GEMV_ROWS = 8,
+  DMS_CUDA_SQUARES = 16, /* values whose squares are one sum */
+};
 typedef enum {
-  DMS_CUDA_GEMV_STORE,  /* T out = x w^T + bias */
-  DMS_CUDA_GEMV_ADD,    /* float out += x w^T + bias */
-  DMS_CUDA_GEMV_SWIGLU, /* T out [n / 2] = silu(first half) * second half */
+  DMS_CUDA_GEMV_STORE,  /* bf16 out = x w^T + bias */
+  DMS_CUDA_GEMV_ADD,    /* float out += x w^T + bias, and `next` */
+  DMS_CUDA_GEMV_SWIGLU, /* bf16 out [n / 2] = silu(first half) * second half */
   DMS_CUDA_GEMV_LOGITS, /* float out = x w^T */
 } DmsCudaGemvEnd;
 typedef struct {
-  const void *weight; /* bf16 [n][k] */
-  const void *bias;   /* [n] or NULL; float for DMS_CUDA_GEMV_ADD, bf16 else */
-  const float *norm;  /* [k]: `x` is the float residual stream, to be normalised first; NULL: x is bf16 [rows][k] */
-  const void *x;
+  const void *weight;   /* bf16 [n][k] */
+  const void *bias;     /* [n] or NULL; float for DMS_CUDA_GEMV_ADD, bf16 else */
+  const void *x;        /* bf16 [rows][k] */
+  const float *squares; /* [rows][n_squares] whose sum is that of the squares of the row that x comes from: x is divided by its root mean
+                           square; NULL: x is what it is */
   float eps;
+  int n_squares;
   int rows, n, k;
   DmsCudaGemvEnd end;
   void *out;
+  /* DMS_CUDA_GEMV_ADD: what the next product reads */
+  const float *next_norm; /* [n] */
+  void *next;             /* bf16 [rows][n] = out * next_norm */
+  float *next_squares;    /* [rows][n / DMS_CUDA_SQUARES] */
 } DmsCudaGemv;
 int dms_cuda_gemv_takes(int rows, int n, int k);
 cudaError_t dms_cuda_gemv(cudaStream_t stream, const DmsCudaGemv *gemv);
 
 /* ---- rates.cu: what the device can do ---- */
+/* Keeps the stream busy for some nanoseconds. */
+cudaError_t dms_cuda_pause(cudaStream_t stream, uint64_t nanoseconds);
 /* Reads `bytes` once. */
 cudaError_t dms_cuda_read_memory(cudaStream_t stream, const void *memory, gsize bytes, int *sink);
 /* `n` elements of standard deviation `scale` about `mean`, by hash of `seed` and index. */

@@ -18,8 +18,7 @@ DmsCudaRope dms_cuda_layer_rope(DmsBackend *b, int layer) {
                        .layer = layer};
 }
 
-/* Decisions of rows first .. first + n where the rotating kernel does not make them itself. */
-static gboolean decide(DmsBackend *b, int layer, int first, int n, GError **error) {
+gboolean dms_cuda_layer_decide(DmsBackend *b, int layer, int first, int n, GError **error) {
   const DmsConfig *c = b->config;
   const DmsCudaLayer *l = &b->weights.layer[layer];
   if (b->rule.decision != DMS_CUDA_LOGITS) return TRUE;
@@ -38,68 +37,39 @@ static gboolean decide(DmsBackend *b, int layer, int first, int n, GError **erro
   return TRUE;
 }
 
-/* Whether `n` rows take the own kernel for few rows rather than cuBLAS. */
-static gboolean few_rows(const DmsBackend *b, int n) {
-  return b->own_products && n <= DMS_CUDA_GEMV_ROWS;
-}
-
-/* out = x weight^T: `x` is T or, with a `norm`, the residual stream to be normalised by it first. */
-static gboolean product(DmsBackend *b, const void *x, const float *norm, const DmsCudaLinear *linear, int n,
-                        DmsCudaGemvEnd end, void *out, const char *name, GError **error) {
+/* out = normalised x times the weight, by cuBLAS. */
+static gboolean normed_product(DmsBackend *b, const float *x, const float *norm, const DmsCudaLinear *linear, int n,
+                               DmsGemmEnd end, void *out, const char *name, GError **error) {
   const DmsConfig *c = b->config;
-  /* Normalising inside the product reads the residual stream once more for each CTA: worth a kernel only for very few rows. */
-  gboolean inside = few_rows(b, n) && n <= 2;
-  if (norm && !inside) {
-    dms_cuda_mark(b, "norm");
-    TRY(dms_cuda_rms_norm(b->stream, b->type, x, norm, c->norm_eps, n, c->hidden, b->normed), "a norm");
-    x = b->normed, norm = NULL;
-  }
+  dms_cuda_mark(b, "norm");
+  TRY(dms_cuda_rms_norm(b->stream, b->type, x, norm, c->norm_eps, n, c->hidden, b->normed), "a norm");
   dms_cuda_mark(b, name);
-  if (few_rows(b, n)) {
-    DmsCudaGemv gemv = {.weight = linear->weight,
-                        .bias = linear->bias,
-                        .norm = norm,
-                        .x = x,
-                        .eps = c->norm_eps,
-                        .rows = n,
-                        .n = linear->n,
-                        .k = linear->k,
-                        .end = end,
-                        .out = out};
-    TRY(dms_cuda_gemv(b->stream, &gemv), name);
-    return TRUE;
-  }
-  DmsGemmEnd ends[] = {[DMS_CUDA_GEMV_STORE] = DMS_GEMM_STORE,
-                       [DMS_CUDA_GEMV_ADD] = DMS_GEMM_ADD,
-                       [DMS_CUDA_GEMV_SWIGLU] = DMS_GEMM_STORE,
-                       [DMS_CUDA_GEMV_LOGITS] = DMS_GEMM_FLOAT};
-  return dms_gemm_run(b->gemm, linear, x, n, ends[end], end == DMS_CUDA_GEMV_SWIGLU ? b->gate_up : out, error);
+  return dms_gemm_run(b->gemm, linear, b->normed, n, end, out, error);
 }
 
 gboolean dms_cuda_layer_in(DmsBackend *b, int layer, int first, int n, GError **error) {
   const DmsCudaLayer *l = &b->weights.layer[layer];
-  return product(b, b->x + (gsize)first * b->config->hidden, l->input_norm, &l->qkv, n, DMS_CUDA_GEMV_STORE,
-                 row_of(b, b->qkv, first, b->heads.stride), "qkv product", error) &&
-         decide(b, layer, first, n, error);
+  return normed_product(b, b->x + (gsize)first * b->config->hidden, l->input_norm, &l->qkv, n, DMS_GEMM_STORE,
+                        row_of(b, b->qkv, first, b->heads.stride), "qkv product", error) &&
+         dms_cuda_layer_decide(b, layer, first, n, error);
 }
 
 gboolean dms_cuda_layer_out(DmsBackend *b, int layer, int first, int n, GError **error) {
   const DmsConfig *c = b->config;
   const DmsCudaLayer *l = &b->weights.layer[layer];
   float *x = b->x + (gsize)first * c->hidden;
-  if (!product(b, row_of(b, b->attended, first, c->heads * c->head_dim), NULL, &l->o, n, DMS_CUDA_GEMV_ADD, x,
-               "output product", error) ||
-      !product(b, x, l->post_norm, &l->gate_up, n, DMS_CUDA_GEMV_SWIGLU, b->activated, "gate-up product", error))
+  dms_cuda_mark(b, "output product");
+  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error) ||
+      !normed_product(b, x, l->post_norm, &l->gate_up, n, DMS_GEMM_STORE, b->gate_up, "gate-up product", error))
     return FALSE;
-  if (!few_rows(b, n)) {
-    dms_cuda_mark(b, "swiglu");
-    TRY(dms_cuda_swiglu(b->stream, b->type, b->gate_up, n, c->intermediate, b->activated), "SwiGLU");
-  }
-  return product(b, b->activated, NULL, &l->down, n, DMS_CUDA_GEMV_ADD, x, "down product", error);
+  dms_cuda_mark(b, "swiglu");
+  TRY(dms_cuda_swiglu(b->stream, b->type, b->gate_up, n, c->intermediate, b->activated), "SwiGLU");
+  dms_cuda_mark(b, "down product");
+  return dms_gemm_run(b->gemm, &l->down, b->activated, n, DMS_GEMM_ADD, x, error);
 }
 
 gboolean dms_cuda_head(DmsBackend *b, const float *x, int n, float *logits, GError **error) {
-  return product(b, x, b->weights.norm, &b->weights.head, n, DMS_CUDA_GEMV_LOGITS, logits, "head product", error);
+  return normed_product(b, x, b->weights.norm, &b->weights.head, n, DMS_GEMM_FLOAT, logits, "head product", error);
 }
 
 gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
@@ -107,7 +77,7 @@ gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
   const DmsCudaLayer *l = &w->layer[0];
   int layers = b->config->layers;
   gsize distance = w->layer_bytes;
-  if (few_rows(b, bucket)) return TRUE;
+  if (dms_cuda_few_rows(b, bucket)) return TRUE;
   return dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->o, b->attended, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance,
@@ -123,19 +93,22 @@ gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
   dms_cuda_mark(b, "plan");
   TRY(dms_cuda_plan_step(b->stream, &b->cache, &b->samplers, &rows), "planning the step");
   if (rows.parts) TRY(dms_cuda_plan_tiles(b->stream, c->layers, c->kv_heads, &rows), "planning attention");
+  gboolean few = dms_cuda_few_rows(b, bucket);
   dms_cuda_mark(b, "embedding");
-  TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, rows.tokens, bucket, c->hidden, b->x), "the embedding");
+  if (few && !dms_cuda_few_embed(b, bucket, error)) return FALSE;
+  if (!few)
+    TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, rows.tokens, bucket, c->hidden, b->x), "the embedding");
   for (int layer = 0; layer < c->layers; layer++) {
-    if (!dms_cuda_layer_in(b, layer, 0, bucket, error)) return FALSE;
+    if (!(few ? dms_cuda_few_layer_in : dms_cuda_layer_in)(b, layer, 0, bucket, error)) return FALSE;
     DmsCudaRope rope = dms_cuda_layer_rope(b, layer);
     dms_cuda_mark(b, "rotate and append");
     TRY(dms_cuda_rope_append(b->stream, &rope, &b->cache, &rows), "rotating and appending");
     dms_cuda_mark(b, "attention");
     TRY(dms_cuda_decode_attention(b->stream, &b->heads, &b->cache, &rows, layer, b->qkv, b->attended, b->scratch),
         "attention");
-    if (!dms_cuda_layer_out(b, layer, 0, bucket, error)) return FALSE;
+    if (!(few ? dms_cuda_few_layer_out : dms_cuda_layer_out)(b, layer, 0, bucket, error)) return FALSE;
   }
-  if (!dms_cuda_head(b, b->x, bucket, b->logits, error)) return FALSE;
+  if (!(few ? dms_cuda_few_head(b, bucket, error) : dms_cuda_head(b, b->x, bucket, b->logits, error))) return FALSE;
   dms_cuda_mark(b, "sampling");
   TRY(dms_cuda_sample(b->stream, &b->samplers, rows.slots, bucket, b->logits, c->vocab), "sampling");
   return TRUE;

@@ -6,11 +6,20 @@
 
 /* x -> qkv of rows first .. first + n, and the logits of decisions that are not made in the rotating kernel. */
 gboolean dms_cuda_layer_in(DmsBackend *backend, int layer, int first, int n, GError **error);
+/* The logits alone of decisions that are not made in the rotating kernel, from x or qkv. */
+gboolean dms_cuda_layer_decide(DmsBackend *backend, int layer, int first, int n, GError **error);
 /* attended -> x: output projection and MLP of rows first .. first + n. */
 gboolean dms_cuda_layer_out(DmsBackend *backend, int layer, int first, int n, GError **error);
 /* The arguments of the rotating kernels. */
 DmsCudaRope dms_cuda_layer_rope(DmsBackend *backend, int layer);
 /* Final norm and head of `n` rows of `x`, at most max_rows, into `logits`. */
 gboolean dms_cuda_head(DmsBackend *backend, const float *x, int n, float *logits, GError **error);
+
+/* ---- few_rows.c: the same for steps of up to DMS_CUDA_GEMV_ROWS rows, by own products with the norms folded in ---- */
+gboolean dms_cuda_few_rows(const DmsBackend *backend, int n);
+gboolean dms_cuda_few_embed(DmsBackend *backend, int n, GError **error);
+gboolean dms_cuda_few_layer_in(DmsBackend *backend, int layer, int first, int n, GError **error); /* `first` is 0 */
+gboolean dms_cuda_few_layer_out(DmsBackend *backend, int layer, int first, int n, GError **error);
+gboolean dms_cuda_few_head(DmsBackend *backend, int n, GError **error);
 
 #endif

@@ -9,6 +9,21 @@ template <typename T> __global__ void embed_kernel(const T *embed, const int32_t
     x[(size_t)blockIdx.x * hidden + i] = to_float(embed[(size_t)token * hidden + i]);
 }
 
+__global__ void embed_next_kernel(const bf16 *embed, const int32_t *tokens, int hidden, float *x, const float *norm,
+                                  bf16 *next, float *squares, int n_squares) {
+  __shared__ float shared[32];
+  wait_for_previous();
+  int token = max(tokens[blockIdx.x], 0);
+  size_t row = (size_t)blockIdx.x * hidden;
+  float sum = 0;
+  for (int i = threadIdx.x; i < hidden; i += blockDim.x) {
+    float value = to_float(embed[(size_t)token * hidden + i]);
+    x[row + i] = value, next[row + i] = __float2bfloat16(value * norm[i]), sum += value * value;
+  }
+  sum = block_sum(sum, shared);
+  for (int i = threadIdx.x; i < n_squares; i += blockDim.x) squares[blockIdx.x * n_squares + i] = i ? 0 : sum;
+}
+
 template <typename T>
 __global__ void rms_norm_kernel(const float *x, const float *weight, float eps, int hidden, T *out) {
   __shared__ float shared[32];
@@ -77,6 +92,13 @@ __global__ void rope_table_kernel(const float *frequencies, int half, float2 *ta
 extern "C" cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens,
                                       int rows, int hidden, float *x) {
   DISPATCH_TYPE(type, return launch(stream, rows, 256, 0, embed_kernel<T>, (const T *)embed, tokens, hidden, x));
+}
+
+extern "C" cudaError_t dms_cuda_embed_next(cudaStream_t stream, const void *embed, const int32_t *tokens, int rows,
+                                           int hidden, float *x, const float *norm, void *next, float *squares,
+                                           int n_squares) {
+  return launch(stream, rows, 256, 0, embed_next_kernel, (const bf16 *)embed, tokens, hidden, x, norm, (bf16 *)next,
+                squares, n_squares);
 }
 
 extern "C" cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight,

@@ -28,6 +28,20 @@ template <typename T> __global__ void random_kernel(T *out, size_t n, uint64_t s
     out[i] = from_float<T>(mean + scale * normal(seed, i));
 }
 
+__global__ void pause_kernel(uint64_t nanoseconds) {
+  uint64_t begin, now;
+  asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(begin));
+  do {
+    __nanosleep(1000);
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+  } while (now - begin < nanoseconds);
+}
+
+extern "C" cudaError_t dms_cuda_pause(cudaStream_t stream, uint64_t nanoseconds) {
+  pause_kernel<<<1, 1, 0, stream>>>(nanoseconds);
+  return cudaGetLastError();
+}
+
 extern "C" cudaError_t dms_cuda_read_memory(cudaStream_t stream, const void *memory, gsize bytes, int *sink) {
   read_memory_kernel<<<132 * 16, 256, 0, stream>>>((const uint4 *)memory, bytes / 16, sink);
   return cudaGetLastError();

@@ -1,13 +1,16 @@
-/* Sampling on the device: engine/sampling.h's rule, a CTA a row. Every sum is of integers, so the order in which threads add does not
- * matter and the tokens are the CPU's.
+/* Sampling on the device: engine/sampling.h's rule, a cluster of CTAs a row. Every sum is of integers, so the order in which threads add does
+ * not matter and the tokens are the CPU's.
  *
- * Nucleus and top-k cuts are found without sorting: a histogram of the weights by leading bits, then of the one bin in which the cut falls
- * by the bits below, until one weight is left. Weights far below the top go into the histogram only if the cut turns out to lie there. */
+ * Each CTA keeps its slice of the logits in shared memory and builds its own sums; all CTAs add up the cluster's and come to the same conclusion.
+ * Nucleus and top-k cuts are found without sorting: a histogram of the weights by leading bits, then of the one bin in which the cut falls by
+ * the bits below, until one weight is left. Weights far below the top go into the histogram only if the cut turns out to lie there. */
+#include "engine/cuda/cluster.cuh"
 #include "engine/cuda/element.cuh"
 
-enum { kThreads = 1024, kWarps = kThreads / 32, kBins = 41 * 32, kTailBits = 20, kUnroll = 8 };
+enum { kThreads = 512, kWarps = kThreads / 32, kBins = 41 * 32, kTailBits = 20, kUnroll = 8, kCandidates = 256 };
+enum { kCluster = 8, kClusterVocab = 1 << 15, kMostCached = 20 << 10 /* logits of a slice in shared memory */ };
 
-/* 64-bit sums of bins as two native 32-bit halves. */
+/* Sums and counts of bins; the sums as two native 32-bit halves. */
 struct Histogram {
   uint32_t low[kBins], high[kBins], count[kBins];
 
@@ -21,52 +24,68 @@ struct Histogram {
     if (rest) atomicAdd(&high[bin], rest);
     atomicAdd(&count[bin], 1);
   }
-  __device__ uint64_t sum(int bin) const { return (uint64_t)high[bin] << 32 | low[bin]; }
+};
+
+/* A cut through the ids in order of weight: all heavier than `weight` are kept, and the first `ties` ids that weigh just that. */
+struct Cut {
+  uint64_t weight, sum; /* sum of what is kept */
+  uint32_t ties;
 };
 
 struct Shared {
-  Histogram histogram;
-  uint64_t sums[kWarps];
-  uint32_t counts[kWarps];
+  union {
+    Histogram histogram;        /* of this CTA's slice */
+    uint64_t mine[kCandidates]; /* then: its weights in the bin of the cut */
+  };
+  union {
+    uint64_t sums[kBins];      /* of the cluster */
+    uint64_t all[kCandidates]; /* then: all its weights in the bin of the cut */
+  };
+  uint32_t counts[kBins];
+  uint64_t warp_sums[kWarps];
+  uint32_t warp_counts[kWarps];
   float tops[kWarps];
   int ids[kWarps];
-  /* broadcast by the thread that finds them */
-  uint64_t above, weight_sum;
+  /* what the other CTAs of the cluster read, each written once a row */
+  float top;
+  int top_id, sound;
+  uint64_t total, heavier;
+  uint32_t equal;
+  int found, gathered;
+  Cut cut;
+  /* found by one thread for the block */
+  uint64_t above, bin_sum;
   uint32_t above_count, bin_count;
-  int bin, id;
+  int bin;
 };
 
-__device__ uint64_t block_total(uint64_t x, uint64_t *shared) {
+/* This CTA's slice of a row: ids first .. first + n - 1. */
+struct Slice {
+  const float *logits; /* [n] */
+  int first, n;
+  float max, scale;
+};
+
+/* The sum over the block, for all of it. */
+__device__ uint64_t block_total(uint64_t x, Shared &shared) {
   for (int offset = 16; offset; offset >>= 1) x += __shfl_xor_sync(~0u, x, offset);
-  if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = x;
+  if (threadIdx.x % 32 == 0) shared.warp_sums[threadIdx.x / 32] = x;
   __syncthreads();
   x = 0;
-  for (int w = 0; w < kWarps; w++) x += shared[w];
+  for (int w = 0; w < kWarps; w++) x += shared.warp_sums[w];
   __syncthreads();
   return x;
 }
 
-struct Row {
-  const float *logits;
-  int vocab;
-  float max, scale;
-
-  __device__ uint64_t weight(int i) const { return dms_weight(dms_weight_exponent(logits[i], max, scale)); }
-};
-
-/* Calls f(id, weight) for the ids whose weight may reach 2^bits; f checks. Loads run ahead of the arithmetic. */
+/* Calls f(weight) for the logits begin + lane, begin + lane + step, ... before `end` whose weight may reach 2^bits; f checks. */
 template <typename F>
-__device__ __forceinline__ void for_weights(const Row &row, int begin, int end, int lane, int step, float bits, F f) {
+__device__ __forceinline__ void for_weights(const Slice &slice, int begin, int end, int lane, int step, float bits,
+                                            F f) {
   float least = bits - 41; /* small weights are rounded to whole numbers */
-  for (int i = begin + lane; i < end; i += step * kUnroll) {
-    float x[kUnroll];
-#pragma unroll
-    for (int u = 0; u < kUnroll; u++) x[u] = i + u * step < end ? row.logits[i + u * step] : -INFINITY;
-#pragma unroll
-    for (int u = 0; u < kUnroll; u++) {
-      float exponent = dms_weight_exponent(x[u], row.max, row.scale);
-      if (exponent >= least) f(i + u * step, dms_weight(exponent));
-    }
+#pragma unroll 4
+  for (int i = begin + lane; i < end; i += step) {
+    float exponent = dms_weight_exponent(slice.logits[i], slice.max, slice.scale);
+    if (exponent >= least) f(dms_weight(exponent));
   }
 }
 
@@ -74,6 +93,29 @@ __device__ __forceinline__ void for_weights(const Row &row, int begin, int end, 
 __device__ __forceinline__ int leading_bin(uint64_t weight) {
   int power = 63 - __clzll(weight);
   return power * 32 + (int)(power >= 5 ? weight >> (power - 5) & 31 : weight << (5 - power) & 31);
+}
+
+/* The cluster's histogram, in every CTA: each adds up its share of the bins, then all fetch what the others added up. */
+__device__ void add_up(Shared &shared) {
+  int ranks = cluster_size(), share = (kBins + ranks - 1) / ranks, first = cluster_rank() * share;
+  cluster_sync();
+  for (int i = first + threadIdx.x; i < min(first + share, (int)kBins); i += kThreads) {
+    uint64_t sum = 0;
+    uint32_t count = 0;
+#pragma unroll 8
+    for (int r = 0; r < ranks; r++) {
+      const Histogram &other = of_rank(shared.histogram, r);
+      sum += (uint64_t)other.high[i] << 32 | other.low[i], count += other.count[i];
+    }
+    shared.sums[i] = sum, shared.counts[i] = count;
+  }
+  cluster_sync();
+#pragma unroll 3
+  for (int i = threadIdx.x; i < kBins; i += kThreads) {
+    if (i / share == cluster_rank()) continue;
+    shared.sums[i] = of_rank(shared.sums[i], i / share), shared.counts[i] = of_rank(shared.counts[i], i / share);
+  }
+  __syncthreads();
 }
 
 /* The bin, from the heaviest down, in which the running count or sum reaches `target`; what lies above it and in it. Nothing is found when
@@ -86,7 +128,7 @@ __device__ void find_bin(Shared &shared, bool by_count, uint64_t target, uint64_
     int lane = threadIdx.x, high = kBins - lane * kRun, low = max(high - kRun, 0);
     uint64_t sum = 0;
     uint32_t count = 0;
-    for (int b = low; b < high; b++) sum += shared.histogram.sum(b), count += shared.histogram.count[b];
+    for (int b = low; b < high; b++) sum += shared.sums[b], count += shared.counts[b];
     uint64_t before = sum;
     uint32_t before_count = count;
     for (int offset = 1; offset < 32; offset <<= 1) {
@@ -100,32 +142,78 @@ __device__ void find_bin(Shared &shared, bool by_count, uint64_t target, uint64_
     if (reaches) {
       int b = high - 1;
       for (;; b--) {
-        uint64_t s = shared.histogram.sum(b);
-        uint32_t c = shared.histogram.count[b];
+        uint64_t s = shared.sums[b];
+        uint32_t c = shared.counts[b];
         if (by_count ? before_count + c >= target : before + s >= target) break;
         before += s, before_count += c;
       }
       shared.bin = b, shared.above = before, shared.above_count = before_count;
-      shared.weight_sum = shared.histogram.sum(b), shared.bin_count = shared.histogram.count[b];
+      shared.bin_sum = shared.sums[b], shared.bin_count = shared.counts[b];
     }
   }
   __syncthreads();
 }
 
-/* A cut through the ids in order of weight: all heavier than `weight` are kept, and the first `ties` ids that weigh just that. */
-struct Cut {
-  uint64_t weight, sum; /* sum of what is kept */
-  uint32_t ties;
-};
+/* The cut among the few weights low <= w < high, what lies above them being known: all CTAs gather them, and each thread asks of one whether it is
+ * where the target is reached. */
+__device__ Cut cut_candidates(const Slice &slice, Shared &shared, bool by_count, uint64_t target, int power, uint64_t low,
+                              uint64_t high) {
+  uint64_t above = shared.above;
+  uint32_t above_count = shared.above_count;
+  if (threadIdx.x == 0) shared.found = shared.gathered = 0;
+  __syncthreads();
+  for_weights(slice, 0, slice.n, threadIdx.x, kThreads, power, [&](uint64_t w) {
+    if (w >= low && w < high) shared.mine[atomicAdd(&shared.found, 1)] = w;
+  });
+  cluster_sync();
+  for (int r = 0, begin = 0; r < cluster_size(); r++) {
+    int n = of_rank(shared.found, r);
+    for (int i = threadIdx.x; i < n; i += kThreads) shared.all[begin + i] = of_rank(shared.mine[i], r);
+    begin += n;
+    if (threadIdx.x == 0) shared.gathered = begin;
+  }
+  __syncthreads();
+  int n = shared.gathered;
+  for (int i = threadIdx.x; i < n; i += kThreads) {
+    uint64_t weight = shared.all[i], heavier = above;
+    uint32_t heavier_count = above_count, equal = 0;
+    for (int j = 0; j < n; j++) {
+      uint64_t other = shared.all[j];
+      if (other > weight) heavier += other, heavier_count++;
+      equal += other == weight;
+    }
+    uint64_t before = by_count ? heavier_count : heavier, each = by_count ? 1 : weight;
+    if (before < target && before + each * equal >= target) { /* the same for all that weigh as much */
+      uint32_t ties = (uint32_t)((target - before + each - 1) / each);
+      shared.cut = Cut{weight, heavier + weight * ties, ties};
+    }
+  }
+  cluster_sync();
+  return shared.cut;
+}
 
-__device__ Cut find_cut(const Row &row, Shared &shared, bool by_count, uint64_t target) {
-  int tail = kTailBits;
-  for (;; tail = 0) { /* once more with all weights if the cut lies among the smallest */
+/* The cut at a count of `target` ids or, where that is 0, at the share `top_p` of `total`, which is found on the way where it is 0. */
+__device__ Cut find_cut(const Slice &slice, Shared &shared, uint64_t target, float top_p, uint64_t total) {
+  bool by_count = target > 0;
+  for (int tail = kTailBits;; tail = 0) { /* once more with all weights if the cut lies among the smallest */
     shared.histogram.clear();
-    for_weights(row, 0, row.vocab, threadIdx.x, kThreads, tail, [&](int, uint64_t w) {
+    uint64_t below = 0, all = 0;
+    bool totals = !by_count && !total;
+    for_weights(slice, 0, slice.n, threadIdx.x, kThreads, totals ? 0 : tail, [&](uint64_t w) {
       if (w >> tail) shared.histogram.add(leading_bin(w), w);
+      else below += w;
     });
-    __syncthreads();
+    if (totals) {
+      below = block_total(below, shared);
+      if (threadIdx.x == 0) shared.total = below;
+    }
+    add_up(shared);
+    if (totals) {
+      for (int i = threadIdx.x; i < kBins; i += kThreads) all += shared.sums[i];
+      total = block_total(all, shared);
+      for (int r = 0; r < cluster_size(); r++) total += of_rank(shared.total, r);
+    }
+    if (!by_count) target = dms_nucleus_target(total, top_p);
     find_bin(shared, by_count, target, 0, 0);
     if (shared.bin >= 0 || tail == 0) break;
   }
@@ -133,19 +221,21 @@ __device__ Cut find_cut(const Row &row, Shared &shared, bool by_count, uint64_t 
   int power = shared.bin / 32, bits = max(power - 5, 0);
   uint64_t low =
       power >= 5 ? (uint64_t)(32 + shared.bin % 32) << bits : (uint64_t)(32 + shared.bin % 32) >> (5 - power);
+  if (bits && shared.bin_count > 1 && shared.bin_count <= kCandidates)
+    return cut_candidates(slice, shared, by_count, target, power, low, low + ((uint64_t)1 << bits));
   while (bits && shared.bin_count > 1) {
     int width = min(bits, 10), shift = bits - width;
     uint64_t above = shared.above, high = low + ((uint64_t)1 << bits);
     uint32_t above_count = shared.above_count;
     shared.histogram.clear();
-    for_weights(row, 0, row.vocab, threadIdx.x, kThreads, power, [&](int, uint64_t w) {
+    for_weights(slice, 0, slice.n, threadIdx.x, kThreads, power, [&](uint64_t w) {
       if (w >= low && w < high) shared.histogram.add((int)((w - low) >> shift), w);
     });
-    __syncthreads();
+    add_up(shared);
     find_bin(shared, by_count, target, above, above_count);
     low += (uint64_t)shared.bin << shift, bits = shift;
   }
-  uint64_t weight = shared.weight_sum / shared.bin_count,
+  uint64_t weight = shared.bin_sum / shared.bin_count,
            missing = target - (by_count ? shared.above_count : shared.above);
   uint32_t ties = by_count ? (uint32_t)missing : (uint32_t)((missing + weight - 1) / weight);
   Cut cut = {weight, shared.above + weight * ties, ties};
@@ -153,49 +243,74 @@ __device__ Cut find_cut(const Row &row, Shared &shared, bool by_count, uint64_t 
   return cut;
 }
 
-/* The id at which the running sum of kept weights, in id order, exceeds `draw`: the block narrows a range of ids by 32 until one is left. */
-__device__ int find_id(const Row &row, Shared &shared, Cut cut, uint64_t draw) {
-  int begin = 0, end = row.vocab, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+/* What a warp finds in logits begin .. end - 1: the sum of the weights above the cut, and how many lie on it. */
+__device__ void count_kept(const Slice &slice, const Cut &cut, int begin, int end, uint64_t *heavier, uint32_t *equal) {
   float bits = cut.weight ? 63 - __clzll(cut.weight) : 0;
+  uint64_t sum = 0;
+  uint32_t count = 0;
+  for_weights(slice, begin, end, threadIdx.x % 32, 32, bits, [&](uint64_t w) {
+    if (w > cut.weight) sum += w;
+    count += w == cut.weight;
+  });
+  for (int offset = 16; offset; offset >>= 1)
+    sum += __shfl_xor_sync(~0u, sum, offset), count += __shfl_xor_sync(~0u, count, offset);
+  *heavier = sum, *equal = count;
+}
+
+/* The id at which the running sum of kept weights, in id order, exceeds `draw`, or -1 in the CTAs whose slice it is not in: the block narrows its
+ * slice by the number of its warps until one logit is left. */
+__device__ int find_id(const Slice &slice, Shared &shared, Cut cut, uint64_t draw) {
+  int begin = 0, end = slice.n, warp = threadIdx.x / 32;
   uint32_t ties = cut.ties;
-  while (end - begin > 1) {
+  for (bool whole = true; whole || end - begin > 1; whole = false) {
     int run = (end - begin + kWarps - 1) / kWarps, low = min(begin + warp * run, end), high = min(low + run, end);
-    uint64_t heavier = 0;
-    uint32_t equal = 0;
-    for_weights(row, low, high, lane, 32, bits, [&](int, uint64_t w) {
-      if (w > cut.weight) heavier += w;
-      equal += w == cut.weight;
-    });
-    for (int offset = 16; offset; offset >>= 1)
-      heavier += __shfl_xor_sync(~0u, heavier, offset), equal += __shfl_xor_sync(~0u, equal, offset);
-    if (lane == 0) shared.sums[warp] = heavier, shared.counts[warp] = equal;
+    uint64_t heavier;
+    uint32_t equal;
+    count_kept(slice, cut, low, high, &heavier, &equal);
+    if (threadIdx.x % 32 == 0) shared.warp_sums[warp] = heavier, shared.warp_counts[warp] = equal;
     __syncthreads();
+    if (whole) { /* whose slice is it? */
+      if (threadIdx.x == 0) {
+        shared.heavier = 0, shared.equal = 0;
+        for (int w = 0; w < kWarps; w++) shared.heavier += shared.warp_sums[w], shared.equal += shared.warp_counts[w];
+      }
+      cluster_sync();
+      int rank = 0, last = cluster_size() - 1;
+      for (; rank < last; rank++) {
+        uint32_t kept = min(of_rank(shared.equal, rank), ties);
+        uint64_t sum = of_rank(shared.heavier, rank) + cut.weight * kept;
+        if (draw < sum) break;
+        draw -= sum, ties -= kept;
+      }
+      if (rank != cluster_rank()) return -1;
+    }
     int w = 0;
     for (; w < kWarps - 1; w++) {
-      uint32_t kept = min(shared.counts[w], ties);
-      uint64_t sum = shared.sums[w] + cut.weight * kept;
+      uint32_t kept = min(shared.warp_counts[w], ties);
+      uint64_t sum = shared.warp_sums[w] + cut.weight * kept;
       if (draw < sum) break;
       draw -= sum, ties -= kept;
     }
     begin = min(begin + w * run, end - 1), end = min(begin + run, end);
     __syncthreads();
   }
-  return begin;
+  return slice.first + begin;
 }
 
-/* The largest logit's id, the lowest among equals, and whether all are numbers. */
-__device__ bool find_top(const float *logits, int vocab, Shared &shared, float *top, int *id) {
+/* The row's largest logit, its lowest id among equals, and whether all are numbers. Copies the slice to `cached` unless that is NULL. */
+__device__ bool find_top(Slice &slice, float *cached, Shared &shared, int *id) {
   float best = -INFINITY;
-  int at = vocab;
+  int at = INT32_MAX;
   bool sound = true;
-  for (int i = threadIdx.x; i < vocab; i += kThreads * kUnroll) {
+  for (int i = threadIdx.x; i < slice.n; i += kThreads * kUnroll) {
     float x[kUnroll];
 #pragma unroll
-    for (int u = 0; u < kUnroll; u++) x[u] = i + u * kThreads < vocab ? logits[i + u * kThreads] : -INFINITY;
+    for (int u = 0; u < kUnroll; u++) x[u] = i + u * kThreads < slice.n ? slice.logits[i + u * kThreads] : -INFINITY;
 #pragma unroll
     for (int u = 0; u < kUnroll; u++) {
       sound &= x[u] == x[u];
-      if (x[u] > best) best = x[u], at = i + u * kThreads;
+      if (x[u] > best) best = x[u], at = slice.first + i + u * kThreads;
+      if (cached && i + u * kThreads < slice.n) cached[i + u * kThreads] = x[u];
     }
   }
   for (int offset = 16; offset; offset >>= 1) {
@@ -205,55 +320,84 @@ __device__ bool find_top(const float *logits, int vocab, Shared &shared, float *
   }
   if (threadIdx.x % 32 == 0) shared.tops[threadIdx.x / 32] = best, shared.ids[threadIdx.x / 32] = at;
   sound = __syncthreads_and(sound);
-  for (int w = 0; w < kWarps; w++)
-    if (shared.tops[w] > best || (shared.tops[w] == best && shared.ids[w] < at))
-      best = shared.tops[w], at = shared.ids[w];
-  __syncthreads();
-  *top = best, *id = at;
+  if (cached) slice.logits = cached;
+  if (threadIdx.x == 0) {
+    for (int w = 1; w < kWarps; w++)
+      if (shared.tops[w] > best || (shared.tops[w] == best && shared.ids[w] < at))
+        best = shared.tops[w], at = shared.ids[w];
+    shared.top = best, shared.top_id = at, shared.sound = sound;
+  }
+  cluster_sync();
+  best = -INFINITY, *id = INT32_MAX;
+  for (int r = 0; r < cluster_size(); r++) { /* ids rise with the rank, so the first of equals is the lowest */
+    if (of_rank(shared.top, r) > best) best = of_rank(shared.top, r), *id = of_rank(shared.top_id, r);
+    sound &= of_rank(shared.sound, r) != 0;
+  }
+  slice.max = best;
   return sound && fabsf(best) < INFINITY;
 }
 
-/* The token that `sampler` takes as number `step`, for the whole block. */
-__device__ int sample(const DmsSampler &sampler, uint32_t step, const float *logits, int vocab, Shared &shared) {
-  int id;
-  Row row = {logits, vocab, 0, dms_weight_scale(sampler.temperature)};
-  if (!find_top(logits, vocab, shared, &row.max, &id)) return DMS_TOKEN_INVALID;
+/* The token that `sampler` takes as number `step`, or -1 in the CTAs that do not know it. */
+__device__ int sample(const DmsSampler &sampler, uint32_t step, const float *logits, int vocab, Shared &shared,
+                      float *cached) {
+  int per_cta = (vocab + cluster_size() - 1) / cluster_size(), first = min(cluster_rank() * per_cta, vocab), id;
+  Slice slice = {logits + first, first, min(per_cta, vocab - first), 0, dms_weight_scale(sampler.temperature)};
+  if (!find_top(slice, cached, shared, &id)) return DMS_TOKEN_INVALID;
   if (!(sampler.temperature > 0)) return id;
   Cut cut = {0, 0, 0};
-  if (sampler.top_k > 0 && sampler.top_k < vocab) cut = find_cut(row, shared, true, sampler.top_k);
-  if (!cut.sum) {
+  if (sampler.top_k > 0 && sampler.top_k < vocab) cut = find_cut(slice, shared, sampler.top_k, 1, 0);
+  if (sampler.top_p < 1) cut = find_cut(slice, shared, 0, sampler.top_p, cut.sum);
+  if (!cut.sum) { /* nothing is cut */
     uint64_t mine = 0;
-    for_weights(row, 0, vocab, threadIdx.x, kThreads, 0, [&](int, uint64_t w) { mine += w; });
-    cut.sum = block_total(mine, shared.sums);
+    for_weights(slice, 0, slice.n, threadIdx.x, kThreads, 0, [&](uint64_t w) { mine += w; });
+    mine = block_total(mine, shared);
+    if (threadIdx.x == 0) shared.total = mine;
+    cluster_sync();
+    for (int r = 0; r < cluster_size(); r++) cut.sum += of_rank(shared.total, r);
   }
-  if (sampler.top_p < 1) cut = find_cut(row, shared, false, dms_nucleus_target(cut.sum, sampler.top_p));
-  return find_id(row, shared, cut, dms_draw(dms_philox(sampler.key, sampler.thread, step), cut.sum));
+  return find_id(slice, shared, cut, dms_draw(dms_philox(sampler.key, sampler.thread, step), cut.sum));
 }
 
+/* Row blockIdx.x / cluster size of `logits`. */
 __global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers samplers, const int32_t *slots,
-                                                          const float *logits, int vocab) {
+                                                          const float *logits, int vocab, bool caches) {
+  extern __shared__ float cached[];
   __shared__ Shared shared;
   wait_for_previous();
-  int slot = slots[blockIdx.x];
-  if (slot < 0) return;
-  int id = sample(samplers.samplers[slot], samplers.drawn[slot], logits + (size_t)blockIdx.x * vocab, vocab, shared);
-  if (threadIdx.x == 0) samplers.next[slot] = id;
+  int row = blockIdx.x / cluster_size(), slot = slots[row];
+  if (slot < 0) return; /* the whole cluster */
+  int id = sample(samplers.samplers[slot], samplers.drawn[slot], logits + (size_t)row * vocab, vocab, shared,
+                  caches ? cached : nullptr);
+  if (threadIdx.x == 0 && id != -1) samplers.next[slot] = id;
+  cluster_sync(); /* nobody leaves while its shared memory is read */
 }
 
-__global__ __launch_bounds__(kThreads) void sample_first_kernel(DmsCudaSamplers samplers, int slot, DmsSampler sampler,
-                                                                const float *logits, int vocab) {
-  __shared__ Shared shared;
-  int id = sample(sampler, 0, logits, vocab, shared);
-  if (threadIdx.x == 0) samplers.next[slot] = id, samplers.drawn[slot] = 0, samplers.samplers[slot] = sampler;
+__global__ void begin_kernel(DmsCudaSamplers samplers, int slot, DmsSampler sampler, int32_t *slots) {
+  samplers.samplers[slot] = sampler, samplers.drawn[slot] = 0, slots[0] = slot;
 }
 
 extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots,
                                        int rows, const float *logits, int vocab) {
-  return launch(stream, rows, kThreads, 0, sample_kernel, *samplers, slots, logits, vocab);
+  int cluster = overlaps() && vocab >= kClusterVocab ? kCluster : 1, slice = (vocab + cluster - 1) / cluster;
+  bool caches = slice <= kMostCached && (cluster > 1 || slice <= 4096);
+  cudaLaunchAttribute attributes[2] = {};
+  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[0].val.programmaticStreamSerializationAllowed = 1;
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim.x = cluster, attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(rows * cluster), config.blockDim = dim3(kThreads), config.stream = stream;
+  config.dynamicSmemBytes = caches ? slice * sizeof(float) : 0;
+  config.attrs = attributes, config.numAttrs = overlaps() ? 2 : 0;
+  cudaError_t status = cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                            kMostCached * sizeof(float));
+  if (status != cudaSuccess && caches && config.dynamicSmemBytes > 16 << 10) return status;
+  return cudaLaunchKernelEx(&config, sample_kernel, *samplers, slots, logits, vocab, caches);
 }
 
 extern "C" cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot,
-                                             DmsSampler sampler, const float *logits, int vocab) {
-  sample_first_kernel<<<1, kThreads, 0, stream>>>(*samplers, slot, sampler, logits, vocab);
-  return cudaGetLastError();
+                                             DmsSampler sampler, const float *logits, int vocab, int32_t *slots) {
+  begin_kernel<<<1, 1, 0, stream>>>(*samplers, slot, sampler, slots);
+  cudaError_t status = cudaGetLastError();
+  return status == cudaSuccess ? dms_cuda_sample(stream, samplers, slots, 1, logits, vocab) : status;
 }
