@@ -23,19 +23,10 @@ struct DmsEngine {
   gpointer user_data;
 };
 
-#pragma weak dms_backend_cuda /* builds link before engine/cuda is there */
-
 static const DmsBackendOps *find_backend(DmsDevice device, GError **error) {
   switch (device) {
-  case DMS_DEVICE_CPU:
-    return &dms_backend_cpu;
-  case DMS_DEVICE_CUDA: {
-    const DmsBackendOps *cuda = dms_backend_cuda ? dms_backend_cuda() : NULL;
-    if (!cuda)
-      g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE,
-                  "this build has no CUDA backend: build it where nvcc is found, or use the CPU");
-    return cuda;
-  }
+  case DMS_DEVICE_CPU: return &dms_backend_cpu;
+  case DMS_DEVICE_CUDA: return dms_backend_cuda();
   }
   g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device %d is unknown", (int)device);
   return NULL;
