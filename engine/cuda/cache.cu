@@ -138,8 +138,10 @@ __global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
       int low = 0, high = lists; /* before[low] <= tile < before[high] */
       while (high - low > 1) {
         int middle = (low + high) / 2;
-        if (before[middle] <= share.tile) low = middle;
-        else high = middle;
+        if (before[middle] <= share.tile)
+          low = middle;
+        else
+          high = middle;
       }
       share.list = low, share.total = total, share.parts = parts;
       share.first =
@@ -303,7 +305,8 @@ extern "C" cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCach
 extern "C" cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int kv_heads, const DmsCudaRows *rows) {
   size_t shared = (rows->rows * kv_heads + 1) * sizeof(int);
   if (shared > 40 << 10) {
-    cudaError_t status = cudaFuncSetAttribute(plan_tiles_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+    cudaError_t status =
+        cudaFuncSetAttribute(plan_tiles_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
     if (status != cudaSuccess) return status;
   }
   return launch(stream, layers, 1024, shared, plan_tiles_kernel, kv_heads, *rows);

@@ -64,15 +64,16 @@ struct Walk {
   __device__ void advance() { tile = next.begin, index = next_index, list = next; }
 };
 
-template <int D>
-__device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D> &memory, Walk walk) {
+template <int D> __device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D> &memory, Walk walk) {
   int lane = threadIdx.x % 32, stage = 0, pairs = cache.layers * cache.kv_heads;
   uint32_t phase = 1;
   auto table_of = [&](const DmsCudaList &list, int index) {
-    return cache.table + ((size_t)list.slot * pairs + layer * cache.kv_heads + index % cache.kv_heads) * cache.max_pages;
+    return cache.table +
+           ((size_t)list.slot * pairs + layer * cache.kv_heads + index % cache.kv_heads) * cache.max_pages;
   };
   const int32_t *table = table_of(walk.list, walk.index);
-  int first = walk.tile - walk.list.begin, page = first + lane < walk.stop() - walk.list.begin ? table[first + lane] : 0;
+  int first = walk.tile - walk.list.begin,
+      page = first + lane < walk.stop() - walk.list.begin ? table[first + lane] : 0;
   for (;;) {
     bool more = walk.more();
     int stop = walk.stop() - walk.list.begin, next_page = 0;
@@ -259,8 +260,7 @@ __device__ void consume(const DmsCudaHeads &heads, const bf16 *qkv, bf16 *out, T
     }
 #pragma unroll
     for (int d = 0; d < D / 16; d++)
-      for (int i = 0; i < 4; i++)
-        memory.sum[warp][lane % 4 * 2 + (i & 1)][16 * d + lane / 4 + (i & 2) * 4] = sum[d][i];
+      for (int i = 0; i < 4; i++) memory.sum[warp][lane % 4 * 2 + (i & 1)][16 * d + lane / 4 + (i & 2) * 4] = sum[d][i];
     named_barrier(1, kConsumers * 32);
     finish<D>(heads, walk, memory, out, partials, arrived);
     if (!more) return;
@@ -286,8 +286,10 @@ __global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaHeads
   Walk walk(rows, heads.kv_heads, layer);
   wait_for_previous();
   if (walk.tile >= walk.end) return;
-  if (threadIdx.x / 32 == kConsumers) produce<D>(cache, layer, memory, walk);
-  else consume<D>(heads, qkv, out, memory, partials, arrived, walk);
+  if (threadIdx.x / 32 == kConsumers)
+    produce<D>(cache, layer, memory, walk);
+  else
+    consume<D>(heads, qkv, out, memory, partials, arrived, walk);
 }
 
 enum { kPlainWarps = 4, kPlainDims = DMS_CUDA_MAX_HEAD_DIM / 32 };
@@ -375,8 +377,8 @@ extern "C" cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsC
                                                  const void *qkv, void *out, void *scratch) {
   if (!dms_cuda_decode_attention_tiled(heads)) {
     dim3 grid(heads->heads, rows->rows);
-    DISPATCH_TYPE(heads->type, return launch(stream, grid, kPlainWarps * 32, 0, decode_attention_plain_kernel<T>, *heads,
-                                             *cache, *rows, layer, (const T *)qkv, (T *)out));
+    DISPATCH_TYPE(heads->type, return launch(stream, grid, kPlainWarps * 32, 0, decode_attention_plain_kernel<T>,
+                                             *heads, *cache, *rows, layer, (const T *)qkv, (T *)out));
   }
   int32_t *arrived = (int32_t *)((char *)scratch + 2 * rows->parts * partial_bytes(heads));
   if (heads->head_dim == 64)

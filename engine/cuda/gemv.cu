@@ -43,11 +43,14 @@ __device__ __forceinline__ void store(const DmsCudaGemv &g, int row, int n, floa
   case DMS_CUDA_GEMV_SWIGLU:
     ((bf16 *)g.out)[(size_t)row * (g.n / 2) + n] = __float2bfloat16(value / (1.0f + __expf(-value)) * other);
     return;
-  case DMS_CUDA_GEMV_LOGITS: ((float *)g.out)[at] = value; return;
+  case DMS_CUDA_GEMV_LOGITS:
+    ((float *)g.out)[at] = value;
+    return;
   case DMS_CUDA_GEMV_STORE:
     ((bf16 *)g.out)[at] = __float2bfloat16(value + (g.bias ? __bfloat162float(((const bf16 *)g.bias)[n]) : 0));
     return;
-  case DMS_CUDA_GEMV_ADD: break;
+  case DMS_CUDA_GEMV_ADD:
+    break;
   }
   float sum = ((float *)g.out)[at] + value + (g.bias ? ((const float *)g.bias)[n] : 0), square = sum * sum;
   ((float *)g.out)[at] = sum;

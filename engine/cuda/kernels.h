@@ -202,10 +202,11 @@ typedef enum {
   DMS_CUDA_GEMV_LOGITS, /* float out = x w^T */
 } DmsCudaGemvEnd;
 typedef struct {
-  const void *weight;   /* bf16 [n][k] */
-  const void *bias;     /* [n] or NULL; float for DMS_CUDA_GEMV_ADD, bf16 else */
-  const void *x;        /* bf16 [rows][k] */
-  const float *squares; /* [rows][n_squares] whose sum is that of the squares of the row that x comes from: x is divided by its root mean
+  const void *weight; /* bf16 [n][k] */
+  const void *bias;   /* [n] or NULL; float for DMS_CUDA_GEMV_ADD, bf16 else */
+  const void *x;      /* bf16 [rows][k] */
+  const float *
+      squares; /* [rows][n_squares] whose sum is that of the squares of the row that x comes from: x is divided by its root mean
                            square; NULL: x is what it is */
   float eps;
   int n_squares;

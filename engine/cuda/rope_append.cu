@@ -166,7 +166,8 @@ template <typename T> __global__ void borrowed_logits_kernel(DmsCudaRope rope, i
 }
 
 extern "C" cudaError_t dms_cuda_borrowed_logits(cudaStream_t stream, const DmsCudaRope *rope, int rows, float *out) {
-  DISPATCH_TYPE(rope->heads.type, return launch(stream, (rows + 3) / 4, 128, 0, borrowed_logits_kernel<T>, *rope, rows, out));
+  DISPATCH_TYPE(rope->heads.type,
+                return launch(stream, (rows + 3) / 4, 128, 0, borrowed_logits_kernel<T>, *rope, rows, out));
 }
 
 extern "C" cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,

@@ -156,8 +156,8 @@ __device__ void find_bin(Shared &shared, bool by_count, uint64_t target, uint64_
 
 /* The cut among the few weights low <= w < high, what lies above them being known: all CTAs gather them, and each thread asks of one whether it is
  * where the target is reached. */
-__device__ Cut cut_candidates(const Slice &slice, Shared &shared, bool by_count, uint64_t target, int power, uint64_t low,
-                              uint64_t high) {
+__device__ Cut cut_candidates(const Slice &slice, Shared &shared, bool by_count, uint64_t target, int power,
+                              uint64_t low, uint64_t high) {
   uint64_t above = shared.above;
   uint32_t above_count = shared.above_count;
   if (threadIdx.x == 0) shared.found = shared.gathered = 0;
@@ -200,8 +200,10 @@ __device__ Cut find_cut(const Slice &slice, Shared &shared, uint64_t target, flo
     uint64_t below = 0, all = 0;
     bool totals = !by_count && !total;
     for_weights(slice, 0, slice.n, threadIdx.x, kThreads, totals ? 0 : tail, [&](uint64_t w) {
-      if (w >> tail) shared.histogram.add(leading_bin(w), w);
-      else below += w;
+      if (w >> tail)
+        shared.histogram.add(leading_bin(w), w);
+      else
+        below += w;
     });
     if (totals) {
       below = block_total(below, shared);
@@ -389,8 +391,8 @@ extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSampler
   config.gridDim = dim3(rows * cluster), config.blockDim = dim3(kThreads), config.stream = stream;
   config.dynamicSmemBytes = caches ? slice * sizeof(float) : 0;
   config.attrs = attributes, config.numAttrs = overlaps() ? 2 : 0;
-  cudaError_t status = cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                            kMostCached * sizeof(float));
+  cudaError_t status =
+      cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostCached * sizeof(float));
   if (status != cudaSuccess && caches && config.dynamicSmemBytes > 16 << 10) return status;
   return cudaLaunchKernelEx(&config, sample_kernel, *samplers, slots, logits, vocab, caches);
 }
