@@ -40,24 +40,6 @@ const Command command_bench = {
     "--attention-lengths FILE.",
     run};
 
-/* Numbers separated by commas; each at least `least`. */
-static GArray *parse_list(const char *option, const char *text, double least, GError **error) {
-  g_auto(GStrv) parts = g_strsplit(text, ",", -1);
-  GArray *list = g_array_new(FALSE, FALSE, sizeof(double));
-  for (char **part = parts; *part; part++) {
-    char *end;
-    double value = g_ascii_strtod(*part, &end);
-    if (end == *part || *end || !(value >= least && value <= 1e9)) {
-      g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                  "--%s is \"%s\"; allowed: numbers from %g, separated by commas", option, text, least);
-      g_array_unref(list);
-      return NULL;
-    }
-    g_array_append_val(list, value);
-  }
-  return list;
-}
-
 static double at(const GArray *list, guint index) {
   return g_array_index(list, double, index);
 }
@@ -171,10 +153,10 @@ static void print_object(json_t *object) {
 }
 
 static gboolean measure_model(DmsBenchOptions *options, GError **error) {
-  g_autoptr(GArray) batch = parse_list("batch", batches, 1, error);
-  g_autoptr(GArray) context = batch ? parse_list("context", contexts, 1, error) : NULL;
-  g_autoptr(GArray) cr = context ? parse_list("cr", ratios, 1, error) : NULL;
-  g_autoptr(GArray) prompt = cr ? parse_list("prompt", prompts, 0, error) : NULL;
+  g_autoptr(GArray) batch = list_parse("batch", batches, 1, error);
+  g_autoptr(GArray) context = batch ? list_parse("context", contexts, 1, error) : NULL;
+  g_autoptr(GArray) cr = context ? list_parse("cr", ratios, 1, error) : NULL;
+  g_autoptr(GArray) prompt = cr ? list_parse("prompt", prompts, 0, error) : NULL;
   if (!prompt) return FALSE;
   options->max_batch = (int)largest(batch);
   /* Room for the timed steps and the warm-up before them. */

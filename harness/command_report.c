@@ -10,7 +10,7 @@
 #include "harness/terminal.h"
 #include "reports/report.h"
 
-static char *store = (char *)DEFAULT_STORE, *format, *output, *task, *cost, *device;
+static char *store = (char *)DEFAULT_STORE, *format, *output, *task, *cost, *device, *lengths, *threads;
 static int evictions;
 static gboolean paper, no_texts, json;
 
@@ -24,6 +24,10 @@ static const GOptionEntry entries[] = {
     {"task", 0, 0, G_OPTION_ARG_STRING, &task, "Only this task", "TASK"},
     {"cost", 0, 0, G_OPTION_ARG_STRING, &cost,
      "svg, pdf, vega-lite: reads (default), peak, tokens, bytes, seconds or throughput", "COST"},
+    {"lengths", 0, 0, G_OPTION_ARG_STRING, &lengths, "These L instead of the plan's, up to the longest that was run",
+     "L,L..."},
+    {"threads", 0, 0, G_OPTION_ARG_STRING, &threads, "These W instead of the plan's, up to the most that were run",
+     "W,W..."},
     {"paper", 0, 0, G_OPTION_ARG_NONE, &paper, "The paper's published numbers beside ours", NULL},
     {"no-texts", 0, 0, G_OPTION_ARG_NONE, &no_texts, "html: leave out what the models wrote", NULL},
     {"evictions", 0, 0, G_OPTION_ARG_INT, &evictions,
@@ -67,12 +71,45 @@ static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened
   return ok;
 }
 
+static int compare_ints(gconstpointer a, gconstpointer b) {
+  return *(const int *)a - *(const int *)b;
+}
+
+/* --lengths or --threads as ascending whole numbers; an empty array where the option is not given. */
+static GArray *budgets(const char *option, const char *text, GError **error) {
+  g_autoptr(GArray) values = text ? list_parse(option, text, 1, error) : g_array_new(FALSE, FALSE, sizeof(double));
+  if (!values) return NULL;
+  GArray *whole = g_array_new(FALSE, FALSE, sizeof(int));
+  for (guint i = 0; i < values->len; i++) {
+    int value = (int)g_array_index(values, double, i);
+    g_array_append_val(whole, value);
+    if (value == g_array_index(values, double, i)) continue;
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s is \"%s\"; allowed: whole numbers", option,
+                text);
+    g_array_unref(whole);
+    return NULL;
+  }
+  g_array_sort(whole, compare_ints);
+  return whole;
+}
+
+/* The stored points, or those of other budgets, computed now. */
+static ResultsSummary *load(ResultsStore *opened, const char *name, GError **error) {
+  if (!lengths && !threads) return results_summary(opened, name, error);
+  g_autoptr(GArray) l = budgets("lengths", lengths, error);
+  g_autoptr(GArray) w = l ? budgets("threads", threads, error) : NULL;
+  if (!w) return NULL;
+  ResultsGrid grid = {
+      .lengths = (int *)l->data, .n_lengths = (int)l->len, .threads = (int *)w->data, .n_threads = (int)w->len};
+  return results_surface(opened, name, &grid, error);
+}
+
 static int run(int argc, char **argv) {
   GError *error = NULL;
   g_autoptr(GString) out = g_string_new(NULL);
   if (!options_parse(&command_report, entries, 0, 1, &argc, &argv)) return EXIT_USAGE;
   ResultsStore *opened = results_open(store, RESULTS_READ, &error);
-  ResultsSummary *summary = opened ? results_summary(opened, argc > 1 ? argv[1] : NULL, &error) : NULL;
+  ResultsSummary *summary = opened ? load(opened, argc > 1 ? argv[1] : NULL, &error) : NULL;
   gboolean ok =
       summary && (!task || report_select_task(summary, task, &error)) && write_report(summary, opened, out, &error);
   if (ok && output)

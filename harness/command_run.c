@@ -92,8 +92,10 @@ static int run(int argc, char **argv) {
   if (!plan || !options_check(&options, &error)) return command_fail(&command_run, error);
   stop_on_signals();
   if (!runner_run(plan, text, &options, &outcome, &error)) {
+    gboolean lost = outcome.generated > 0 && g_error_matches(error, DMS_ERROR, DMS_ERROR_DEVICE);
+    int code = command_fail(&command_run, error);
     g_free(outcome.run);
-    return command_fail(&command_run, error);
+    return lost ? EXIT_RESUMABLE : code; /* what was generated is stored */
   }
   if (json)
     print_outcome(&outcome);

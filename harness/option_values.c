@@ -1,4 +1,4 @@
-/* Parsing --device, --policy, --precision and --sandbox. */
+/* Parsing --device, --policy, --precision, --sandbox and lists. */
 #include "harness/option_values.h"
 
 #include <stdio.h>
@@ -48,6 +48,23 @@ gboolean precision_parse(const char *text, DmsPrecision *precision, GError **err
   *precision = DMS_PRECISION_FP8_KV;
   if (g_str_equal(text, "fp8")) return TRUE;
   return refuse(error, "precision", text, "f32, bf16, fp8 (keys and values)");
+}
+
+GArray *list_parse(const char *option, const char *text, double least, GError **error) {
+  g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+  GArray *list = g_array_new(FALSE, FALSE, sizeof(double));
+  for (char **part = parts; *part; part++) {
+    char *end;
+    double value = g_ascii_strtod(*part, &end);
+    if (end == *part || *end || !(value >= least && value <= 1e9)) {
+      g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                  "--%s is \"%s\"; allowed: numbers from %g, separated by commas", option, text, least);
+      g_array_unref(list);
+      return NULL;
+    }
+    g_array_append_val(list, value);
+  }
+  return list;
 }
 
 gboolean sandbox_parse(const char *text, GradeSandbox *level, GError **error) {

@@ -117,6 +117,8 @@ exits 2 "no method 'nobody'" 'compare with nobody' "$hyperscale" compare nobody 
 
 exits 0 'pocket-aime +5 +40 +40' 'status' "$hyperscale" status --db "$tmp/whole.db"
 exits 0 'whole' 'report' "$hyperscale" report --db "$tmp/whole.db"
+exits 0 'dms +4 +3 +100 ' 'budgets that no plan named' "$hyperscale" report --db "$tmp/whole.db" --lengths 100,333 --threads 1,3
+exits 2 'whole numbers' 'and only whole ones' "$hyperscale" report --db "$tmp/whole.db" --lengths 1.5
 for format in html svg md tex csv; do
   "$hyperscale" report --db "$tmp/whole.db" --output "$tmp/report.$format" && [ -s "$tmp/report.$format" ]
   ok $? "report --output report.$format"
