@@ -159,7 +159,7 @@ static void test_model_dir(void) {
                                            {"./no/such/folder", "no folder \"./no/such/folder\""},
                                            {"acme/model", "hyperscale fetch acme/model@main"},
                                            {"acme/model@v2", "hyperscale fetch acme/model@v2"},
-                                           {"../../etc", "no folder"}};
+                                           {"../../no-such-folder", "no folder"}};
   for (gsize i = 0; i < G_N_ELEMENTS(missing); i++) {
     g_assert_null(dataset_model_dir(missing[i][0], &error));
     assert_says(error, missing[i][1]);
