@@ -284,12 +284,8 @@ static gboolean read_thread(ResultsStore *store, sqlite3_stmt *row, Thread *thre
   ResultsFinish finish;
   gsize size = (gsize)sqlite3_column_bytes(row, 10);
   gint64 n_tokens = sqlite3_column_int64(row, 3);
-  if (!results_finish_parse((const char *)sqlite3_column_text(row, 4), &finish) ||
-      !results_blob_holds(size, n_tokens)) {
-    g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_CORRUPT, "%s: a thread of problem %s has a damaged row",
-                store->path, sqlite3_column_text(row, 1));
-    return FALSE;
-  }
+  if (!results_finish_parse((const char *)sqlite3_column_text(row, 4), &finish) || !results_blob_holds(size, n_tokens))
+    return results_corrupt(store, "a generation has a damaged row", error);
   *thread = (Thread){.n_tokens = (int)n_tokens,
                      .share = finish == RESULTS_FINISH_ERROR ? SHARE_ERROR
                                                              : share_parse((const char *)sqlite3_column_text(row, 8)),
@@ -419,7 +415,7 @@ GPtrArray *results_problem_names(ResultsStore *store, gint64 run, const char *ta
   g_autoptr(sqlite3_stmt) rows = results_db_prepare(
       store, error,
       "SELECT problem.name FROM task JOIN problem ON problem.task = task.id WHERE task.run = ? AND task.name = ? "
-      "GROUP BY problem.name ORDER BY min(problem.id)",
+      "GROUP BY problem.name ORDER BY problem.name",
       "is", run, task);
   if (!rows) return NULL;
   g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);

@@ -30,7 +30,7 @@ enum { SHARE_CORRECT, SHARE_WRONG, SHARE_NO_ANSWER, SHARE_TRUNCATED, SHARE_ERROR
 /* One task of a run under all methods given, or two runs side by side. */
 typedef struct {
   guint n_problems, n_methods;
-  GPtrArray *problem;     /* [n_problems] char *, in the order of the data set */
+  GPtrArray *problem;     /* [n_problems] char *, sorted */
   GHashTable *index;      /* problem -> its place + 1 */
   int *lengths, *threads; /* [n_lengths], [n_threads] */
   int n_lengths, n_threads;
@@ -39,7 +39,7 @@ typedef struct {
   double *share; /* [n_methods, n_lengths, SHARES]: threads */
 } ResultsCells;
 
-/* The names of a task's problems, in the order of the data set. NULL on failure. */
+/* The names of a task's problems, sorted: however a store came about, sums and resamples go through them in one order. NULL on failure. */
 GPtrArray *results_problem_names(ResultsStore *store, gint64 run, const char *task, GError **error);
 /* Room for these problems, which it takes over, under `n_methods` methods. NULL when the grid is empty or too large. */
 ResultsCells *results_cells_new(GPtrArray *problems, const ResultsGrid *grid, guint n_methods, GError **error);

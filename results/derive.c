@@ -1,6 +1,7 @@
 /* What a run's threads make of every budget of a grid: on the spot, or kept in the tables behind the views. */
 #include <math.h>
 
+#include "results/run.h"
 #include "results/store.h"
 #include "results/summary.h"
 #include "results/surface.h"
@@ -68,7 +69,7 @@ ResultsSummary *results_surface(ResultsStore *store, const char *run, const Resu
 
 /* ---- Keeping it ---------------------------------------------------------------------------------------------------------------- */
 
-static gboolean forget(ResultsStore *store, gint64 run, GError **error) {
+gboolean results_forget_derived(ResultsStore *store, gint64 run, GError **error) {
   return results_db_run(store, error, "DELETE FROM point WHERE task IN (SELECT id FROM task WHERE run = ?)", "i",
                         run) &&
          results_db_run(store, error, "DELETE FROM frontier_point WHERE task IN (SELECT id FROM task WHERE run = ?)",
@@ -132,7 +133,7 @@ static gboolean derive(ResultsStore *store, gint64 run, const ResultsGrid *grid,
     return FALSE;
   }
   ResultsSummary *summary = results_surface(store, (const char *)sqlite3_column_text(name, 0), grid, error);
-  gboolean ok = summary && forget(store, run, error) && put_points(store, summary, error) &&
+  gboolean ok = summary && results_forget_derived(store, run, error) && put_points(store, summary, error) &&
                 put_frontiers(store, summary, error) && put_margins(store, summary, error);
   results_summary_free(summary);
   return ok;

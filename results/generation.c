@@ -46,8 +46,8 @@ char *results_generation_key(const ResultsMethod *method, const int32_t *prompt,
   return g_strdup(g_checksum_get_string(sum));
 }
 
-static gboolean link_thread(ResultsStore *store, gint64 method, gint64 problem, int thread, gint64 generation,
-                            GError **error) {
+gboolean results_thread_link(ResultsStore *store, gint64 method, gint64 problem, int thread, gint64 generation,
+                             GError **error) {
   return results_db_run(store, error,
                         "INSERT INTO thread (method, problem, thread, generation) VALUES (?1, ?2, ?3, ?4) "
                         "ON CONFLICT DO UPDATE SET generation = ?4",
@@ -65,7 +65,7 @@ gboolean results_generation_reuse(ResultsStore *store, gint64 method, gint64 pro
     return FALSE;
   if (!generation) return TRUE;
   if (!results_db_enter(store, error)) return FALSE;
-  *reused = results_db_leave(store, link_thread(store, method, problem, thread, generation, error), error);
+  *reused = results_db_leave(store, results_thread_link(store, method, problem, thread, generation, error), error);
   return *reused;
 }
 
@@ -113,8 +113,7 @@ static gboolean stored_read(ResultsStore *store, const char *key, Stored *stored
   gsize live_size = (gsize)sqlite3_column_bytes(statement, 3), tokens_size = (gsize)sqlite3_column_bytes(statement, 4);
   if (!results_blob_holds(live_size, n) || !results_blob_holds(tokens_size, n) ||
       !results_finish_parse((const char *)sqlite3_column_text(statement, 2), &stored->finish)) {
-    g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_CORRUPT, "%s: generation %s has a damaged row", store->path, key);
-    return FALSE;
+    return results_corrupt(store, "a generation has a damaged row", error);
   }
   stored->id = sqlite3_column_int64(statement, 0);
   stored->n_tokens = (int)n;
@@ -208,7 +207,7 @@ gboolean results_generation_add(ResultsStore *store, gint64 method, gint64 probl
   gboolean changed;
   if (!results_db_enter(store, error)) return FALSE;
   gboolean ok = results_generation_merge(store, key, generation, &id, &changed, error) &&
-                link_thread(store, method, problem, thread, id, error);
+                results_thread_link(store, method, problem, thread, id, error);
   return results_db_leave(store, ok, error);
 }
 
@@ -224,15 +223,18 @@ static char *grade_key(const char *generation_key, const char *fingerprint, cons
 }
 
 gboolean results_grade_merge(ResultsStore *store, gint64 generation, const char *generation_key,
-                             const char *fingerprint, const ResultsGrade *grade, gboolean *same, GError **error) {
+                             const char *fingerprint, const ResultsGrade *grade, gboolean *changed, gboolean *same,
+                             GError **error) {
   g_autofree char *key = grade_key(generation_key, fingerprint, grade->grader);
   gint64 equal = 0;
+  int before = sqlite3_total_changes(store->db);
   if (!results_db_run(
           store, error,
           "INSERT INTO grade (generation, fingerprint, grader, outcome, answer, rule, detail, official, real, sandbox, "
           "key) "
           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET outcome = ?4, answer = ?5, "
-          "rule = ?6, detail = ?7, official = ?8, real = ?9, sandbox = ?10 WHERE outcome = 'ungraded'",
+          "rule = ?6, detail = ?7, official = ?8, real = ?9, sandbox = ?10 "
+          "WHERE outcome = 'ungraded' AND excluded.outcome <> 'ungraded'",
           "issssssssss", generation, fingerprint, grade->grader, grade->outcome, grade->answer, grade->rule,
           grade->detail, grade->official, grade->real, grade->sandbox, key) ||
       !results_db_integer(
@@ -240,13 +242,14 @@ gboolean results_grade_merge(ResultsStore *store, gint64 generation, const char 
           "SELECT outcome = ? AND answer IS ? FROM grade WHERE generation = ? AND fingerprint = ? AND grader = ?",
           "ssiss", grade->outcome, grade->answer, generation, fingerprint, grade->grader))
     return FALSE;
+  *changed = sqlite3_total_changes(store->db) > before;
   *same = equal != 0;
   return TRUE;
 }
 
 static gboolean add_grade(ResultsStore *store, gint64 generation, gint64 problem, const ResultsGrade *grade,
                           GError **error) {
-  gboolean row, same;
+  gboolean row, changed, same;
   g_autoptr(sqlite3_stmt) statement = results_db_prepare(
       store, error,
       "SELECT generation.key, fingerprint FROM generation, problem WHERE generation.id = ? AND problem.id = ?", "ii",
@@ -259,7 +262,7 @@ static gboolean add_grade(ResultsStore *store, gint64 generation, gint64 problem
     return FALSE;
   }
   return results_grade_merge(store, generation, (const char *)sqlite3_column_text(statement, 0),
-                             (const char *)sqlite3_column_text(statement, 1), grade, &same, error);
+                             (const char *)sqlite3_column_text(statement, 1), grade, &changed, &same, error);
 }
 
 gboolean results_grade_add(ResultsStore *store, gint64 generation, gint64 problem, const ResultsGrade *grade,

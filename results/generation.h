@@ -9,8 +9,13 @@ gboolean results_finish_parse(const char *name, ResultsFinish *finish);
 /* Keeps the longer of what is stored under `key` and `generation`; RESULTS_ERROR_CONFLICT when neither begins with the other. */
 gboolean results_generation_merge(ResultsStore *store, const char *key, const ResultsGeneration *generation, gint64 *id,
                                   gboolean *changed, GError **error);
-/* Keeps the first verdict unless it is `ungraded`; `*same` tells whether the store now says what `grade` says. */
+/* Says which generation a thread of a method is. */
+gboolean results_thread_link(ResultsStore *store, gint64 method, gint64 problem, int thread, gint64 generation,
+                             GError **error);
+/* Keeps the first verdict unless it is `ungraded`. `*changed` tells whether the store has learnt something, `*same` whether it now says what
+ * `grade` says. */
 gboolean results_grade_merge(ResultsStore *store, gint64 generation, const char *generation_key,
-                             const char *fingerprint, const ResultsGrade *grade, gboolean *same, GError **error);
+                             const char *fingerprint, const ResultsGrade *grade, gboolean *changed, gboolean *same,
+                             GError **error);
 
 #endif

@@ -266,6 +266,20 @@ void results_summary_free(ResultsSummary *summary);
  * had not stopped, its outcome is not known and the problem is missing there. */
 ResultsSummary *results_surface(ResultsStore *store, const char *run, const ResultsGrid *grid, GError **error);
 
+/* ---- Stores ------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  guint runs, generations, threads, grades; /* what is new in the store, longer generations included */
+} ResultsMerged;
+/* Adds all that the store at `path` (a shard's) has to `store`: runs of one plan and seed become one, generations and grades are known by
+ * their keys. Merging again changes nothing. RESULTS_ERROR_CONFLICT, and nothing is changed, when a key has another content in the two.
+ * What was derived from a run that grew is forgotten: derive it again. Not between results_begin() and results_commit(). */
+gboolean results_merge(ResultsStore *store, const char *path, ResultsMerged *merged, GError **error);
+
+/* Writes the store without prompts, tokens, texts and the graders' remarks to `path`, a new file: accuracies, costs, traces and answers are
+ * all there, so that everything can be derived from it again, and it can only be read. */
+gboolean results_export_sqlite(ResultsStore *store, const char *path, GError **error);
+
 /* ---- Comparing ----------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {

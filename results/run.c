@@ -2,6 +2,7 @@
  * adding one that contradicts what is there is a conflict, for what follows from the two must not be mixed. */
 #include <string.h>
 
+#include "results/run.h"
 #include "results/store.h"
 #include "results/trace.h"
 
@@ -27,25 +28,29 @@ static gboolean free_name(ResultsStore *store, const char *plan_name, char **nam
   }
 }
 
-static gboolean begin_run(ResultsStore *store, const ResultsRun *run, gint64 *id, GError **error) {
+gboolean results_run_find_or_add(ResultsStore *store, const ResultsRun *run, const char *created, gint64 *id,
+                                 GError **error) {
   g_autofree char *seed = g_strdup_printf("%" G_GUINT64_FORMAT, run->seed), *name = NULL;
+  *id = 0;
   if (!results_db_integer(store, id, error, "SELECT id FROM run WHERE plan_name = ? AND plan = ? AND seed = ?", "sss",
                           run->name, run->plan, seed))
     return FALSE;
-  if (*id) {
-    if (!results_db_run(store, error, "UPDATE run SET partial = partial AND ? WHERE id = ?", "ni", run->partial != 0,
-                        *id))
-      return FALSE;
-  } else {
-    if (!free_name(store, run->name, &name, error) ||
-        !results_db_run(store, error,
-                        "INSERT INTO run (name, plan_name, plan, seed, partial, created) "
-                        "VALUES (?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))",
-                        "ssssn", name, run->name, run->plan, seed, run->partial != 0))
-      return FALSE;
-    *id = sqlite3_last_insert_rowid(store->db);
-  }
-  return results_db_run(store, error,
+  if (*id)
+    return results_db_run(store, error, "UPDATE run SET partial = partial AND ? WHERE id = ?", "ni", run->partial != 0,
+                          *id);
+  if (!free_name(store, run->name, &name, error) ||
+      !results_db_run(store, error,
+                      "INSERT INTO run (name, plan_name, plan, seed, partial, created) "
+                      "VALUES (?, ?, ?, ?, ?, coalesce(?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')))",
+                      "ssssns", name, run->name, run->plan, seed, run->partial != 0, created))
+    return FALSE;
+  *id = sqlite3_last_insert_rowid(store->db);
+  return TRUE;
+}
+
+static gboolean begin_run(ResultsStore *store, const ResultsRun *run, gint64 *id, GError **error) {
+  return results_run_find_or_add(store, run, NULL, id, error) &&
+         results_db_run(store, error,
                         "INSERT INTO invocation (run, started, version, machine) "
                         "VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?)",
                         "iss", *id, run->version, run->machine);

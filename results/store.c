@@ -54,6 +54,13 @@ gboolean results_db_error(const ResultsStore *store, const char *doing, GError *
   return FALSE;
 }
 
+gboolean results_corrupt(const ResultsStore *store, const char *what, GError **error) {
+  g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_CORRUPT,
+              "%s: %s; the file is damaged: `sqlite3 FILE .recover | sqlite3 NEW` saves what can be read", store->path,
+              what);
+  return FALSE;
+}
+
 /* ---- Asking -------------------------------------------------------------------------------------------------------------------- */
 
 static gboolean bind_values(sqlite3_stmt *statement, const char *types, va_list values) {
@@ -215,11 +222,15 @@ gboolean results_begin(ResultsStore *store, GError **error) {
   return store->group;
 }
 
+void results_db_rollback(ResultsStore *store) {
+  if (!sqlite3_get_autocommit(store->db)) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+  store->group = FALSE;
+}
+
 gboolean results_commit(ResultsStore *store, GError **error) {
   g_return_val_if_fail(store->group, FALSE);
   gboolean ok = check_group(store, error) && results_db_script(store, "COMMIT", error);
-  if (!ok && !sqlite3_get_autocommit(store->db)) sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-  store->group = FALSE;
+  results_db_rollback(store); /* of nothing, if that went well */
   return ok;
 }
 

@@ -29,6 +29,9 @@ struct ResultsStore {
 /* Sets `error` from SQLite's last failure: its kind, the file, `doing`, what SQLite says, what to do. Always FALSE. */
 gboolean results_db_error(const ResultsStore *store, const char *doing, GError **error);
 
+/* RESULTS_ERROR_CORRUPT for `what` was found in the store, and what to do. Always FALSE. */
+gboolean results_corrupt(const ResultsStore *store, const char *what, GError **error);
+
 /* A statement of its own, bound; the caller finalises it. NULL on failure. */
 sqlite3_stmt *results_db_prepare(ResultsStore *store, GError **error, const char *sql, const char *types, ...);
 /* The next row: FALSE on failure, else `*row` tells whether there is one. */
@@ -51,6 +54,8 @@ double results_column_double(sqlite3_stmt *statement, int column); /* NAN for SQ
  * its group was lost. results_db_leave() with `ok` FALSE undoes them and returns FALSE, keeping `error` as it is. */
 gboolean results_db_enter(ResultsStore *store, GError **error);
 gboolean results_db_leave(ResultsStore *store, gboolean ok, GError **error);
+/* Undoes what has been written since results_begin(). */
+void results_db_rollback(ResultsStore *store);
 /* The same for a function that reads several tables and needs one state of them. */
 gboolean results_db_snapshot(ResultsStore *store, gboolean *began, GError **error);
 void results_db_snapshot_end(ResultsStore *store, gboolean began);

@@ -18,13 +18,6 @@ static const char walk_sql[] =
     "WHERE other.generation = generation.id AND other.fingerprint = problem.fingerprint AND other.grader = ?3 "
     "AND other.outcome <> 'ungraded')) ORDER BY problem, thread";
 
-static gboolean damaged(const ResultsStore *store, const char *what, GError **error) {
-  g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_CORRUPT,
-              "%s: %s; the store is damaged: `sqlite3 FILE .recover | sqlite3 NEW` saves what can be read", store->path,
-              what);
-  return FALSE;
-}
-
 static gboolean walk_method(ResultsStore *store, gint64 method, const char *task, const char *grader,
                             ResultsThreadFunc func, gpointer user_data, gboolean *go_on, GError **error) {
   gboolean ok = TRUE;
@@ -44,7 +37,7 @@ static gboolean walk_method(ResultsStore *store, gint64 method, const char *task
         .outcome = (const char *)sqlite3_column_text(walk, 9),
     };
     if (!results_finish_parse((const char *)sqlite3_column_text(walk, 7), &thread.finish))
-      return damaged(store, "a generation ended in no known way", error);
+      return results_corrupt(store, "a generation ended in no known way", error);
     if (!thread.text) thread.text = "";
     *go_on = func(&thread, user_data);
   }
@@ -96,7 +89,7 @@ static gboolean read_whole(ResultsStore *store, sqlite3_stmt *row, ResultsText *
                   (sqlite3_column_type(row, 17) == SQLITE_NULL ||
                    results_blob_holds((gsize)sqlite3_column_bytes(row, 17), prompt_length)) &&
                   prompt_length <= G_MAXINT;
-  if (!sane) return damaged(store, "a generation has a damaged row", error);
+  if (!sane) return results_corrupt(store, "a generation has a damaged row", error);
   text->n_tokens = (int)n_tokens;
   text->prompt_length = (int)prompt_length;
   text->live = g_new(uint64_t, (gsize)n_tokens + 1);

@@ -136,7 +136,7 @@ class Thread:
 
 def read_task(db, task):
     methods = list(db.execute("SELECT id, name, cr, layers * kv_heads, item_bytes FROM method WHERE run = ? ORDER BY id", (task["run"],)))
-    problems = [name for (name,) in db.execute("SELECT name FROM problem WHERE task = ? GROUP BY name ORDER BY min(id)", (task["id"],))]
+    problems = [name for (name,) in db.execute("SELECT name FROM problem WHERE task = ? GROUP BY name ORDER BY name", (task["id"],))]
     threads = {}
     for method, problem, *row in db.execute(
             "SELECT method.id, problem.name, thread.thread, prompt_length, finish, seconds_prefill, seconds_decode, seconds_device, "

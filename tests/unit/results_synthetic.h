@@ -92,11 +92,12 @@ typedef struct {
   double seconds_prefill, seconds_decode, seconds_device;
 } SyntheticThread;
 
+/* `key`, NULL for one of its own, is hashed; generations of one key are one. */
 static inline void synthetic_thread(const Synthetic *synthetic, gint64 method, gint64 problem, int number,
-                                    const SyntheticThread *thread) {
+                                    const char *key, const SyntheticThread *thread) {
   g_autoptr(GError) error = NULL;
-  g_autofree char *key = g_strdup_printf("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT "/%d", method, problem, number);
-  g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, key, -1);
+  g_autofree char *own = g_strdup_printf("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT "/%d", method, problem, number);
+  g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, key ? key : own, -1);
   g_autofree int32_t *tokens = g_new0(int32_t, thread->n_tokens + 1);
   ResultsGeneration generation = {.tokens = tokens,
                                   .live = thread->live,
@@ -120,6 +121,21 @@ static inline void synthetic_thread(const Synthetic *synthetic, gint64 method, g
   synthetic_check(&error);
 }
 
+/* A thread of `n` tokens that stops and holds 3, 4, 5, ... items a layer and head. */
+static inline void synthetic_keyed_thread(const Synthetic *synthetic, gint64 method, gint64 problem, int number,
+                                          const char *key, int n, int max_new_tokens, const char *outcome,
+                                          const char *answer) {
+  g_autofree uint64_t *live = g_new(uint64_t, n + 1);
+  for (int s = 0; s < n; s++) live[s] = (uint64_t)(3 + s) * 4;
+  SyntheticThread thread = {.live = live,
+                            .n_tokens = n,
+                            .max_new_tokens = max_new_tokens,
+                            .outcome = outcome,
+                            .answer = answer,
+                            .seconds_decode = n};
+  synthetic_thread(synthetic, method, problem, number, key, &thread);
+}
+
 static inline void synthetic_begin(const Synthetic *synthetic) {
   g_autoptr(GError) error = NULL;
   results_begin(synthetic->store, &error);
@@ -130,20 +146,6 @@ static inline void synthetic_commit(const Synthetic *synthetic) {
   g_autoptr(GError) error = NULL;
   results_commit(synthetic->store, &error);
   synthetic_check(&error);
-}
-
-/* A thread of `n` tokens that stops and holds 3, 4, 5, ... items a layer and head. */
-static inline void synthetic_plain_thread(const Synthetic *synthetic, gint64 method, gint64 problem, int number, int n,
-                                          int max_new_tokens, const char *outcome, const char *answer) {
-  g_autofree uint64_t *live = g_new(uint64_t, n + 1);
-  for (int s = 0; s < n; s++) live[s] = (uint64_t)(3 + s) * 4;
-  SyntheticThread thread = {.live = live,
-                            .n_tokens = n,
-                            .max_new_tokens = max_new_tokens,
-                            .outcome = outcome,
-                            .answer = answer,
-                            .seconds_decode = n};
-  synthetic_thread(synthetic, method, problem, number, &thread);
 }
 
 /* The stores of a test, and what lies beside them. */

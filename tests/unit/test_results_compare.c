@@ -35,7 +35,7 @@ static Synthetic write_run(const char *path, const char *name, const Line *lines
       char id[16];
       g_snprintf(id, sizeof id, "p%02d", p);
       const char outcome = lines[i].outcomes[p];
-      synthetic_plain_thread(&synthetic, method, synthetic_problem(&synthetic, task, id), 0, 4 + i * 2, 8,
+      synthetic_keyed_thread(&synthetic, method, synthetic_problem(&synthetic, task, id), 0, NULL, 4 + i * 2, 8,
                              outcome == 'c'   ? "correct"
                              : outcome == 'w' ? "wrong"
                                               : "ungraded",
@@ -178,9 +178,9 @@ static void test_along(void) {
     char id[16];
     g_snprintf(id, sizeof id, "p%02d", p);
     gint64 problem = synthetic_problem(&synthetic, task, id);
-    synthetic_plain_thread(&synthetic, synthetic_method(&synthetic, "quick", 1), problem, 0, 1 + p, 64,
+    synthetic_keyed_thread(&synthetic, synthetic_method(&synthetic, "quick", 1), problem, 0, NULL, 1 + p, 64,
                            p % 6 ? "correct" : "wrong", NULL);
-    synthetic_plain_thread(&synthetic, synthetic_method(&synthetic, "slow", 1), problem, 0, 2 + 2 * p, 64,
+    synthetic_keyed_thread(&synthetic, synthetic_method(&synthetic, "slow", 1), problem, 0, NULL, 2 + 2 * p, 64,
                            p % 6 ? "correct" : "wrong", NULL);
   }
   synthetic_commit(&synthetic);

@@ -83,7 +83,7 @@ static Synthetic by_hand(const char *path, gint64 *method, gint64 *problem) {
                                       .outcome = "correct",
                                       .answer = "1",
                                       .seconds_decode = 3}};
-  for (int i = 0; i < 4; i++) synthetic_thread(&synthetic, *method, problem[i / 2], i % 2, &threads[i]);
+  for (int i = 0; i < 4; i++) synthetic_thread(&synthetic, *method, problem[i / 2], i % 2, NULL, &threads[i]);
   return synthetic;
 }
 
@@ -146,9 +146,9 @@ static void test_missing(void) {
   const SyntheticThread ungraded = {.live = short_live, .n_tokens = 2, .max_new_tokens = 4};
   const SyntheticThread early = {
       .live = short_live, .n_tokens = 2, .max_new_tokens = 2, .finish = RESULTS_FINISH_LENGTH};
-  synthetic_thread(&synthetic, method, problem[0], 2, &failed);
-  synthetic_thread(&synthetic, method, problem[0], 3, &ungraded);
-  synthetic_thread(&synthetic, method, problem[1], 2, &early);
+  synthetic_thread(&synthetic, method, problem[0], 2, NULL, &failed);
+  synthetic_thread(&synthetic, method, problem[0], 3, NULL, &ungraded);
+  synthetic_thread(&synthetic, method, problem[1], 2, NULL, &early);
   gint64 task = synthetic_task(&synthetic, "aime24", "maj", 2, 4, 4);
   g_assert_cmpint(task, >, 0);
   const int lengths[] = {1, 2, 4}, threads[] = {1, 2, 3, 4};
@@ -219,7 +219,7 @@ static Synthetic random_store(const char *path, guint32 seed) {
                                     .seconds_prefill = 0.5,
                                     .seconds_decode = n * 0.1,
                                     .seconds_device = n * 0.01};
-          synthetic_thread(&synthetic, method, problem, i, &thread);
+          synthetic_thread(&synthetic, method, problem, i, NULL, &thread);
         }
       }
     }

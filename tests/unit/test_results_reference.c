@@ -32,7 +32,7 @@ static void write_thread(const Synthetic *synthetic, GRand *random, gint64 metho
                             .seconds_device = device ? pick(random, 1, 40) / 16. : 0};
   if (kind == 1) thread.n_tokens = thread.max_new_tokens = n;
   if (g_strcmp0(thread.outcome, "wrong") == 0) thread.answer = answers[pick(random, 0, 2)];
-  synthetic_thread(synthetic, method, problem, number, &thread);
+  synthetic_thread(synthetic, method, problem, number, NULL, &thread);
 }
 
 static void write_task(const Synthetic *synthetic, GRand *random, const gint64 *methods, int n_methods, int max_threads,
