@@ -10,7 +10,7 @@
 
 #define PLOT_ROWS 14
 #define PLOT_COLUMNS 100
-#define GUTTER 7 /* columns left of the plot: "100 % ┤" */
+#define GUTTER 7 /* columns left of the plot: "  100 ┤" */
 
 static const char *const glyphs[] = {"●", "▲", "■", "◆", "▼", "✚", "★"};
 static const char *const colours[] = {"\x1b[34m", "\x1b[33m", "\x1b[32m", "\x1b[35m",
