@@ -12,11 +12,6 @@ G_BEGIN_DECLS
  * the box's backslash. Reads backwards and stops at the box: a long text costs no more than its tail. */
 const char *grade_last_boxed(const char *text, gsize length, gsize *box_length, gsize *start);
 
-/* The integer in `text` [length bytes] as models write one: blanks, LaTeX spaces, $, \text{} and its like, thousands
- * separators, a sign, a final point and leading zeros are dropped. Canonical digits, or NULL when it is anything
- * else. g_free(). */
-char *grade_read_integer(const char *text, gsize length);
-
 /* `text` [length bytes] on one line, for people and for the store: valid UTF-8 without control characters, shortened
  * to about 200 bytes. g_free(). */
 char *grade_one_line(const char *text, gsize length);

@@ -24,6 +24,11 @@ gboolean grade_math_equal(const char *a, const char *b) {
 
 void grade_math(const char *text, gsize length, const char *gold, GradeVerdict *verdict) {
   if (!grade_begin(verdict, &text, &length)) return;
+  if (gold[strspn(gold, " \t\r\n")] == '\0') {
+    verdict->outcome = GRADE_UNGRADED;
+    verdict->detail = g_strdup("the expected answer is empty: check the problem file");
+    return;
+  }
   g_autofree char *answer = grade_math_extract(text, length, &verdict->rule);
   if (!answer) {
     verdict->detail = g_strdup("no answer found");

@@ -76,7 +76,7 @@ static char *final_answer(const char *text, gsize length) {
 static char *boxed(const char *text, gsize length) {
   gsize n, start, before_n, before_start, from, to;
   const char *box = grade_last_boxed(text, length, &n, &start), *before;
-  if (!box) return NULL;
+  if (!box || n > MATH_MAX_BYTES) return NULL;
   GString *answer = g_string_new_len(box, (gssize)n);
   g_autoptr(GHashTable) said = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   g_hash_table_add(said, g_strdup(answer->str));
@@ -110,18 +110,19 @@ static gsize sentence_length(const char *text, gsize length) {
 /* What follows the last "answer is": a formula, a value with its unit, else the last value in the sentence, else its
  * words. */
 static char *after_answer_is(const char *text, gsize length) {
-  gsize start, end;
+  gsize start, end, ignored;
   if (!find(ANSWER_IS, text, length, TRUE, &start, &end)) return NULL;
   text += start;
-  gsize n = sentence_length(text, length - start);
+  length -= start;
+  gsize n = sentence_length(text, length);
   if (find(IS, text, n, TRUE, &start, &end) && start < n) { /* Final answer: the volume is 120 */
     text += start;
+    length -= start;
     n -= start;
   }
   if (find(LEADING_FORMULA, text, MIN(length, SENTENCE), FALSE, &start, &end) ||
       find(LEADING_VALUE, text, n, FALSE, &start, &end))
     return g_strndup(text + start, end - start);
-  gsize ignored;
   gboolean prose = find(PROSE, text, n, FALSE, &ignored, &ignored) || is_words(text, n);
   if (prose && (find(FORMULA, text, n, TRUE, &start, &end) || find(NUMBER, text, n, TRUE, &start, &end)))
     return g_strndup(text + start, end - start);

@@ -1,7 +1,11 @@
-/* Any bytes as the text of a model, graded in every way. */
+/* Any bytes as the text of a model, graded in every way. The text ends where a page that cannot be read begins, so that a
+ * byte read behind it is found even in code that is not instrumented. */
 #include "grading/grade.h"
 
 #include <string.h>
+#include <sys/mman.h>
+
+enum { PAGE = 4096, MAX_TEXT = 64 * PAGE };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,7 +20,14 @@ static void check(GradeVerdict *verdict) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const char *const options[] = {"1", "2 m", "x", "x"};
-  const char *text = (const char *)data;
+  static char *pages;
+  if (!pages) {
+    pages = mmap(NULL, MAX_TEXT + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED || mprotect(pages + MAX_TEXT, PAGE, PROT_NONE) != 0) g_error("no memory");
+  }
+  size = MIN(size, MAX_TEXT);
+  char *text = pages + MAX_TEXT - size;
+  if (size > 0) memcpy(text, data, size);
   GradeVerdict verdict;
   grade_integer(text, size, "33", &verdict);
   check(&verdict);

@@ -1,5 +1,5 @@
 /* AIME answers. */
-#include "grading/answer.h"
+#include "grading/grade.h"
 
 #include "tests/unit/shared_rows.h"
 
@@ -51,6 +51,8 @@ static void test_integers(void) {
   check("\\boxed{5^{5^{5^{5}}}}", "5", GRADE_NO_ANSWER, NULL);
   check("", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{73}", "many", GRADE_UNGRADED, NULL);
+  check("\\boxed{73}", "73.5", GRADE_UNGRADED, NULL);
+  check("\\boxed{73}", "", GRADE_UNGRADED, NULL);
 }
 
 static void test_hostile(void) {

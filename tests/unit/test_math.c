@@ -419,6 +419,7 @@ static void test_extraction(void) {
   check_text("Therefore there are 4 of them.", "4", GRADE_CORRECT, "4", "last-formula");
   check_text("This means that \\(x = 2\\) and that is all.", "2", GRADE_CORRECT, "2", "last-formula");
   check_text("I do not know.", "4", GRADE_NO_ANSWER, NULL, NULL);
+  check_text("\\boxed{4}", " ", GRADE_UNGRADED, NULL, NULL);
   check_text("", "4", GRADE_NO_ANSWER, NULL, NULL);
   check_text("<think>\\boxed{4}</think>So \\boxed{5}", "4", GRADE_WRONG, "5", "boxed");
   check_text("<think>\\boxed{4}", "4", GRADE_TRUNCATED, NULL, "thinking");
