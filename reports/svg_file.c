@@ -18,7 +18,7 @@ static void draw_legend(GString *out, const Figure *figure, double x, double y) 
   }
   if (figure->ratio->len < 2) return;
   report_html(out, "<text x=\"%.1f\" y=\"%.1f\">compression</text>", x + 6, y);
-  x += 90;
+  x += 100;
   for (guint r = 0; r < figure->ratio->len; r++) {
     report_number_plain(g_array_index(figure->ratio, double, r), number);
     report_html(
