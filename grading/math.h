@@ -59,6 +59,8 @@ typedef enum {
   MATH_TOKEN_UNKNOWN, /* what no rule knows: the answer is compared as text */
 } MathTokenKind;
 
+/* In groups that code relies on: up to MATH_TAN with an inverse, up to MATH_CSC of an angle, up to MATH_LN written with
+ * their name in front of the argument. */
 typedef enum {
   MATH_SIN,
   MATH_COS,
@@ -72,9 +74,9 @@ typedef enum {
   MATH_SINH,
   MATH_COSH,
   MATH_TANH,
-  MATH_LOG, /* children: argument, base */
-  MATH_LN,  /* of tokens only: a MATH_LOG in trees */
-  MATH_EXP,
+  MATH_LOG,  /* children: argument, base */
+  MATH_LN,   /* of tokens only: a MATH_LOG in trees */
+  MATH_EXP,  /* of tokens only: a MATH_POWER */
   MATH_ROOT, /* children: radicand, index */
   MATH_ABS,
   MATH_FLOOR,
@@ -101,13 +103,16 @@ GArray *grade_math_lex(const char *text, gsize length, gboolean separate, gboole
  * type, MATH_TOKEN_WORD when its argument is words, MATH_TOKEN_NAME when it is unknown and so a variable. Sets
  * `*function` for MATH_TOKEN_FUNCTION. */
 int grade_math_command(const char *name, MathFunction *function);
-gboolean grade_math_is_accent(const char *name);      /* \vec and its like, which make a name of their argument */
-int grade_math_number_word(const char *word);         /* "three": 3; -1 for any other word */
-gboolean grade_math_is_conjunction(const char *word); /* "and", "or" */
-gboolean grade_math_is_short_word(
-    const char *word); /* "cm", "yes": a word though it is short enough for a product of variables */
-GString *grade_math_to_ascii(const char *text,
-                             gsize length); /* characters beyond ASCII as the LaTeX that they stand for */
+/* Whether a command makes a name of its argument, as \vec does. */
+gboolean grade_math_is_accent(const char *name);
+/* "three": 3; -1 for any other word. */
+int grade_math_number_word(const char *word);
+/* "and", "or". */
+gboolean grade_math_is_conjunction(const char *word);
+/* "cm", "yes": a word, though it is short enough for a product of variables. */
+gboolean grade_math_is_short_word(const char *word);
+/* The text with characters beyond ASCII as the LaTeX that they stand for. */
+GString *grade_math_to_ascii(const char *text, gsize length);
 
 /* ---- Trees ------------------------------------------------------------------------------------------------------- */
 
@@ -150,6 +155,11 @@ struct MathNode {
   int n;
   MathNode **child; /* [n] */
 };
+
+/* Whether a node is a number or stands for one, so that arithmetic with it makes sense. */
+static inline gboolean grade_math_is_scalar(const MathNode *node) {
+  return node->kind <= MATH_BASED;
+}
 
 /* Owns the nodes of one answer. */
 typedef struct {

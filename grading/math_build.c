@@ -74,11 +74,6 @@ MathNode *grade_math_literal(MathTree *tree, const char *digits) {
   return node;
 }
 
-/* Whether a node is a number or stands for one, so that arithmetic makes sense. */
-static gboolean is_scalar(const MathNode *node) {
-  return node->kind <= MATH_BASED;
-}
-
 MathNode *grade_math_node(MathTree *tree, MathKind kind, MathNode *const *child, int n) {
   MathNode *node = new_node(tree, kind);
   node->child = own(tree, g_new(MathNode *, MAX(n, 1)));
@@ -87,7 +82,7 @@ MathNode *grade_math_node(MathTree *tree, MathKind kind, MathNode *const *child,
     node->child[i] = child[i];
     node->depth = MAX(node->depth, child[i]->depth + 1);
     node->decimal |= child[i]->decimal;
-    if (kind >= MATH_FUNCTION && kind <= MATH_PERCENTAGE && !is_scalar(child[i])) tree->broken = TRUE;
+    if (kind >= MATH_FUNCTION && kind <= MATH_PERCENTAGE && !grade_math_is_scalar(child[i])) tree->broken = TRUE;
   }
   if (node->depth > MATH_MAX_DEPTH) tree->broken = TRUE;
   return node;

@@ -66,10 +66,6 @@ static gboolean same_value(const MathNode *a, const MathNode *b) {
   return same_numerically(a, b);
 }
 
-static gboolean is_scalar(const MathNode *node) {
-  return node->kind <= MATH_BASED;
-}
-
 /* Digits in a base: the base may go without saying, but another base is another answer. */
 static gboolean same_based(const MathNode *a, const MathNode *b) {
   if (a->kind == b->kind) return a->p == b->p && g_str_equal(a->name, b->name);
@@ -160,8 +156,8 @@ static gboolean proportional(const MathNode *a, const MathNode *b, gboolean posi
 }
 
 static gboolean same_relation(MathTree *scratch, const MathNode *a, const MathNode *b) {
-  if (a->n == 2 && b->n == 2 && is_scalar(a->child[0]) && is_scalar(a->child[1]) && is_scalar(b->child[0]) &&
-      is_scalar(b->child[1])) {
+  if (a->n == 2 && b->n == 2 && grade_math_is_scalar(a->child[0]) && grade_math_is_scalar(a->child[1]) &&
+      grade_math_is_scalar(b->child[0]) && grade_math_is_scalar(b->child[1])) {
     char x, y;
     const MathNode *left = difference(scratch, a, &x), *right = difference(scratch, b, &y);
     return x == y && proportional(left, right, strchr("<l", x) != NULL);
@@ -320,7 +316,7 @@ static gboolean same(MathTree *scratch, const MathNode *a, const MathNode *b) {
   g_autofree char *text_a = grade_math_print(a), *text_b = grade_math_print(b);
   if (g_str_equal(text_a, text_b)) return TRUE;
   if (a->kind == MATH_TEXT || b->kind == MATH_TEXT) return a->kind == b->kind && same_words(a, b);
-  if (is_scalar(a) && is_scalar(b) && !grade_math_contains(a, MATH_PLUS_MINUS) &&
+  if (grade_math_is_scalar(a) && grade_math_is_scalar(b) && !grade_math_contains(a, MATH_PLUS_MINUS) &&
       !grade_math_contains(b, MATH_PLUS_MINUS))
     return same_scalar(a, b);
 

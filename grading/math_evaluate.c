@@ -219,8 +219,6 @@ static long double complex numeric_function(const MathNode *node, const MathPoin
     return ctanhl(a);
   case MATH_LOG:
     return clogl(a) / clogl(b);
-  case MATH_EXP:
-    return cexpl(a);
   case MATH_ROOT:
     return root(a, b);
   case MATH_ABS:
@@ -234,7 +232,8 @@ static long double complex numeric_function(const MathNode *node, const MathPoin
     *valid = cimagl(a) == 0 && cimagl(b) == 0;
     return node->function == MATH_FACTORIAL ? tgammal(creall(a) + 1) : binomial(creall(a), creall(b));
   case MATH_LN:
-    break; /* not in trees */
+  case MATH_EXP: /* not in trees */
+    break;
   }
   *valid = FALSE;
   return 0;

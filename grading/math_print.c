@@ -175,11 +175,11 @@ static void print_sum(GString *out, const MathNode *node) {
 
 static void print_function(GString *out, const MathNode *node) {
   static const char *const names[] = {
-      [MATH_SIN] = "\\sin",       [MATH_COS] = "\\cos",        [MATH_TAN] = "\\tan",       [MATH_COT] = "\\cot",
-      [MATH_SEC] = "\\sec",       [MATH_CSC] = "\\csc",        [MATH_ARCSIN] = "\\arcsin", [MATH_ARCCOS] = "\\arccos",
-      [MATH_ARCTAN] = "\\arctan", [MATH_SINH] = "\\sinh",      [MATH_COSH] = "\\cosh",     [MATH_TANH] = "\\tanh",
-      [MATH_LOG] = "\\log",       [MATH_EXP] = "\\exp",        [MATH_ROOT] = "\\sqrt",     [MATH_ABS] = "\\lvert ",
-      [MATH_FLOOR] = "\\lfloor ", [MATH_CEILING] = "\\lceil ", [MATH_FACTORIAL] = "",      [MATH_BINOMIAL] = "\\binom"};
+      [MATH_SIN] = "\\sin",        [MATH_COS] = "\\cos",   [MATH_TAN] = "\\tan",       [MATH_COT] = "\\cot",
+      [MATH_SEC] = "\\sec",        [MATH_CSC] = "\\csc",   [MATH_ARCSIN] = "\\arcsin", [MATH_ARCCOS] = "\\arccos",
+      [MATH_ARCTAN] = "\\arctan",  [MATH_SINH] = "\\sinh", [MATH_COSH] = "\\cosh",     [MATH_TANH] = "\\tanh",
+      [MATH_LOG] = "\\log",        [MATH_ROOT] = "\\sqrt", [MATH_ABS] = "\\lvert ",    [MATH_FLOOR] = "\\lfloor ",
+      [MATH_CEILING] = "\\lceil ", [MATH_FACTORIAL] = "",  [MATH_BINOMIAL] = "\\binom"};
   const char *open = "(", *close = ")";
   const MathNode *second = node->n > 1 ? node->child[1] : NULL;
   if (node->function == MATH_FACTORIAL) {

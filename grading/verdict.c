@@ -1,13 +1,13 @@
 /* Outcomes, verdicts and what precedes every grading of text: cutting the thinking off. */
-#include "grading/grade.h"
-
 #include "grading/answer.h"
 
 #include <string.h>
 
 enum { EXCERPT_BYTES = 200 };
 
-G_DEFINE_QUARK(hyperscale - grade - error, grade_error)
+GQuark grade_error_quark(void) {
+  return g_quark_from_static_string("hyperscale-grade-error");
+}
 
 static const char *const outcome_names[] = {
     [GRADE_CORRECT] = "correct",     [GRADE_WRONG] = "wrong",         [GRADE_NO_ANSWER] = "no_answer",
