@@ -19,8 +19,8 @@ typedef struct {
   int (*run)(int argc, char **argv); /* argv[0] is the command's name; an ExitCode */
 } Command;
 
-extern const Command command_bench, command_compare, command_fetch, command_forward, command_generate, command_grade,
-    command_report, command_run, command_status, command_tokenize;
+extern const Command command_bench, command_compare, command_export, command_fetch, command_forward, command_generate,
+    command_grade, command_merge, command_report, command_run, command_status, command_tokenize;
 
 /* Parses the options of `command` in place, leaving argv[0] and between `least` and `most` arguments (`most` < 0: any number). Prints help
  * and exits 0 where --help asks for it. FALSE after saying on stderr what is wrong: the caller returns EXIT_USAGE. */

@@ -9,8 +9,8 @@
 #include "harness/version.h"
 
 static const Command *const commands[] = {
-    &command_run,      &command_status,   &command_report,  &command_compare, &command_grade,
-    &command_generate, &command_tokenize, &command_forward, &command_fetch,   &command_bench,
+    &command_run,   &command_status,   &command_report,   &command_compare, &command_export, &command_merge,
+    &command_grade, &command_generate, &command_tokenize, &command_forward, &command_fetch,  &command_bench,
 };
 
 static void print_help(FILE *out) {

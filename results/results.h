@@ -258,6 +258,8 @@ typedef struct {
   guint n_margins;
   GStringChunk *strings;
 } ResultsSummary;
+/* The names of all runs, oldest first; free with g_strfreev(). NULL on failure. */
+char **results_runs(ResultsStore *store, GError **error);
 /* `run` NULL: the newest. RESULTS_ERROR_MISSING lists the runs there are. */
 ResultsSummary *results_summary(ResultsStore *store, const char *run, GError **error);
 void results_summary_free(ResultsSummary *summary);

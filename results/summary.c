@@ -231,6 +231,17 @@ static ResultsSummary *read_summary(ResultsStore *store, const char *run, GError
   return NULL;
 }
 
+char **results_runs(ResultsStore *store, GError **error) {
+  g_autoptr(sqlite3_stmt) names = results_db_prepare(store, error, "SELECT name FROM run ORDER BY id", "");
+  g_autoptr(GStrvBuilder) runs = g_strv_builder_new();
+  gboolean row = TRUE;
+  while (names && row) {
+    if (!results_db_step(store, names, &row, error)) return NULL;
+    if (row) g_strv_builder_add(runs, (const char *)sqlite3_column_text(names, 0));
+  }
+  return names ? g_strv_builder_end(runs) : NULL;
+}
+
 ResultsSummary *results_summary(ResultsStore *store, const char *run, GError **error) {
   gboolean began;
   if (!results_db_snapshot(store, &began, error)) return NULL;

@@ -8,7 +8,7 @@ exits 2 'did you mean report' 'a misspelt command' "$hyperscale" repotr
 exits 2 'did you mean --device' 'a misspelt option' "$hyperscale" run pocket --devise cpu
 exits 2 'usage: hyperscale generate' 'missing arguments' "$hyperscale" generate pocket-reasoner
 exits 2 '"gpu"; allowed: cpu, cuda' 'an unknown device' "$hyperscale" generate pocket-reasoner hi --device gpu
-for command in run status report grade generate tokenize forward fetch; do
+for command in run status report compare export merge grade generate tokenize forward fetch bench; do
   exits 0 "Usage:.*hyperscale $command|hyperscale $command \[OPTION" "$command --help" "$hyperscale" $command --help
 done
 

@@ -115,6 +115,16 @@ exits 0 'policy differs: dms \| vanilla' 'compare two methods' "$hyperscale" com
 exits 0 '"pairs"' 'compare --json' "$hyperscale" compare dms vanilla --db "$tmp/whole.db" --json
 exits 2 "no method 'nobody'" 'compare with nobody' "$hyperscale" compare nobody vanilla --db "$tmp/whole.db"
 
+# Two shards, merged in any order and more than once, are the whole.
+for shard in 0 1; do run whole "shard$shard" --shard $shard/2 > /dev/null; done
+exits 0 'shard0.db: 0 runs, 64 threads, 64 generations' 'merge' "$hyperscale" merge "$tmp/merged.db" "$tmp/shard1.db" "$tmp/shard0.db" "$tmp/shard1.db"
+is "$(content merged)" "$(content whole)" 'merged shards hold what an unbroken run holds'
+is "$(points merged '')" "$(points whole '')" 'and so do their points'
+exits 0 'export.db' 'export' "$hyperscale" export --db "$tmp/whole.db" --sqlite "$tmp/export.db"
+is "$(points export '')" "$(points whole '')" 'an export has the same points'
+is "$(sqlite3 "$tmp/export.db" 'SELECT count(*) FROM completion')" 0 'and no text'
+exits 2 'export.db' 'an export does not overwrite' "$hyperscale" export --db "$tmp/whole.db" --sqlite "$tmp/export.db"
+
 exits 0 'pocket-aime +5 +40 +40' 'status' "$hyperscale" status --db "$tmp/whole.db"
 exits 0 'whole' 'report' "$hyperscale" report --db "$tmp/whole.db"
 exits 0 'dms +4 +3 +100 ' 'budgets that no plan named' "$hyperscale" report --db "$tmp/whole.db" --lengths 100,333 --threads 1,3
