@@ -10,13 +10,19 @@ typedef struct {
   int layer;
   DmsRun *runs;
   const int *first_row;
+  int heads_each;     /* KV heads of a task */
+  gsize score_floats; /* of a worker's scratch memory, for the scores */
 } Attention;
 
-void dms_attention_prepare(DmsNetwork *network, const DmsRun *runs, int n_runs) {
-  gsize longest = 0, dim = (gsize)network->shape.dim;
+static gsize score_floats(const DmsRun *runs, int n_runs) {
+  gsize longest = 0;
   for (int i = 0; i < n_runs; i++) longest = MAX(longest, (gsize)(runs[i].cache->position + runs[i].n));
-  longest = (longest + DMS_PAGE_ITEMS - 1) / DMS_PAGE_ITEMS * DMS_PAGE_ITEMS;
-  gsize floats = MAX(DMS_SHARED_HEADS * longest + dim * (network->shape.group + 2), (gsize)network->config->hidden);
+  return DMS_SHARED_HEADS * ((longest + DMS_PAGE_ITEMS - 1) / DMS_PAGE_ITEMS * DMS_PAGE_ITEMS);
+}
+
+void dms_attention_prepare(DmsNetwork *network, const DmsRun *runs, int n_runs) {
+  gsize token = (gsize)network->shape.dim * (network->shape.group + 2);
+  gsize floats = MAX(score_floats(runs, n_runs) + token, (gsize)network->config->hidden);
   if (floats <= network->scratch_floats) return;
   network->scratch_floats = 2 * floats;
   for (int i = 0; i < dms_threads_count(network->threads); i++) {
@@ -86,58 +92,94 @@ static void observe(const Attention *task, DmsRun *run, int kv_head, int positio
   if (run->live) run->live[row + position] = length;
 }
 
-static void attend_run(void *context, int i, int worker) {
-  const Attention *task = context;
+/* Where one worker prepares a token. */
+typedef struct {
+  float *queries, *key, *spare; /* [group, dim], [dim], [dim] */
+  float *scores;
+} Scratch;
+
+/* Asks for the beginning of a list's keys: by the time that the queries are ready they are there. */
+static void fetch_keys(const DmsNetwork *network, const DmsHeadList *list) {
+  enum { ROWS = 32, LINE = 64, LINE_ITEMS = LINE / sizeof(float) };
+  if (list->length == 0) return;
+  const char *row = network->pool.base + list->pages[0] * network->pool.page_bytes;
+  for (int d = 0; d < MIN(network->shape.dim, ROWS); d++, row += DMS_PAGE_ITEMS * sizeof(float))
+    for (int item = 0; item < MIN(list->length, DMS_PAGE_ITEMS); item += LINE_ITEMS)
+      __builtin_prefetch(row + item * sizeof(float));
+}
+
+/* Norms and rotations: the row's queries of one KV head, scaled, and its key into `scratch`. Returns the token's decision. */
+static int prepare_token(const Attention *task, int row, int position, int kv_head, const Scratch *scratch) {
+  const DmsNetwork *network = task->network;
+  const DmsKernels *kernels = network->kernels;
+  const float *qkv = network->qkv + (gsize)row * task->weights->qkv.outputs;
+  const float *angles = network->angles + (gsize)row * network->shape.dim;
+  int dim = network->shape.dim, group = network->shape.group;
+  gboolean borrowed = network->rule.source == DMS_SOURCE_BORROWED_Q;
+  float scale = (float)(1.44269504088896341 / sqrt(dim)), *last = &scratch->queries[dim - 1];
+
+  for (int head = 0; head < group; head++)
+    normed_query(task, qkv, kv_head * group + head, scratch->queries + (gsize)head * dim);
+  int decision = decide(task, row, position, kv_head, scratch->queries, scratch->spare);
+  if (borrowed) *last = 0;
+  for (int head = 0; head < group; head++) {
+    float *query = scratch->queries + (gsize)head * dim;
+    kernels->rotate(query, angles, dim);
+    for (int d = 0; d < dim; d++) query[d] *= scale;
+  }
+  if (borrowed && network->rule.rezero) *last = 0;
+
+  const float *key = qkv + (gsize)(network->config->heads + kv_head) * dim;
+  if (task->weights->k_norm)
+    kernels->rms_norm(key, task->weights->k_norm, network->config->norm_eps, dim, scratch->key);
+  else
+    memcpy(scratch->key, key, dim * sizeof *key);
+  kernels->rotate(scratch->key, angles, dim);
+  return decision;
+}
+
+/* The run's tokens through one KV head's list. */
+static void attend_head(const Attention *task, int r, int kv_head, const Scratch *scratch) {
   DmsNetwork *network = task->network;
   const DmsConfig *config = network->config;
   const DmsHeadShape *shape = &network->shape;
-  const DmsKernels *kernels = network->kernels;
-  int kv_head = i % config->kv_heads, r = i / config->kv_heads, dim = shape->dim, group = shape->group;
   DmsRun *run = &task->runs[r];
   DmsHeadList *list = &run->cache->lists[task->layer * config->kv_heads + kv_head];
-  gboolean borrowed = network->rule.source == DMS_SOURCE_BORROWED_Q;
-  float scale = (float)(1.44269504088896341 / sqrt(dim));
-  float *queries = network->scratch[worker], *key = queries + (gsize)group * dim, *spare = key + dim,
-        *scores = spare + dim;
   uint64_t reads = 0;
-
+  fetch_keys(network, list);
   for (int t = 0; t < run->n; t++) {
     int row = task->first_row[r] + t, position = run->cache->position + t;
-    const float *qkv = network->qkv + (gsize)row * task->weights->qkv.outputs;
-    const float *raw_key = qkv + (gsize)(config->heads + kv_head) * dim,
-                *value = raw_key + (gsize)config->kv_heads * dim;
-    const float *angles = network->angles + (gsize)row * dim;
-
-    for (int head = 0; head < group; head++)
-      normed_query(task, qkv, kv_head * group + head, queries + (gsize)head * dim);
-    int decision = decide(task, row, position, kv_head, queries, spare);
-    if (borrowed) queries[dim - 1] = 0;
-    for (int head = 0; head < group; head++) {
-      float *query = queries + (gsize)head * dim;
-      kernels->rotate(query, angles, dim);
-      for (int d = 0; d < dim; d++) query[d] *= scale;
-    }
-    if (borrowed && network->rule.rezero) queries[dim - 1] = 0;
-    if (task->weights->k_norm)
-      kernels->rms_norm(raw_key, task->weights->k_norm, config->norm_eps, dim, key);
-    else
-      memcpy(key, raw_key, dim * sizeof *key);
-    kernels->rotate(key, angles, dim);
-
+    int decision = prepare_token(task, row, position, kv_head, scratch);
     int place = dms_list_insert(list, position, decision, &network->eviction);
     char *page = network->pool.base + list->pages[place / DMS_PAGE_ITEMS] * network->pool.page_bytes;
-    kernels->store_item(shape, page, place % DMS_PAGE_ITEMS, key, value);
+    const float *values = network->qkv + (gsize)row * task->weights->qkv.outputs +
+                          (gsize)(config->heads + config->kv_heads + kv_head) * shape->dim;
+    network->kernels->store_item(shape, page, place % DMS_PAGE_ITEMS, scratch->key, values);
     DmsItems items = {network->pool.base, list->pages, list->length};
-    kernels->attend(shape, &items, queries, scores,
-                    network->mixed + ((gsize)row * config->heads + (gsize)kv_head * group) * dim);
+    network->kernels->attend(shape, &items, scratch->queries, scratch->scores,
+                             network->mixed + ((gsize)row * config->heads + (gsize)kv_head * shape->group) * shape->dim);
     reads += (uint64_t)list->length;
     if (run->observed) observe(task, run, kv_head, position, decision, list->length);
   }
   __atomic_fetch_add(&run->reads, reads, __ATOMIC_RELAXED);
 }
 
+/* Task i: some KV heads of one run. */
+static void attend_run(void *context, int i, int worker) {
+  const Attention *task = context;
+  const DmsNetwork *network = task->network;
+  int tasks_each = network->config->kv_heads / task->heads_each, dim = network->shape.dim;
+  float *memory = network->scratch[worker];
+  Scratch scratch = {.scores = memory, .queries = memory + task->score_floats};
+  scratch.key = scratch.queries + (gsize)network->shape.group * dim, scratch.spare = scratch.key + dim;
+  for (int h = 0; h < task->heads_each; h++)
+    attend_head(task, i / tasks_each, i % tasks_each * task->heads_each + h, &scratch);
+}
+
 void dms_attention(DmsNetwork *network, int layer, DmsRun *runs, const int *first_row, int n_runs, int n_rows) {
-  Attention task = {network, &network->weights.layers[layer], layer, runs, first_row};
+  int kv_heads = network->config->kv_heads, threads = dms_threads_count(network->threads);
+  Attention task = {network, &network->weights.layers[layer], layer, runs, first_row,
+                    .heads_each = n_runs >= 8 * threads ? kv_heads : 1, .score_floats = score_floats(runs, n_runs)};
   if (network->rule.source == DMS_SOURCE_ADAPTER) dms_threads_run(network->threads, n_rows, alpha_row, &task);
-  dms_threads_run(network->threads, n_runs * network->config->kv_heads, attend_run, &task);
+  dms_threads_run(network->threads, n_runs * kv_heads / task.heads_each, attend_run, &task);
 }
