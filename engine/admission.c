@@ -48,8 +48,8 @@ static int by_remaining(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Until the first sequence ends all grow, then all but that one: the sum is highest at one of the ends. A list of n tokens is taken to have
- * base + kept * (n - base) items, and its last page to be half full. */
+/* Until the first sequence ends all grow, then all but that one: the sum is highest at one of the ends. A list of n
+ * tokens is taken to have base + kept * (n - base) items, and its last page to be half full. */
 gboolean dms_admission_fits(const DmsAdmission *admission, DmsDemand *demands, int n) {
   g_autofree Course *courses = g_new(Course, n);
   double tokens = 0;

@@ -1,8 +1,9 @@
 /* How many sequences the KV memory will bear. Internal to engine/.
  *
- * A sequence is let in when the memory that all are expected to need together, at the worst moment to come, is there. What a sequence will
- * need is not known: its length is expected to be that of the sequences that ended before it, its items per token those that were seen. So
- * the memory is over-committed against the worst case, and now and then a sequence must be preempted; each time the margin grows. */
+ * A sequence is let in when the memory that all are expected to need together, at the worst moment to come, is
+ * there. What a sequence will need is not known: its length is expected to be that of the sequences that ended
+ * before it, its items per token those that were seen. So the memory is over-committed against the worst case, and
+ * now and then a sequence must be preempted; each time the margin grows. */
 #ifndef DMS_ADMISSION_H
 #define DMS_ADMISSION_H
 

@@ -1,4 +1,5 @@
-/* The public functions of engine.h: a model, a backend, a scheduler and a tokenizer put together, and requests checked. */
+/* The public functions of engine.h: a model, a backend, a scheduler and a tokenizer put together, and requests
+ * checked. */
 #include "engine/engine.h"
 
 #include "engine/policy.h"

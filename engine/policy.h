@@ -4,8 +4,8 @@
 
 #include "engine/backend.h"
 
-/* Sets rule and window_sinks of `options` for `policy` on options->model. DMS_ERROR_REQUEST when a value is out of range, DMS_ERROR_MODEL
- * when the policy is DMS and the model has no DMS. */
+/* Sets rule and window_sinks of `options` for `policy` on options->model. DMS_ERROR_REQUEST when a value is out of
+ * range, DMS_ERROR_MODEL when the policy is DMS and the model has no DMS. */
 gboolean dms_policy_apply(const DmsPolicy *policy, DmsBackendOptions *options, GError **error);
 
 /* The fewest items that a list holds after `tokens` tokens: exact where nothing depends on a decision. */

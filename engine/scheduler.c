@@ -1,4 +1,5 @@
-/* The batch loop. Each step: admit, issue one step for all that run, collect the oldest step that is due, hand over what ended. */
+/* The batch loop. Each step: admit, issue one step for all that run, collect the oldest step that is due, hand over
+ * what ended. */
 #include "engine/scheduler.h"
 
 #include "engine/admission.h"
@@ -199,7 +200,7 @@ static DmsDemand demand_of(const Sequence *sequence, int in_cache) {
 /* How many of the waiting sequences to let in now. */
 static int count_admissible(DmsScheduler *scheduler) {
   int running = (int)scheduler->running->len, n = 0, tokens = 0;
-  if (scheduler->hold && running > 0) return 0;
+  if (running == scheduler->max_sequences || (scheduler->hold && running > 0)) return 0;
   g_autofree DmsDemand *demands = g_new(DmsDemand, scheduler->max_sequences);
   for (int i = 0; i < running; i++) {
     const Sequence *sequence = scheduler->running->pdata[i];
@@ -249,7 +250,8 @@ static gboolean prefill(DmsScheduler *scheduler, int n, GError **error) {
   return TRUE;
 }
 
-/* Gives the first waiting sequence a slot of its own: a copy of its prompt's, or for the last thread the prompt's itself. */
+/* Gives the first waiting sequence a slot of its own: a copy of its prompt's, or for the last thread the prompt's
+ * itself. */
 static gboolean start_first(DmsScheduler *scheduler, GError **error) {
   Sequence *sequence = g_queue_peek_head(&scheduler->waiting);
   Prompt *prompt = sequence->prompt;
@@ -340,8 +342,8 @@ static void take_token(DmsScheduler *scheduler, Sequence *sequence, const DmsSte
     end_sequence(scheduler, sequence, DMS_FINISH_LENGTH, NULL);
 }
 
-/* Takes the results of the oldest step; *dry: the memory ran out for one of its sequences. `start`: when the device's time began that is
- * shared out among them. */
+/* Takes the results of the oldest step; *dry: the memory ran out for one of its sequences. `start`: when the
+ * device's time began that is shared out among them. */
 static gboolean collect(DmsScheduler *scheduler, gint64 start, gboolean *dry, GError **error) {
   int n;
   if (!scheduler->ops->collect(scheduler->backend, scheduler->results, &n, error)) return FALSE;

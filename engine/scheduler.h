@@ -1,8 +1,10 @@
-/* The batch loop: which sequences run, which wait, when one ends. Internal to engine/; knows a backend by its table only.
+/* The batch loop: which sequences run, which wait, when one ends. Internal to engine/; knows a backend by its table
+ * only.
  *
- * First come, first served: waiting sequences are admitted in the order of arrival while slots and KV memory last (admission.h). When the
- * memory runs dry all the same, the youngest sequence is preempted: its slot is released and it goes back to the head of the queue, to be
- * replayed by prefill of its prompt and forced steps. So the oldest always moves, and every sequence ends. */
+ * First come, first served: waiting sequences are admitted in the order of arrival while slots and KV memory last
+ * (admission.h). When the memory runs dry all the same, the youngest sequence is preempted: its slot is released and
+ * it goes back to the head of the queue, to be replayed by prefill of its prompt and forced steps. So the oldest
+ * always moves, and every sequence ends. */
 #ifndef DMS_SCHEDULER_H
 #define DMS_SCHEDULER_H
 
@@ -10,7 +12,8 @@
 
 typedef struct DmsScheduler DmsScheduler;
 
-/* Slots that a backend must have for `max_sequences` to run: one more, for a prompt whose threads are not all forked yet. */
+/* Slots that a backend must have for `max_sequences` to run: one more, for a prompt whose threads are not all forked
+ * yet. */
 int dms_scheduler_slots(int max_sequences);
 
 /* `ops`, `backend` and `options` outlive the scheduler. */

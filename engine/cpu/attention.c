@@ -59,7 +59,8 @@ static void normed_query(const Attention *task, const float *queries, int head, 
     memcpy(out, query, dim * sizeof *out);
 }
 
-/* Whether the token of `row` decides to evict. `first` is its first query of this KV head after the norm; `spare` [dim]. */
+/* Whether the token of `row` decides to evict. `first` is its first query of this KV head after the norm; `spare`
+ * [dim]. */
 static int decide(const Attention *task, int row, int position, int kv_head, const float *first, float *spare) {
   const DmsNetwork *network = task->network;
   const DmsRule *rule = &network->rule;
@@ -108,7 +109,8 @@ static void fetch_keys(const DmsNetwork *network, const DmsHeadList *list) {
       __builtin_prefetch(row + item * sizeof(float));
 }
 
-/* Norms and rotations: the row's queries of one KV head, scaled, and its key into `scratch`. Returns the token's decision. */
+/* Norms and rotations: the row's queries of one KV head, scaled, and its key into `scratch`. Returns the token's
+ * decision. */
 static int prepare_token(const Attention *task, int row, int position, int kv_head, const Scratch *scratch) {
   const DmsNetwork *network = task->network;
   const DmsKernels *kernels = network->kernels;
@@ -157,7 +159,8 @@ static void attend_head(const Attention *task, int r, int kv_head, const Scratch
     network->kernels->store_item(shape, page, place % DMS_PAGE_ITEMS, scratch->key, values);
     DmsItems items = {network->pool.base, list->pages, list->length};
     network->kernels->attend(shape, &items, scratch->queries, scratch->scores,
-                             network->mixed + ((gsize)row * config->heads + (gsize)kv_head * shape->group) * shape->dim);
+                             network->mixed +
+                                 ((gsize)row * config->heads + (gsize)kv_head * shape->group) * shape->dim);
     reads += (uint64_t)list->length;
     if (run->observed) observe(task, run, kv_head, position, decision, list->length);
   }
@@ -178,8 +181,13 @@ static void attend_run(void *context, int i, int worker) {
 
 void dms_attention(DmsNetwork *network, int layer, DmsRun *runs, const int *first_row, int n_runs, int n_rows) {
   int kv_heads = network->config->kv_heads, threads = dms_threads_count(network->threads);
-  Attention task = {network, &network->weights.layers[layer], layer, runs, first_row,
-                    .heads_each = n_runs >= 8 * threads ? kv_heads : 1, .score_floats = score_floats(runs, n_runs)};
+  Attention task = {network,
+                    &network->weights.layers[layer],
+                    layer,
+                    runs,
+                    first_row,
+                    .heads_each = n_runs >= 8 * threads ? kv_heads : 1,
+                    .score_floats = score_floats(runs, n_runs)};
   if (network->rule.source == DMS_SOURCE_ADAPTER) dms_threads_run(network->threads, n_rows, alpha_row, &task);
   dms_threads_run(network->threads, n_runs * kv_heads / task.heads_each, attend_run, &task);
 }

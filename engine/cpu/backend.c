@@ -71,9 +71,19 @@ static DmsBackend *backend_open(const DmsBackendOptions *options, GError **error
 
 /* ---- Prompts ---- */
 
-static gboolean no_pages(GError **error) {
-  g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY, "no KV memory left for a prompt");
+static gboolean no_pages(const DmsBackend *backend, int tokens, GError **error) {
+  g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY,
+              "the KV memory of %" G_GSIZE_FORMAT " bytes has no room left for a prompt of %d tokens",
+              backend->network.pool.bytes, tokens);
   return FALSE;
+}
+
+/* Reserves for the next `wanted` tokens, or for fewer where the memory may not bear so many at once: the worst case is
+ * that all of them stay. Returns how many; 0: not even one. */
+static int reserve_chunk(DmsBackend *backend, DmsSequenceCache *cache, int wanted) {
+  while (wanted > 0 && !dms_cache_reserve(cache, wanted, &backend->network.eviction, &backend->network.pool))
+    wanted /= 2;
+  return wanted;
 }
 
 /* Chunks of up to DMS_CPU_ROWS tokens, which may hold the end of one prompt and the beginning of the next. */
@@ -86,25 +96,27 @@ static gboolean backend_prefill(DmsBackend *backend, const DmsPrefill *prompts, 
     int owner[DMS_CPU_ROWS], n_runs = 0, rows = 0;
     while (i < n && rows < DMS_CPU_ROWS) {
       const DmsPrefill *prompt = &prompts[i];
-      Slot *slot = &backend->slots[prompt->slot];
-      int count = MIN(prompt->length - done, DMS_CPU_ROWS - rows);
-      if (!dms_cache_reserve(&slot->cache, count, &network->eviction, &network->pool)) {
-        for (int p = 0; p < n; p++) dms_cache_reset(&backend->slots[prompts[p].slot].cache, &network->pool);
-        return no_pages(error);
-      }
+      DmsSequenceCache *cache = &backend->slots[prompt->slot].cache;
+      int wanted = MIN(prompt->length - done, DMS_CPU_ROWS - rows), count = reserve_chunk(backend, cache, wanted);
+      if (count == 0) break;
       gboolean whole = done + count == prompt->length;
       owner[n_runs] = i;
-      runs[n_runs++] = (DmsRun){.cache = &slot->cache,
+      runs[n_runs++] = (DmsRun){.cache = cache,
                                 .ids = prompt->ids + done,
                                 .n = count,
                                 .n_logits = whole,
                                 .logits = slot_logits(backend, prompt->slot)};
       rows += count, done += count;
       if (whole) i++, done = 0;
+      if (count < wanted) break;
+    }
+    if (rows == 0) {
+      for (int p = 0; p < n; p++) dms_cache_reset(&backend->slots[prompts[p].slot].cache, &network->pool);
+      return no_pages(backend, prompts[i].length, error);
     }
     dms_network_forward(network, runs, n_runs);
     for (int r = 0; r < n_runs; r++) {
-      dms_cache_trim(runs[r].cache, &network->pool);
+      dms_cache_trim(runs[r].cache, &network->pool); /* what was reserved in vain may be what the next chunk lacked */
       reads[owner[r]] += runs[r].reads;
     }
   }
@@ -202,13 +214,12 @@ static gboolean backend_forward(DmsBackend *backend, const int32_t *ids, int n, 
                                 int32_t *live, GError **error) {
   DmsNetwork *network = &backend->network;
   DmsSequenceCache cache;
-  gboolean fits = TRUE;
+  int count = 1;
   dms_cache_init(&cache, backend->n_lists, &network->eviction);
   if (flags) memset(flags, 0, (gsize)backend->n_lists * n);
-  for (int done = 0, count; done < n && fits; done += count) {
-    count = MIN(n - done, DMS_CPU_ROWS);
-    fits = dms_cache_reserve(&cache, count, &network->eviction, &network->pool);
-    if (!fits) break;
+  for (int done = 0; done < n; done += count) {
+    count = reserve_chunk(backend, &cache, MIN(n - done, DMS_CPU_ROWS));
+    if (count == 0) break;
     DmsRun run = {.cache = &cache,
                   .ids = ids + done,
                   .n = count,
@@ -221,7 +232,7 @@ static gboolean backend_forward(DmsBackend *backend, const int32_t *ids, int n, 
     dms_cache_trim(&cache, &network->pool);
   }
   dms_cache_clear(&cache, &network->pool);
-  return fits || no_pages(error);
+  return count > 0 || no_pages(backend, n, error);
 }
 
 const DmsBackendOps dms_backend_cpu = {

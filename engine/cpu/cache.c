@@ -88,8 +88,9 @@ void dms_cache_fork(const DmsSequenceCache *from, DmsSequenceCache *to, const Dm
   to->position = from->position, to->live = from->live;
 }
 
-/* The pages [*first, *end) that the next n tokens may write to, the last of them perhaps not there yet; and in *overwritten the page of the
- * flagged token that leaves, or -1. With a window of 0 and shifted decisions the one token's place is not known yet: it may be either. */
+/* The pages [*first, *end) that the next n tokens may write to, the last of them perhaps not there yet; and in
+ * *overwritten the page of the flagged token that leaves, or -1. With a window of 0 and shifted decisions the one
+ * token's place is not known yet: it may be either. */
 static void places_to_write(const DmsSequenceCache *cache, const DmsHeadList *list, int n, const DmsEviction *eviction,
                             int *first, int *end, int *overwritten) {
   *first = list->length / DMS_PAGE_ITEMS, *end = (list->length + n - 1) / DMS_PAGE_ITEMS + 1, *overwritten = -1;

@@ -1,9 +1,10 @@
-/* The KV memory of the CPU: one pool of pages, and for each sequence, layer and KV head a list of items in some of them. Internal to
- * engine/cpu.
+/* The KV memory of the CPU: one pool of pages, and for each sequence, layer and KV head a list of items in some of
+ * them. Internal to engine/cpu.
  *
- * An item is the key and the value of one token; a page holds DMS_PAGE_ITEMS of them in the layout of kernels.h. A list follows design.md,
- * section 4: the arriving token overwrites the token that leaves the window if that one is flagged, and is appended otherwise. So a list
- * never shrinks and has no holes. Forked sequences share pages; a page that others use too is copied before it is written. */
+ * An item is the key and the value of one token; a page holds DMS_PAGE_ITEMS of them in the layout of kernels.h. A
+ * list follows design.md, section 4: the arriving token overwrites the token that leaves the window if that one is
+ * flagged, and is appended otherwise. So a list never shrinks and has no holes. Forked sequences share pages; a page
+ * that others use too is copied before it is written. */
 #ifndef DMS_CPU_CACHE_H
 #define DMS_CPU_CACHE_H
 
@@ -26,7 +27,7 @@ void dms_page_pool_clear(DmsPagePool *pool);
 /* ---- What leaves ---- */
 
 typedef struct {
-  int window; /* tokens before the current one that always stay; -1: nothing ever leaves */
+  int window; /* tokens before the current one that always stay; -1: all do */
   int shift;  /* 1: a decision is about the token before, 0: about the token itself */
 } DmsEviction;
 
@@ -53,7 +54,8 @@ void dms_cache_reset(DmsSequenceCache *cache, DmsPagePool *pool);
 void dms_cache_clear(DmsSequenceCache *cache, DmsPagePool *pool);
 /* Makes the empty sequence `to` a copy of `from` that shares its pages. */
 void dms_cache_fork(const DmsSequenceCache *from, DmsSequenceCache *to, const DmsEviction *eviction, DmsPagePool *pool);
-/* Takes the pages that the next `n` tokens may need (n > 1 only while nothing is shared). All or none: FALSE when the pool has too few. */
+/* Takes the pages that the next `n` tokens may need (n > 1 only while nothing is shared). All or none: FALSE when
+ * the pool has too few. */
 gboolean dms_cache_reserve(DmsSequenceCache *cache, int n, const DmsEviction *eviction, DmsPagePool *pool);
 /* Gives back what was reserved and is not used. */
 void dms_cache_trim(DmsSequenceCache *cache, DmsPagePool *pool);

@@ -1,9 +1,9 @@
 /* The arithmetic of a forward pass on vector units. Internal to engine/cpu.
  *
- * Each file of kernels/ is compiled once per instruction set (AVX-512, AVX2 with FMA, the machine's baseline); dms_cpu_kernels() picks at
- * run time. Every sum has one fixed order that depends on its own length alone: not on the number of rows computed together, nor on the
- * thread, nor on the vector width. So AVX2 and AVX-512 give the same bits; the baseline, which has no fused multiply-add, rounds
- * differently. All arithmetic is f32. */
+ * Each file of kernels/ is compiled once per instruction set (AVX-512, AVX2 with FMA, the machine's baseline);
+ * dms_cpu_kernels() picks at run time. Every sum has one fixed order that depends on its own length alone: not on
+ * the number of rows computed together, nor on the thread, nor on the vector width. So AVX2 and AVX-512 give the
+ * same bits; the baseline, which has no fused multiply-add, rounds differently. All arithmetic is f32. */
 #ifndef DMS_CPU_KERNELS_H
 #define DMS_CPU_KERNELS_H
 
@@ -13,9 +13,10 @@
 
 /* ---- Matrices ----
  *
- * A weight matrix [outputs, inputs] as panels of 32 outputs, the last one padded with zeros; a panel holds, for input after input, the
- * weights of its 32 outputs. bf16: 16 words of 32 bits an input, output j in the low half and output 16 + j in the high half of word j, so
- * that one shift or one mask widens 16 weights to f32. Otherwise 32 floats an input. */
+ * A weight matrix [outputs, inputs] as panels of 32 outputs, the last one padded with zeros; a panel holds, for
+ * input after input, the weights of its 32 outputs. bf16: 16 words of 32 bits an input, output j in the low half and
+ * output 16 + j in the high half of word j, so that one shift or one mask widens 16 weights to f32. Otherwise 32
+ * floats an input. */
 enum { DMS_PANEL = 32 };
 
 typedef struct {
@@ -42,8 +43,9 @@ typedef struct {
 
 /* ---- KV pages ----
  *
- * A page holds the keys and then the values of DMS_PAGE_ITEMS tokens of one (sequence, layer, KV head). Keys: [dim][item], so that scores
- * need no sum across lanes. Values: blocks of 32 dims, each [item][32], the last one padded. */
+ * A page holds the keys and then the values of DMS_PAGE_ITEMS tokens of one (sequence, layer, KV head). Keys:
+ * [dim][item], so that scores need no sum across lanes. Values: blocks of 32 dims, each [item][32], the last one
+ * padded. */
 enum { DMS_PAGE_ITEMS = 64, DMS_KEY_BLOCK = 16, DMS_VALUE_BLOCK = 32 };
 enum { DMS_SHARED_HEADS = 4 }; /* query heads that attend at a time, sharing each load */
 
@@ -77,8 +79,8 @@ typedef struct {
   void (*rotate)(float *x, const float *angles, int dim);
   /* Writes one item's key and value [dim] to place `item` of `page`. */
   void (*store_item)(const DmsHeadShape *shape, char *page, int item, const float *key, const float *value);
-  /* Softmax attention of `group` queries [group, dim], scaled by log2(e) / sqrt(dim), over the items. `out` [group, dim]; `scratch`
-   * [DMS_SHARED_HEADS, length rounded up to DMS_PAGE_ITEMS]. */
+  /* Softmax attention of `group` queries [group, dim], scaled by log2(e) / sqrt(dim), over the items. `out` [group,
+   * dim]; `scratch` [DMS_SHARED_HEADS, length rounded up to DMS_PAGE_ITEMS]. */
   void (*attend)(const DmsHeadShape *shape, const DmsItems *items, const float *queries, float *scratch, float *out);
   /* dms_sample() of sampling.h. */
   int32_t (*sample)(const DmsSampler *sampler, uint32_t step, const float *logits, int vocab, uint64_t *scratch);

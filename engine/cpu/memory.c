@@ -8,7 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The number that follows `key` in a file of "key number" lines ("" for a file of one number); FALSE when there is none ("max"). */
+/* The number that follows `key` in a file of "key number" lines ("" for a file of one number); FALSE when there is
+ * none ("max"). */
 static gboolean read_number(const char *path, const char *key, guint64 *value) {
   g_autofree char *text = NULL;
   if (!g_file_get_contents(path, &text, NULL, NULL)) return FALSE;

@@ -1,4 +1,5 @@
-/* Large memory on the CPU: mapped, aligned, in huge pages where there are any, and refused rather than fatal. Internal to engine/cpu. */
+/* Large memory on the CPU: mapped, aligned, in huge pages where there are any, and refused rather than fatal.
+ * Internal to engine/cpu. */
 #ifndef DMS_CPU_MEMORY_H
 #define DMS_CPU_MEMORY_H
 
@@ -7,8 +8,8 @@
 /* Bytes that this process can still use: what the machine has available, cut to the limit of its control group. */
 gsize dms_memory_available(void);
 
-/* `bytes` zero bytes, aligned to a page. Memory is taken when it is first touched. NULL and DMS_ERROR_MEMORY, naming `what`, when the
- * address space is not to be had. */
+/* `bytes` zero bytes, aligned to a page. Memory is taken when it is first touched. NULL and DMS_ERROR_MEMORY, naming
+ * `what`, when the address space is not to be had. */
 void *dms_memory_map(gsize bytes, const char *what, GError **error);
 void dms_memory_unmap(void *memory, gsize bytes); /* NULL is fine */
 

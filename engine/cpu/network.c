@@ -184,9 +184,10 @@ static gboolean allocate(DmsNetwork *network, GError **error) {
 
 /* What the policy evicts, in one form: a window behind which flagged tokens leave. */
 static DmsEviction eviction_of(const DmsBackendOptions *options) {
-  if (options->window_sinks >= 0) return (DmsEviction){options->rule.window, 0};
+  int window = options->rule.window < options->model->config.context ? options->rule.window : -1;
+  if (options->window_sinks >= 0) return (DmsEviction){window, 0};
   if (options->rule.source == DMS_SOURCE_NONE) return (DmsEviction){-1, 0};
-  return (DmsEviction){options->rule.window, options->rule.shift};
+  return (DmsEviction){window, options->rule.shift};
 }
 
 gboolean dms_network_open(DmsNetwork *network, const DmsBackendOptions *options, GError **error) {

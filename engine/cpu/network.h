@@ -1,8 +1,9 @@
 /* A forward pass of the transformer on the CPU. Internal to engine/cpu.
  *
- * There is one code path for prompts and for single tokens. Matrix products are batched over all tokens of all runs; attention takes the
- * tokens of a run one after the other, each entering the list of its head before it attends over that list. So a token's result is the same
- * bit for bit whether it came in a prompt, in which chunk of it, or alone, and whatever else was in the pass. */
+ * There is one code path for prompts and for single tokens. Matrix products are batched over all tokens of all runs;
+ * attention takes the tokens of a run one after the other, each entering the list of its head before it attends over
+ * that list. So a token's result is the same bit for bit whether it came in a prompt, in which chunk of it, or
+ * alone, and whatever else was in the pass. */
 #ifndef DMS_CPU_NETWORK_H
 #define DMS_CPU_NETWORK_H
 

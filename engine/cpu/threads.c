@@ -9,12 +9,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Rounds of waiting before a thread sleeps, some 100 us in all: longer than any serial stretch between two loops of a step. After the first
- * few each round lets others run, who may be what is waited for. */
+/* Rounds of waiting before a thread sleeps, some 100 us in all: longer than any serial stretch between two loops of
+ * a step. After the first few each round lets others run, who may be what is waited for. */
 enum { BUSY_ROUNDS = 256, ROUNDS = 1024 };
 
 struct DmsThreads {
-  /* Loop number (high half) and tasks not yet drawn (low half) in one word: a late thread can draw only from the loop that it saw. */
+  /* Loop number (high half) and tasks not yet drawn (low half) in one word: a late thread can draw only from the
+   * loop that it saw. */
   _Alignas(64) _Atomic uint64_t ticket;
   _Alignas(64) _Atomic uint32_t loop; /* the ticket's high half, as a word to sleep on */
   _Atomic uint32_t sleepers;
@@ -22,7 +23,8 @@ struct DmsThreads {
   _Atomic uint32_t caller_sleeps;
   _Atomic int stop;
 
-  /* The loop's work: written before its ticket, read after a task is drawn, and the loop does not end before that task has returned. */
+  /* The loop's work: written before its ticket, read after a task is drawn, and the loop does not end before that
+   * task has returned. */
   DmsTask task;
   void *context;
   uint32_t n;

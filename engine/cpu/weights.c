@@ -1,4 +1,5 @@
-/* From the model's files to panels: one pass that only adds up sizes, one that hands out the memory, then all panels in parallel. */
+/* From the model's files to panels: one pass that only adds up sizes, one that hands out the memory, then all panels
+ * in parallel. */
 #include "engine/cpu/weights.h"
 
 #include "engine/cpu/memory.h"

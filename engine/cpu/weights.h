@@ -1,7 +1,8 @@
 /* The weights of a model in the CPU's layout. Internal to engine/cpu.
  *
- * Matrices stay bf16 where the file has bf16 (other types become f32), in panels; query, key and value matrices are stacked into one, and so
- * are gate and up, 16 outputs of each to a panel. Vectors are f32. All of it lies in one mapping. */
+ * Matrices stay bf16 where the file has bf16 (other types become f32), in panels; query, key and value matrices are
+ * stacked into one, and so are gate and up, 16 outputs of each to a panel. Vectors are f32. All of it lies in one
+ * mapping. */
 #ifndef DMS_CPU_WEIGHTS_H
 #define DMS_CPU_WEIGHTS_H
 
@@ -25,7 +26,8 @@ typedef struct {
   gsize bytes;
 } DmsCpuWeights;
 
-/* Reads the weights with all threads. DMS_ERROR_MEMORY when the machine has no room for them, or an error of reading them. */
+/* Reads the weights with all threads. DMS_ERROR_MEMORY when the machine has no room for them, or an error of reading
+ * them. */
 gboolean dms_cpu_weights_load(DmsCpuWeights *weights, const DmsModel *model, DmsThreads *threads, GError **error);
 void dms_cpu_weights_clear(DmsCpuWeights *weights);
 

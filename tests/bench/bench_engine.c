@@ -2,9 +2,10 @@
  *
  *   bench_engine [threads [max_sequences]]
  *
- * For each model: a sweep's load (48 requests of 8 threads, 800 tokens at most, T 0.6, top-p 0.95) and one sequence alone. The floor of a
- * run is the larger of two times: its multiply-adds at the measured rate, and the bytes of keys and values that it read at the measured
- * rate of reading memory (of a second-level cache's size for one sequence alone, whose KV fits there). */
+ * For each model: a sweep's load (48 requests of 8 threads, 800 tokens at most, T 0.6, top-p 0.95) and one sequence
+ * alone. The floor of a run is the larger of two times: its multiply-adds at the measured rate, and the bytes of
+ * keys and values that it read at the measured rate of reading memory (of a second-level cache's size for one
+ * sequence alone, whose KV fits there). */
 #include "engine/engine.h"
 
 #include <jansson.h>
@@ -125,7 +126,8 @@ static Totals run(DmsEngine *engine, json_t *prompts, int requests, int threads)
   return totals;
 }
 
-/* Weights are multiplied once a token; each KV item once by every query of its group, for its score and for its value. */
+/* Weights are multiplied once a token; each KV item once by every query of its group, for its score and for its
+ * value. */
 static double floor_seconds(const DmsModelInfo *info, const Totals *totals, const Machine *machine, gboolean alone) {
   double hidden = info->hidden, intermediate = 512, heads = info->heads, dim = info->head_dim;
   double weights = info->layers * (hidden * dim * (2 * heads + 2 * info->kv_heads) + 3 * hidden * intermediate) +

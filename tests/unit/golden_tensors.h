@@ -6,8 +6,8 @@
 #include <jansson.h>
 #include <string.h>
 
-/* The data of tensor `name` in `path`, its shape in *rows and *columns (the last dimension, the product of the others); NULL when there is
- * none of that name. Free with g_free(). */
+/* The data of tensor `name` in `path`, its shape in *rows and *columns (the last dimension, the product of the
+ * others); NULL when there is none of that name. Free with g_free(). */
 static void *golden_tensor(const char *path, const char *name, gint64 *rows, gint64 *columns) {
   g_autofree char *text = NULL;
   gsize length;

@@ -1,4 +1,5 @@
-/* Small models with random weights: written as a Hugging Face folder, and computed in double precision the slow and plain way. */
+/* Small models with random weights: written as a Hugging Face folder, and computed in double precision the slow and
+ * plain way. */
 #ifndef RANDOM_MODEL_H
 #define RANDOM_MODEL_H
 

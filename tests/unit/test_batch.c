@@ -1,5 +1,6 @@
-/* Tokens depend on the model, the prompt, the sampling and the seed path alone: bit for bit the same whatever else is in the batch, in what
- * order it came, how many sequences run together, on how many threads, and whether the KV memory ran dry on the way. */
+/* Tokens depend on the model, the prompt, the sampling and the seed path alone: bit for bit the same whatever else
+ * is in the batch, in what order it came, how many sequences run together, on how many threads, and whether the KV
+ * memory ran dry on the way. */
 #include "engine/engine.h"
 #include "tests/unit/random_model.h"
 
@@ -101,7 +102,8 @@ static void assert_same_and_free(const Answers *want, Answers got) {
   g_hash_table_unref(got.answers);
 }
 
-/* The same with so little memory that sequences are preempted: short answers first make the engine expect more of them. */
+/* The same with so little memory that sequences are preempted: short answers first make the engine expect more of
+ * them. */
 static Answers run_dry(int max_sequences, int cpu_threads, int pages_per_list, DmsPolicyKind kind) {
   g_autoptr(GError) error = NULL;
   enum { PAGE = 16384, LISTS = 8 }; /* bytes; layers * KV heads */
@@ -227,6 +229,18 @@ static void test_forward_agrees(void) {
   g_hash_table_unref(answers.answers);
 }
 
+/* A window needs few pages however long the prompt is, and gets by with them. */
+static void test_little_memory(void) {
+  Answers want = run_all(64, 1, DMS_POLICY_WINDOW, FALSE), got = answers_new();
+  DmsEngine *engine = open_engine(64, 1, (gsize)16384 * 8 * 2, DMS_POLICY_WINDOW);
+  for (int i = 0; i < PROBLEMS; i++) submit(engine, i, 0, THREADS, LENGTH);
+  finish(engine, &got);
+  dms_engine_close(engine);
+  assert_same(&want, &got);
+  g_hash_table_unref(want.answers);
+  g_hash_table_unref(got.answers);
+}
+
 /* ---- What goes wrong ---- */
 
 static void assert_refused(DmsEngine *engine, DmsRequest request, const char *part) {
@@ -280,7 +294,8 @@ static void test_open_refusals(void) {
   bad.policy = (DmsPolicy){DMS_POLICY_WINDOW, 8, 5000}, assert_not_opened(bad, DMS_ERROR_REQUEST, "sinks"), bad = good;
 }
 
-/* DMS may need less than the worst case, so it is let try; alone and out of memory it ends as an error of its own, and the next one runs. */
+/* DMS may need less than the worst case, so it is let try; alone and out of memory it ends as an error of its own,
+ * and the next one runs. */
 static void test_too_large_alone(void) {
   g_autoptr(GError) error = NULL;
   DmsEngine *engine = open_engine(4, 1, (gsize)16384 * 8, DMS_POLICY_DMS);
@@ -389,6 +404,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/batch/arrival", test_arrival);
   g_test_add_func("/batch/prefix", test_prefix);
   g_test_add_func("/batch/forward-agrees", test_forward_agrees);
+  g_test_add_func("/batch/little-memory", test_little_memory);
   g_test_add_func("/batch/refusals", test_refusals);
   g_test_add_func("/batch/open-refusals", test_open_refusals);
   g_test_add_func("/batch/too-large-alone", test_too_large_alone);

@@ -1,5 +1,5 @@
-/* The CPU kernels of every instruction set that this machine has: against double precision, AVX2 and AVX-512 bit for bit alike, and each
- * row of a product independent of the others. */
+/* The CPU kernels of every instruction set that this machine has: against double precision, AVX2 and AVX-512 bit for
+ * bit alike, and each row of a product independent of the others. */
 #include "engine/cpu/kernels.h"
 
 #include <math.h>

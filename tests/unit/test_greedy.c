@@ -1,5 +1,6 @@
-/* Greedy continuations of the pocket models and their live counts against the reference's (tests/goldens/pocket-greedy.json). A token may
- * differ only where the two best logits are within 1e-3 of each other; what follows it is then not compared. */
+/* Greedy continuations of the pocket models and their live counts against the reference's (tests/goldens/pocket-
+ * greedy.json). A token may differ only where the two best logits are within 1e-3 of each other; what follows it is
+ * then not compared. */
 #include "engine/engine.h"
 
 #include <jansson.h>

@@ -1,5 +1,5 @@
-/* Logits, flags and live counts against what transformers and a dense reference computed (tests/goldens/parity), and against any further
- * cases of the same form in the folders that $PARITY_CASES names (separated by colons). */
+/* Logits, flags and live counts against what transformers and a dense reference computed (tests/goldens/parity), and
+ * against any further cases of the same form in the folders that $PARITY_CASES names (separated by colons). */
 #include "engine/engine.h"
 #include "tests/unit/golden_tensors.h"
 

@@ -1,4 +1,5 @@
-/* Small models of many shapes against a slow reference in double precision: logits, flags and live counts under each policy. */
+/* Small models of many shapes against a slow reference in double precision: logits, flags and live counts under each
+ * policy. */
 #include "engine/engine.h"
 #include "tests/unit/random_model.h"
 

@@ -1,7 +1,8 @@
 /* Softmax attention of one KV head's group of queries over its list of items.
  *
- * Three passes: scores of all items, their exponentials, the weighted sum of the values. Keys lie [dim][16 tokens], so that a score needs no
- * sum across lanes; the queries of a group share each load. The order of every sum depends on the list alone. */
+ * Three passes: scores of all items, their exponentials, the weighted sum of the values. Keys lie [dim][16 tokens],
+ * so that a score needs no sum across lanes; the queries of a group share each load. The order of every sum depends
+ * on the list alone. */
 #include "engine/cpu/kernels/lanes.h"
 
 static const char *page_of(const DmsHeadShape *shape, const DmsItems *items, int item) {
@@ -19,7 +20,8 @@ enum {
   LINE = 64,                        /* bytes of a cache line */
 };
 
-/* What to fetch from memory while something else is computed: the lists' pages lie scattered, so the hardware cannot know. */
+/* What to fetch from memory while something else is computed: the lists' pages lie scattered, so the hardware cannot
+ * know. */
 typedef struct {
   const char *rows;  /* of DMS_PAGE_ITEMS floats */
   int n_rows, lines; /* of each row so many cache lines */
@@ -117,7 +119,8 @@ static float weigh(float *scores, int length) {
   return dms_sum_lanes(sums);
 }
 
-/* out[head][2 vectors of dims] += weights * values, even and odd items apart. `values`: [item][DMS_VALUE_BLOCK] of one page. */
+/* out[head][2 vectors of dims] += weights * values, even and odd items apart. `values`: [item][DMS_VALUE_BLOCK] of
+ * one page. */
 DMS_UNROLLED void add_values(int heads, const float *values, int n, const float *weights, gsize stride, float *out,
                              gsize out_stride, const float *next, int ahead) {
   DmsVector sums[HEADS * 2 * 2];

@@ -1,6 +1,8 @@
-/* Vectors of the instruction set that a file of this folder is being compiled for, and the few operations that C has no operator for.
+/* Vectors of the instruction set that a file of this folder is being compiled for, and the few operations that C has
+ * no operator for.
  *
- * A reduction runs over 16 lanes whatever the vector width is (DMS_PARTS vectors), and the lanes are added in one fixed order. */
+ * A reduction runs over 16 lanes whatever the vector width is (DMS_PARTS vectors), and the lanes are added in one
+ * fixed order. */
 #ifndef DMS_CPU_LANES_H
 #define DMS_CPU_LANES_H
 
@@ -100,7 +102,8 @@ DMS_UNROLLED float dms_max_lanes(const DmsVector lanes[DMS_PARTS]) {
   return x[0];
 }
 
-/* 2^x for x <= 127, relative error below 2e-7; 2^-126 below x = -126; NaN stays NaN. The polynomial is that of dms_weight(). */
+/* 2^x for x <= 127, relative error below 2e-7; 2^-126 below x = -126; NaN stays NaN. The polynomial is that of
+ * dms_weight(). */
 DMS_UNROLLED DmsVector dms_exp2(DmsVector x) {
   x = dms_max(dms_splat(-126.0f), x);
   DmsVector shifted = x + 12582912.0f; /* 1.5 * 2^23: the nearest integer is in the low bits */

@@ -1,6 +1,8 @@
-/* Activations (f32) times weights (bf16 or f32): tiles of a few rows by one or more panels that stay in registers over all inputs.
+/* Activations (f32) times weights (bf16 or f32): tiles of a few rows by one or more panels that stay in registers
+ * over all inputs.
  *
- * An output is one chain of fused multiply-adds over the inputs in order, so it does not depend on the shape of its tile. */
+ * An output is one chain of fused multiply-adds over the inputs in order, so it does not depend on the shape of its
+ * tile. */
 #include "engine/cpu/kernels/lanes.h"
 
 /* With 32 vector registers a tile spans both halves of a panel, with 16 one half at a time. */

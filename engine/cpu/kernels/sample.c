@@ -36,8 +36,9 @@ static void swap(uint64_t *a, uint64_t *b) {
   *a = *b, *b = t;
 }
 
-/* The smallest set of the heaviest of weights[0..n) that has at least `count` members or, when `count` is 0, at least the sum `target`; both
- * can be reached. Reorders the weights. Each round splits what is undecided around a pivot and keeps the side where the cut lies. */
+/* The smallest set of the heaviest of weights[0..n) that has at least `count` members or, when `count` is 0, at
+ * least the sum `target`; both can be reached. Reorders the weights. Each round splits what is undecided around a
+ * pivot and keeps the side where the cut lies. */
 static Cut cut_heaviest(uint64_t *weights, int n, uint64_t count, uint64_t target) {
   uint64_t missing = count ? count : target;
   for (int first = 0;;) {
