@@ -7,14 +7,15 @@
 #include "harness/command.h"
 #include "harness/foreign.h"
 #include "harness/option_values.h"
-#include "harness/progress.h"
 #include "harness/runner.h"
 #include "harness/terminal.h"
 #include "harness/verdicts.h"
 
 static char *store = (char *)DEFAULT_STORE, *task_wanted, *input, *problems, *mode, *sandbox;
 static int workers;
-static gboolean quiet, json;
+static gboolean json;
+
+enum { MOST_LISTED = 20 };
 
 static const GOptionEntry entries[] = {
     {"db", 0, 0, G_OPTION_ARG_FILENAME, &store, "The store (default " DEFAULT_STORE ")", "FILE"},
@@ -29,7 +30,6 @@ static const GOptionEntry entries[] = {
      "LEVEL"},
     {"workers", 0, 0, G_OPTION_ARG_INT, &workers, "Programs at a time (default: one a core)", "N"},
     {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the outcome as JSON", NULL},
-    {"quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "No progress on stderr", NULL},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -42,37 +42,74 @@ const Command command_grade = {
     "--problems); each line printed has id, outcome, answer, rule, detail and, for programs, official and real.",
     run};
 
-/* Grades every task of a stored run that its plan names. */
-static gboolean grade_run(ResultsStore *opened, const char *name, const GradeProgramOptions *programs, guint *graded,
-                          guint *ungraded, GError **error) {
-  ResultsSummary *summary = results_summary(opened, name, error);
-  if (!summary) return FALSE;
-  Batch batch = {.store = opened};
-  Verdicts verdicts;
-  Progress progress;
+typedef struct {
+  guint graded, ungraded, moved;
+  GString *listed; /* the first of those that moved */
+} Regrading;
+
+static void list_moved(const ResultsRegrade *regrade, gpointer user_data) {
+  Regrading *regrading = user_data;
+  if (++regrading->moved > MOST_LISTED) return;
+  g_string_append_printf(regrading->listed, "  %s %gx, %s %s, thread %d: %s (%s) -> %s (%s)\n", regrade->method,
+                         regrade->cr, regrade->task, regrade->problem_id, regrade->thread, regrade->outcome_before,
+                         regrade->grader_before, regrade->outcome_after, regrade->grader_after);
+}
+
+/* This version's grader becomes the one whose grades count. */
+static gboolean adopt_grader(ResultsStore *opened, const ResultsSummary *summary, const Task *task, GError **error) {
+  for (guint i = 0; i < summary->n_tasks; i++) {
+    const ResultsTaskInfo *info = &summary->task[i];
+    if (!g_str_equal(info->name, task_name(task))) continue;
+    ResultsTask row = {.name = info->name,
+                       .aggregate = info->aggregate,
+                       .style = info->style,
+                       .source = info->source,
+                       .grader = task_grader_version(task),
+                       .problems = info->problems,
+                       .max_threads = info->max_threads,
+                       .max_length = info->max_length};
+    return results_task_add(opened, summary->run, &row, error) != 0;
+  }
+  return TRUE;
+}
+
+/* Grades the tasks of a stored run's plan. */
+static gboolean grade_tasks(ResultsStore *opened, const ResultsSummary *summary, GPtrArray *tasks, Verdicts *verdicts,
+                            GError **error) {
+  gboolean found = FALSE;
   guint out = 1;
-  g_autoptr(Plan) plan = plan_parse(summary->info.plan, summary->info.name, error);
-  g_autoptr(GPtrArray) tasks = plan ? tasks_open(plan, 0, error) : NULL;
-  gboolean ok = tasks != NULL, found = FALSE;
-  verdicts_init(&verdicts, &batch, programs);
-  progress_begin(&progress, quiet);
-  progress.stage = "grading";
-  for (guint i = 0; ok && i < tasks->len; i++) {
-    if (task_wanted && !g_str_equal(task_wanted, task_name(tasks->pdata[i]))) continue;
+  for (guint i = 0; i < tasks->len; i++) {
+    Task *task = tasks->pdata[i];
+    if (task_wanted && !g_str_equal(task_wanted, task_name(task))) continue;
     found = TRUE;
-    ok = verdicts_pass(&verdicts, summary->run, tasks->pdata[i], 0, error);
+    if (!batch_write(verdicts->batch, error) || !adopt_grader(opened, summary, task, error) ||
+        !verdicts_pass(verdicts, summary->run, task, 0, error))
+      return FALSE;
   }
-  if (ok && !found) {
+  if (!found) {
     g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING, "run %s has no task %s", summary->info.name, task_wanted);
-    ok = FALSE;
+    return FALSE;
   }
-  while (ok && out > 0) {
-    ok = verdicts_take(&verdicts, &out, error);
+  while (out > 0) {
+    if (!verdicts_take(verdicts, &out, error)) return FALSE;
     if (out > 0) g_usleep(2000);
   }
-  ok = ok && batch_commit(&batch, TRUE, error) && runner_derive(opened, summary->run, plan, error);
-  *graded = verdicts.graded;
-  *ungraded = verdicts.ungraded;
+  return batch_commit(verdicts->batch, TRUE, error);
+}
+
+static gboolean grade_run(ResultsStore *opened, const char *name, const GradeProgramOptions *programs,
+                          Regrading *regrading, GError **error) {
+  Batch batch = {.store = opened};
+  Verdicts verdicts;
+  ResultsSummary *summary = results_summary(opened, name, error);
+  g_autoptr(Plan) plan = summary ? plan_parse(summary->info.plan, summary->info.name, error) : NULL;
+  g_autoptr(GPtrArray) tasks = plan ? tasks_open(plan, 0, error) : NULL;
+  verdicts_init(&verdicts, &batch, programs);
+  gboolean ok = tasks && grade_tasks(opened, summary, tasks, &verdicts, error) &&
+                runner_derive(opened, summary->run, plan, error) &&
+                results_regrades(opened, summary->run, list_moved, regrading, error);
+  regrading->graded = verdicts.graded;
+  regrading->ungraded = verdicts.ungraded;
   verdicts_clear(&verdicts);
   results_summary_free(summary);
   return ok;
@@ -80,14 +117,21 @@ static gboolean grade_run(ResultsStore *opened, const char *name, const GradePro
 
 static int grade_store(const char *name, const GradeProgramOptions *programs) {
   GError *error = NULL;
-  guint graded = 0, ungraded = 0;
+  g_autoptr(GString) listed = g_string_new(NULL);
+  Regrading regrading = {.listed = listed};
   ResultsStore *opened = results_open(store, RESULTS_WRITE, &error);
-  gboolean ok = opened && grade_run(opened, name, programs, &graded, &ungraded, &error);
+  gboolean ok = opened && grade_run(opened, name, programs, &regrading, &error);
   results_close(opened);
   if (!ok) return command_fail(&command_grade, error);
-  printf(json ? "{\"graded\": %u, \"ungraded\": %u}\n" : "%u threads graded, %u of them could not be\n", graded,
-         ungraded);
-  return ungraded ? EXIT_PARTIAL : EXIT_DONE;
+  if (json) {
+    printf("{\"graded\": %u, \"ungraded\": %u, \"moved\": %u}\n", regrading.graded, regrading.ungraded,
+           regrading.moved);
+  } else {
+    printf("%u threads graded, %u of them could not be; %u verdicts differ between grader versions\n%s",
+           regrading.graded, regrading.ungraded, regrading.moved, listed->str);
+    if (regrading.moved > MOST_LISTED) puts("  ... all of them: SELECT * FROM regrades");
+  }
+  return regrading.ungraded ? EXIT_PARTIAL : EXIT_DONE;
 }
 
 static int run(int argc, char **argv) {

@@ -158,6 +158,18 @@ typedef struct {
  * ResultsThreadName that owns its strings; g_array_unref(). */
 GArray *results_sample(ResultsStore *store, gint64 run, int problems, int threads, GError **error);
 
+/* A verdict that another grader version moved; answers may be NULL. */
+typedef struct {
+  const char *method, *task, *problem_id;
+  double cr;
+  int thread;
+  const char *grader_before, *outcome_before, *answer_before;
+  const char *grader_after, *outcome_after, *answer_after;
+} ResultsRegrade;
+typedef void (*ResultsRegradeFunc)(const ResultsRegrade *regrade, gpointer user_data);
+/* Walks the verdicts of a run that differ between two grader versions; the view `regrades` has them all. */
+gboolean results_regrades(ResultsStore *store, gint64 run, ResultsRegradeFunc func, gpointer user_data, GError **error);
+
 /* Groups writes: what is between is committed together and durably. A crash loses at most what has not been committed. */
 gboolean results_begin(ResultsStore *store, GError **error);
 gboolean results_commit(ResultsStore *store, GError **error);

@@ -53,4 +53,21 @@ exits 2 'line 2: not JSON' 'a row that is not JSON' grade aime24
 echo '{"id": 1, "response": "x", "problem": "pocket-99"}' > "$tmp/rows.jsonl"
 exits 2 'no problem "pocket-99"' 'an unknown problem' grade pocket-aime
 exits 2 'allowed: aime24' 'an unknown task' grade history
+
+# A stored run, graded by an earlier version: both grades stay, and what moved is shown.
+cat > "$tmp/plan.yaml" <<PLAN
+name: again
+tasks:
+  - {name: pocket-aime}
+methods:
+  - {name: vanilla, model: pocket-reasoner, policy: vanilla}
+threads: [1]
+lengths: [800]
+PLAN
+"$hyperscale" run "$tmp/plan.yaml" --db "$tmp/store.db" --limit 3 --quiet --json > /dev/null
+exits 0 '^0 threads graded' 'nothing is graded twice' "$hyperscale" grade --db "$tmp/store.db"
+sqlite3 "$tmp/store.db" "UPDATE grade SET grader = 'integer-0'; UPDATE grade SET outcome = 'no_answer' WHERE id = 1"
+exits 0 '3 threads graded, 0 of them could not be; 1 verdicts differ' 'another version grades again' "$hyperscale" grade --db "$tmp/store.db"
+is "$(sqlite3 "$tmp/store.db" 'SELECT count(*) FROM grade')" 6 'and the earlier grades are kept'
+exits 2 'has no task x' 'an unknown task of a run' "$hyperscale" grade --db "$tmp/store.db" --task x
 done_testing
