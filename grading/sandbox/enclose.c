@@ -110,11 +110,18 @@ static const char *build_root(const Sandbox *sandbox) {
   return syscall(SYS_mount_setattr, AT_FDCWD, "/", 0, &attr, sizeof attr) ? "a read-only root" : NULL;
 }
 
+static const char *give_up_root(void) {
+  if (geteuid() != 0) return NULL;
+  /* The root of a user namespace without a nobody is an ordinary user outside already. */
+  if (setresgid(NOBODY, NOBODY, NOBODY)) return errno == EINVAL ? NULL : "giving up root";
+  return setgroups(0, NULL) || setresuid(NOBODY, NOBODY, NOBODY) ? "giving up root" : NULL;
+}
+
 const char *enclose_launcher(Sandbox *sandbox) {
   sandbox->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (sandbox->proc < 0) return "/proc";
-  if (geteuid() == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY)))
-    return "giving up root";
+  const char *part = give_up_root();
+  if (part) return part;
   if (prctl(PR_SET_DUMPABLE, 1)) return "PR_SET_DUMPABLE"; /* or /proc/self would belong to root */
   write_proc(sandbox, "oom_score_adj", "1000");            /* when memory runs out, a program goes first */
   if (sandbox->setup.level != SANDBOX_FULL) return chdir("/") ? "chdir" : NULL;
@@ -122,7 +129,7 @@ const char *enclose_launcher(Sandbox *sandbox) {
   uid_t uid = geteuid();
   gid_t gid = getegid();
   if (unshare(NAMESPACES)) return "user, mount, network, ipc and uts namespaces";
-  const char *part = map_ids(sandbox, uid, gid);
+  part = map_ids(sandbox, uid, gid);
   return part ? part : build_root(sandbox);
 }
 

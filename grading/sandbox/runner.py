@@ -136,6 +136,14 @@ def guard_like_official():
     sys.stdin = open(os.open(os.devnull, os.O_RDONLY), closefd=False)
 
 
+def preload(name):
+    """Its module is loaded before the guard there, and does not load after it."""
+    try:
+        __import__(name)
+    except ImportError:
+        pass
+
+
 def without_main_guard(source):
     """Inlines the body of `if __name__ == '__main__':` when that is the last statement."""
     try:
@@ -274,6 +282,8 @@ def run():
     os.environ.clear()
     if kind == b"plain":
         run_plain(source)
+    if "numpy" in source:
+        preload("numpy")
     guard_like_official()
     try:
         if kind == b"function":
