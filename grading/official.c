@@ -160,9 +160,17 @@ static guint count_lines(Span text) {
 
 char *grade_excerpt(const char *text, gsize length) {
   g_autofree char *valid = g_utf8_make_valid(text, (gssize)MIN(length, 400));
-  const glong characters = g_utf8_strlen(valid, -1);
-  g_autofree char *head = g_utf8_substring(valid, 0, MIN(80, characters));
-  return g_strdup_printf("\"%s\"%s", head, length > 400 || characters > 80 ? "..." : "");
+  GString *shown = g_string_new("\"");
+  const char *p = valid;
+  for (int n = 0; *p && n < 80; n++, p = g_utf8_next_char(p)) {
+    const gunichar c = g_utf8_get_char(p);
+    if (g_unichar_iscntrl(c))
+      g_string_append_printf(shown, "\\x%02x", c); /* nothing for a terminal to obey */
+    else
+      g_string_append_unichar(shown, c);
+  }
+  g_string_append(shown, *p || length > 400 ? "\"..." : "\"");
+  return g_string_free(shown, FALSE);
 }
 
 gboolean grade_official_output_equal(const char *output, gsize output_length, const char *expected,

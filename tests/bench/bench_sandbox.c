@@ -14,7 +14,8 @@ static double processor_seconds(void) {
   for (int who = 0; who < 2; who++) {
     struct rusage usage;
     getrusage(who ? RUSAGE_CHILDREN : RUSAGE_SELF, &usage);
-    seconds += (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    seconds += (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
   }
   return seconds;
 }
@@ -54,8 +55,8 @@ static void grade_and_print(int workers, const char *mode, const char *which, Pr
   GradePrograms *pool = open_pool(workers, FALSE, mode);
   const double seconds = program_rows_grade(rows, n, pool);
   grade_programs_close(pool);
-  g_print("%-8s %" G_GSIZE_FORMAT " real programs%s: %.1f a second a core, %.1f a second of processor time\n", mode, n, which,
-          (double)n / seconds / workers, (double)n / (processor_seconds() - busy));
+  g_print("%-8s %" G_GSIZE_FORMAT " real programs%s: %.1f a second a core, %.1f a second of processor time\n", mode, n,
+          which, (double)n / seconds / workers, (double)n / (processor_seconds() - busy));
 }
 
 static void bench_rows(int workers, const char *mode) {

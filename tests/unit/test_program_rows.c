@@ -36,7 +36,8 @@ static void test_rows(void) {
   for (gsize i = 0; i < kept; i++) {
     const GradeVerdict *verdict = &rows[i].verdict;
     const char *expect = row_text(rows[i].row, "expect");
-    const gboolean quirk = !strcmp(expect, "fail_lcb_only"), pass = !strcmp(expect, "pass"), fail = !strcmp(expect, "fail");
+    const gboolean quirk = !strcmp(expect, "fail_lcb_only"), pass = !strcmp(expect, "pass"),
+                   fail = !strcmp(expect, "fail");
     gboolean ok = TRUE;
     if (verdict->official == GRADE_UNGRADED) {
       ok = FALSE;
@@ -52,8 +53,8 @@ static void test_rows(void) {
                      row_text(rows[i].row, "question_id"), expect, grade_outcome_name(verdict->official),
                      grade_outcome_name(verdict->real), verdict->detail);
   }
-  g_test_message("%u of %u verdicts agree, %u of %u quirks; %" G_GSIZE_FORMAT " programs, both ways, in %.1f s", agree, compared,
-                 quirks_agree, quirks, kept, seconds);
+  g_test_message("%u of %u verdicts agree, %u of %u quirks; %" G_GSIZE_FORMAT " programs, both ways, in %.1f s", agree,
+                 compared, quirks_agree, quirks, kept, seconds);
   g_assert_cmpuint(compared, >=, 50);
   g_assert_cmpuint(agree * 1000, >=, compared * 995);
   g_assert_cmpuint(quirks - quirks_agree, <=, 1);

@@ -1,0 +1,3 @@
+# says: signal 6
+import posix
+posix.abort()

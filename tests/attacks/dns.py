@@ -1,0 +1,3 @@
+# says: gaierror
+import _socket
+print(_socket.getaddrinfo("example.com", 80))

@@ -1,0 +1,4 @@
+# official: MemoryError
+# real: limit
+while True:
+    print("x" * 65536)

@@ -1,0 +1,4 @@
+# says: PermissionError
+import posix
+posix.fork()
+print("forked")

@@ -1,0 +1,2 @@
+# says: MemoryError
+bytearray(8 << 30)

@@ -1,0 +1,5 @@
+# says: time limit
+x = 1
+for i in range(10 ** 9):
+    x *= 3
+print(x)

@@ -1,0 +1,2 @@
+# says: time limit
+print(len(str(9 ** 9 ** 8)))

@@ -1,0 +1,8 @@
+# says: mlockall 1
+# machine: x86_64
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, number, *arguments):
+    result = libc.syscall(number, *arguments)
+    return f"{name} {'done' if result >= 0 else ctypes.get_errno()}"
+print(call("mlockall", 151, 3))

@@ -1,0 +1,3 @@
+# says: time limit
+while True:
+    pass

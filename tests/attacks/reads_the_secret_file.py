@@ -1,0 +1,3 @@
+# says: FileNotFoundError
+import io
+print(io.open("/tmp/hyperscale-secret").read())

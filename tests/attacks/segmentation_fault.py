@@ -1,0 +1,3 @@
+# says: signal 11
+import ctypes
+ctypes.string_at(0)

@@ -1,0 +1,3 @@
+# says: time limit
+import time
+time.sleep(1000)

@@ -1,0 +1,4 @@
+# says: MemoryError
+blocks = []
+while True:
+    blocks.append(bytearray(16 << 20))
