@@ -137,19 +137,18 @@ static void run_suite(int mode) {
     grade_programs_submit(pool, &program, keep, NULL);
   }
   grade_programs_drain(pool);
-  guint failures = 0;
+  g_autoptr(GString) failures = g_string_new(NULL);
   for (guint i = 0; i < attacks->len; i++) {
     const Attack *attack = attacks->pdata[i];
     const gboolean should_work = attack->says[mode] == NULL;
     const gboolean ok = attack->verdicts == 1 && attack->outcome == (should_work ? GRADE_CORRECT : GRADE_WRONG) &&
                         (should_work || g_regex_match_simple(attack->says[mode], attack->detail, G_REGEX_DOTALL, 0));
     if (ok) continue;
-    failures++;
-    g_test_message("%s: %s: %s; expected %s", attack->name, grade_outcome_name(attack->outcome), attack->detail,
-                   should_work ? "to work" : attack->says[mode]);
+    g_string_append_printf(failures, "%s: %s: %s; expected %s\n", attack->name, grade_outcome_name(attack->outcome),
+                           attack->detail, should_work ? "to work" : attack->says[mode]);
   }
   g_test_message("%u attacks, %s", attacks->len, modes[mode]);
-  g_assert_cmpuint(failures, ==, 0);
+  g_assert_cmpstr(failures->str, ==, "");
   g_assert_cmpuint(resident_bytes(), <, resident + ((gsize)64 << 20));
   grade_programs_close(pool);
   g_assert_cmpuint(count_descriptors(), ==, descriptors);
