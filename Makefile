@@ -51,7 +51,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/be
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E_TESTS := $(filter-out tests/e2e/tap.sh,$(wildcard tests/e2e/*.sh))
 
-.PHONY: force all deps test-deps demo install dist reports/pocket.svg test unit check-sanitize bench fuzz fuzz-run clean help
+.PHONY: force all deps test-deps demo install dist reports/pocket.svg test unit check-sanitize check-threads bench fuzz fuzz-run clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -169,6 +169,10 @@ dist: all ## a tarball that runs without a package manager, dist/hyperscale-VERS
 check-sanitize: ## all tests under ASan and UBSan
 	$(MAKE) SANITIZE=1 CUDA=0 test
 
+check-threads: ## the engine's tests under ThreadSanitizer
+	$(MAKE) BUILD=build-threads CUDA=0 CFLAGS='-O2 -g -fsanitize=thread' LDFLAGS=-fsanitize=thread build-threads/tests/test_batch
+	prove --exec '' build-threads/tests/test_batch :: --tap
+
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libhyperscale.a
 	@mkdir -p $(@D)
 	$(CC) -fsanitize=fuzzer $(SANITIZERS) $^ -o $@ $(LDLIBS)
@@ -190,6 +194,6 @@ fuzz-run: fuzz ## run each fuzz target for SECONDS=60
 	    -artifact_prefix=build-fuzz/ build-fuzz/corpus/$$name $$(ls -d tests/fuzz/seeds/$$name 2>/dev/null) || exit 1; done
 
 clean: ## remove what was built
-	rm -rf build build-sanitize build-fuzz dist
+	rm -rf build build-sanitize build-threads build-fuzz dist
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -14,7 +14,7 @@ typedef struct {
   const char *name, *type;
   int hidden, intermediate, layers, heads, kv_heads, head_dim, vocab;
   DmsDtype dtype;
-  gboolean tied, llama3_rope;
+  gboolean tied, llama3_rope, biased; /* biased: attention_bias and mlp_bias of a llama */
   DmsSource source;
   gboolean unshifted, keep_after_rope, per_layer;
   int window;
@@ -91,10 +91,16 @@ static void add_layer(RandomWriter *writer, int l) {
   add_matrix(writer, NAME("self_attn.k_proj.weight"), kv, m->hidden);
   add_matrix(writer, NAME("self_attn.v_proj.weight"), kv, m->hidden);
   add_matrix(writer, NAME("self_attn.o_proj.weight"), m->hidden, q);
-  if (g_str_equal(m->type, "qwen2")) {
+  if (g_str_equal(m->type, "qwen2") || m->biased) {
     add_tensor(writer, NAME("self_attn.q_proj.bias"), q, 0, 0, 0.3);
     add_tensor(writer, NAME("self_attn.k_proj.bias"), kv, 0, 0, 0.3);
     add_tensor(writer, NAME("self_attn.v_proj.bias"), kv, 0, 0, 0.3);
+  }
+  if (m->biased) {
+    add_tensor(writer, NAME("self_attn.o_proj.bias"), m->hidden, 0, 0, 0.3);
+    add_tensor(writer, NAME("mlp.gate_proj.bias"), m->intermediate, 0, 0, 0.3);
+    add_tensor(writer, NAME("mlp.up_proj.bias"), m->intermediate, 0, 0, 0.3);
+    add_tensor(writer, NAME("mlp.down_proj.bias"), m->hidden, 0, 0, 0.3);
   }
   if (g_str_equal(m->type, "qwen3")) {
     add_norm(writer, NAME("self_attn.q_norm.weight"), m->head_dim);
@@ -128,6 +134,7 @@ static void write_config(const RandomFolder *folder) {
     json_object_set_new(config, "rope_scaling",
                         json_pack("{s:s, s:f, s:f, s:f, s:i}", "rope_type", "llama3", "factor", 8.0, "low_freq_factor",
                                   1.0, "high_freq_factor", 4.0, "original_max_position_embeddings", 64));
+  if (m->biased) json_object_update_new(config, json_pack("{s:b, s:b}", "attention_bias", 1, "mlp_bias", 1));
   if (m->per_layer) json_object_set_new(config, "dms_alpha_per", json_string("layer"));
   write_json(folder->dir, "config.json", config);
   if (m->source != DMS_SOURCE_NONE)
@@ -208,6 +215,13 @@ static void multiply(const double *matrix, const double *bias, const double *in,
   }
 }
 
+/* The layer's matrix of that name, with its bias where it has one. */
+static void linear(const RandomFolder *folder, int l, const char *name, const double *in, int rows, int columns,
+                   double *out) {
+  g_autofree char *weight = g_strconcat(name, ".weight", NULL), *bias = g_strconcat(name, ".bias", NULL);
+  multiply(weight_of(folder, l, weight), weight_of(folder, l, bias), in, rows, columns, out);
+}
+
 static void normalise(const double *in, const double *weight, int n, double *out) {
   double sum = 0;
   for (int i = 0; i < n; i++) sum += in[i] * in[i];
@@ -229,12 +243,9 @@ static void project(const RandomFolder *folder, int l, const double *stream, int
   int dim = m->head_dim, group = m->heads / m->kv_heads;
   g_autofree double *normed = g_new(double, m->hidden);
   normalise(stream, weight_of(folder, l, "input_layernorm.weight"), m->hidden, normed);
-  multiply(weight_of(folder, l, "self_attn.q_proj.weight"), weight_of(folder, l, "self_attn.q_proj.bias"), normed,
-           m->heads * dim, m->hidden, q);
-  multiply(weight_of(folder, l, "self_attn.k_proj.weight"), weight_of(folder, l, "self_attn.k_proj.bias"), normed,
-           m->kv_heads * dim, m->hidden, k);
-  multiply(weight_of(folder, l, "self_attn.v_proj.weight"), weight_of(folder, l, "self_attn.v_proj.bias"), normed,
-           m->kv_heads * dim, m->hidden, v);
+  linear(folder, l, "self_attn.q_proj", normed, m->heads * dim, m->hidden, q);
+  linear(folder, l, "self_attn.k_proj", normed, m->kv_heads * dim, m->hidden, k);
+  linear(folder, l, "self_attn.v_proj", normed, m->kv_heads * dim, m->hidden, v);
   const double *q_norm = weight_of(folder, l, "self_attn.q_norm.weight");
   const double *k_norm = weight_of(folder, l, "self_attn.k_norm.weight");
   for (int h = 0; h < m->heads && q_norm; h++) normalise(q + h * dim, q_norm, dim, q + h * dim);
@@ -318,13 +329,13 @@ G_GNUC_UNUSED static RandomResult random_folder_forward(const RandomFolder *fold
         result.live[((gsize)l * m->kv_heads + kv) * n + i] = live;
       }
       double *stream = x + (gsize)i * H;
-      multiply(weight_of(folder, l, "self_attn.o_proj.weight"), NULL, mixed, H, Q, out);
+      linear(folder, l, "self_attn.o_proj", mixed, H, Q, out);
       for (int d = 0; d < H; d++) stream[d] += out[d];
       normalise(stream, weight_of(folder, l, "post_attention_layernorm.weight"), H, normed);
-      multiply(weight_of(folder, l, "mlp.gate_proj.weight"), NULL, normed, m->intermediate, H, gate);
-      multiply(weight_of(folder, l, "mlp.up_proj.weight"), NULL, normed, m->intermediate, H, up);
+      linear(folder, l, "mlp.gate_proj", normed, m->intermediate, H, gate);
+      linear(folder, l, "mlp.up_proj", normed, m->intermediate, H, up);
       for (int d = 0; d < m->intermediate; d++) gate[d] = gate[d] / (1 + exp(-gate[d])) * up[d];
-      multiply(weight_of(folder, l, "mlp.down_proj.weight"), NULL, gate, H, m->intermediate, out);
+      linear(folder, l, "mlp.down_proj", gate, H, m->intermediate, out);
       for (int d = 0; d < H; d++) stream[d] += out[d];
     }
   }

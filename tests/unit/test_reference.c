@@ -24,6 +24,7 @@ static const RandomModel models[] = {
     {"qwen2, group 6, dim 80, f16", "qwen2", 96, 96, 2, 12, 2, 80, 63, DMS_DTYPE_F16, .tied = TRUE},
     {"llama, unshifted", "llama", 64, 96, 2, 8, 4, 32, 129, DMS_DTYPE_BF16, .llama3_rope = TRUE,
      .source = DMS_SOURCE_BORROWED_Q, .unshifted = TRUE, .keep_after_rope = TRUE, .window = 6},
+    {"llama, all biases, group 3, f32", "llama", 48, 88, 2, 6, 2, 16, 70, DMS_DTYPE_F32, .biased = TRUE},
     {"llama, unshifted, window 0, tied", "llama", 64, 40, 2, 8, 1, 64, 1, DMS_DTYPE_F32, .tied = TRUE,
      .source = DMS_SOURCE_BORROWED_Q, .unshifted = TRUE, .keep_after_rope = TRUE, .window = 0},
 };
