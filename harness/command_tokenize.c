@@ -77,7 +77,9 @@ static gboolean convert(const DmsTokenizer *tokenizer, FILE *input, GError **err
     putchar('\n');
     json_decref(converted);
   }
-  return TRUE;
+  if (!ferror(input)) return TRUE;
+  g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_IO, "read failed: %m");
+  return FALSE;
 }
 
 static int run(int argc, char **argv) {
@@ -88,6 +90,7 @@ static int run(int argc, char **argv) {
   FILE *input = argc > 2 ? fopen(argv[2], "r") : stdin;
   if (tokenizer && !input) g_set_error(&error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s: cannot be read: %m", argv[2]);
   gboolean ok = tokenizer && input && convert(tokenizer, input, &error);
+  if (tokenizer && input && !ok) g_prefix_error(&error, "%s: ", argc > 2 ? argv[2] : "stdin");
   if (input && input != stdin) fclose(input);
   dms_tokenizer_free(tokenizer);
   return ok ? EXIT_DONE : command_fail(&command_tokenize, error);

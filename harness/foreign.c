@@ -9,7 +9,9 @@
 #include "harness/task.h"
 #include "harness/test_sets.h"
 
-enum { MOST_PROGRAMS_OUT = 256 };
+/* LETTERS: options of a question that only its gold letter is known of; were they told by that letter, the gold would decide which
+ * answers are found. */
+enum { MOST_PROGRAMS_OUT = 256, LETTERS = 10 };
 
 typedef struct {
   Task task; /* the dataset NULL until a row names a problem */
@@ -88,25 +90,23 @@ static void wait_for_programs(Foreign *foreign, guint most) {
   print_ready(foreign);
 }
 
-static gboolean grade_program(Foreign *foreign, Row *row, guint index, const json_t *response, GError **error) {
+static void grade_program(Foreign *foreign, Row *row, guint index, const json_t *response) {
   const DatasetProblem *problem = dataset_problem(foreign->task.dataset, index);
+  g_autoptr(GError) unreadable = NULL;
   if (!foreign->programs && !foreign->sandbox) {
     GradeProgramOptions options = foreign->options->programs;
     options.mode = foreign->options->mode;
     foreign->programs = grade_programs_open(&options, &foreign->sandbox);
   }
-  if (!foreign->programs) {
-    row->done = TRUE;
-    row->verdict = (GradeVerdict){.outcome = GRADE_UNGRADED,
-                                  .rule = "no-sandbox",
-                                  .detail = g_strdup(foreign->sandbox->message),
-                                  .official = GRADE_UNGRADED,
-                                  .real = GRADE_UNGRADED};
-    return TRUE;
-  }
   wait_for_programs(foreign, MOST_PROGRAMS_OUT);
-  TestSet *set = row->tests = test_sets_use(foreign->tests, &foreign->task, index, error);
-  if (!set) return FALSE;
+  TestSet *set = foreign->programs ? test_sets_use(foreign->tests, &foreign->task, index, &unreadable) : NULL;
+  row->tests = set;
+  row->done = set == NULL;
+  if (!set) {
+    task_ungraded(foreign->programs ? "no-tests" : "no-sandbox", foreign->programs ? unreadable : foreign->sandbox,
+                  &row->verdict);
+    return;
+  }
   GradeProgram program = {.text = json_string_value(response),
                           .length = json_string_length(response),
                           .tests = set->tests,
@@ -114,7 +114,18 @@ static gboolean grade_program(Foreign *foreign, Row *row, guint index, const jso
                           .function_name = problem->function_name,
                           .tag = row};
   grade_programs_submit(foreign->programs, &program, program_done, NULL);
-  return TRUE;
+}
+
+static gboolean check_mode(DatasetKind kind, const char *mode, GError **error) {
+  static const char *const none[] = {NULL}, *const choice[] = {"chain", "simple-evals", NULL},
+                           *const code[] = {"official", "real", NULL};
+  const char *const *allowed = kind == DATASET_CHOICE ? choice : kind == DATASET_CODE ? code : none;
+  if (!mode || g_strv_contains(allowed, mode)) return TRUE;
+  g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--mode is \"%s\"; %s", mode,
+              kind == DATASET_CHOICE ? "allowed: chain, simple-evals"
+              : kind == DATASET_CODE ? "allowed: official, real"
+                                     : "this task has none");
+  return FALSE;
 }
 
 /* The kind of answer that a task wants, told by its name where its data is not needed. */
@@ -134,8 +145,8 @@ static gboolean kind_of(const Foreign *foreign, DatasetKind *kind, GError **erro
                 foreign->options->task);
 }
 
-static gboolean grade_answer(Foreign *foreign, Row *row, DatasetKind kind, const char *gold,
-                             const DatasetProblem *problem, const json_t *response, GError **error) {
+static void grade_answer(const Foreign *foreign, Row *row, DatasetKind kind, const char *gold,
+                         const DatasetProblem *problem, const json_t *response) {
   const char *text = json_string_value(response), *mode = foreign->options->mode;
   gsize length = json_string_length(response);
   row->done = TRUE;
@@ -143,15 +154,12 @@ static gboolean grade_answer(Foreign *foreign, Row *row, DatasetKind kind, const
     grade_integer(text, length, gold, &row->verdict);
   else if (kind == DATASET_MATH)
     grade_math(text, length, gold, &row->verdict);
-  else if (strlen(gold) != 1 || !g_ascii_isalpha(gold[0]))
-    return refuse(error, "gold is \"%s\"; allowed: one letter", gold);
   else if (problem)
     grade_choice(text, length, g_ascii_toupper(gold[0]), problem->options, problem->n_options, mode ? mode : "chain",
                  &row->verdict);
   else
-    grade_choice(text, length, g_ascii_toupper(gold[0]), NULL, MAX(4, g_ascii_toupper(gold[0]) - 'A' + 1),
+    grade_choice(text, length, g_ascii_toupper(gold[0]), NULL, MAX(LETTERS, g_ascii_toupper(gold[0]) - 'A' + 1),
                  mode ? mode : "chain", &row->verdict);
-  return TRUE;
 }
 
 static gboolean grade_row(Foreign *foreign, DatasetKind kind, json_t *object, GError **error) {
@@ -161,7 +169,10 @@ static gboolean grade_row(Foreign *foreign, DatasetKind kind, json_t *object, GE
   g_autofree char *number = NULL;
   int index = -1;
   if (!id || !json_is_string(response))
-    return refuse(error, "%s: a row needs \"id\" and \"response\" (a string)", "missing");
+    return refuse(error, "%s; a row needs \"id\" and \"response\" (a string)",
+                  !id        ? "\"id\" is missing"
+                  : response ? "\"response\" is no string"
+                             : "\"response\" is missing");
   if (json_is_integer(gold)) number = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(gold));
   const char *gold_text = number ? number : json_string_value(gold);
   if (json_is_string(name)) {
@@ -174,11 +185,16 @@ static gboolean grade_row(Foreign *foreign, DatasetKind kind, json_t *object, GE
   if (kind == DATASET_CODE ? index < 0 : !gold_text)
     return refuse(error, "a row of %s needs \"problem\" (an id of its data), or, unless it is a program, \"gold\"",
                   foreign->options->task);
+  if (kind == DATASET_CHOICE && (strlen(gold_text) != 1 || !g_ascii_isalpha(gold_text[0])))
+    return refuse(error, "gold is \"%s\"; allowed: one letter", gold_text);
   Row *row = g_new0(Row, 1);
   *row = (Row){.foreign = foreign, .id = json_incref(id), .code = kind == DATASET_CODE};
   g_queue_push_tail(&foreign->rows, row);
-  if (kind == DATASET_CODE) return grade_program(foreign, row, (guint)index, response, error);
-  return grade_answer(foreign, row, kind, gold_text, problem, response, error);
+  if (kind == DATASET_CODE)
+    grade_program(foreign, row, (guint)index, response);
+  else
+    grade_answer(foreign, row, kind, gold_text, problem, response);
+  return TRUE;
 }
 
 static gboolean grade_lines(Foreign *foreign, FILE *file, const char *name, GError **error) {
@@ -186,7 +202,7 @@ static gboolean grade_lines(Foreign *foreign, FILE *file, const char *name, GErr
   size_t capacity = 0;
   ssize_t length;
   DatasetKind kind;
-  gboolean ok = kind_of(foreign, &kind, error);
+  gboolean ok = kind_of(foreign, &kind, error) && check_mode(kind, foreign->options->mode, error);
   for (int number = 1; ok && (length = getline(&line, &capacity, file)) >= 0; number++) {
     json_error_t wrong;
     if (strspn(line, " \t\r\n") == (size_t)length) continue;
@@ -197,7 +213,11 @@ static gboolean grade_lines(Foreign *foreign, FILE *file, const char *name, GErr
     json_decref(object);
     print_ready(foreign);
   }
-  if (ok) wait_for_programs(foreign, 0);
+  if (ok && ferror(file)) {
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_IO, "%s: read failed: %m", name);
+    ok = FALSE;
+  }
+  wait_for_programs(foreign, 0);
   return ok;
 }
 

@@ -74,7 +74,9 @@ const char *task_name(const Task *task) {
   return task->plan->name;
 }
 
+/* A grade by the other verdict is another grade: the store must not take one for the other. */
 const char *task_grader_version(const Task *task) {
+  g_autofree char *real = g_strdup_printf("%s-real", grade_version_code());
   switch (dataset_kind(task->dataset)) {
   case DATASET_INTEGER:
     return grade_version_integer();
@@ -83,9 +85,13 @@ const char *task_grader_version(const Task *task) {
   case DATASET_CHOICE:
     return grade_version_choice();
   case DATASET_CODE:
-    return grade_version_code();
+    return task_counts_real(task) ? g_intern_string(real) : grade_version_code();
   }
   g_assert_not_reached();
+}
+
+gboolean task_counts_real(const Task *task) {
+  return g_strcmp0(task->plan->verdict, "real") == 0;
 }
 
 const char *task_aggregate(const Task *task) {
@@ -112,4 +118,12 @@ void task_grade_text(const Task *task, guint index, const char *text, gsize leng
     break;
   }
   g_assert_not_reached();
+}
+
+void task_ungraded(const char *rule, const GError *why, GradeVerdict *verdict) {
+  *verdict = (GradeVerdict){.outcome = GRADE_UNGRADED,
+                            .rule = rule,
+                            .detail = g_strdup(why->message),
+                            .official = GRADE_UNGRADED,
+                            .real = GRADE_UNGRADED};
 }

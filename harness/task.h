@@ -21,10 +21,15 @@ GPtrArray *tasks_open(const Plan *plan, int limit, GError **error);
 
 const char *task_name(const Task *task);
 const char *task_grader_version(const Task *task);
+/* Whether the verdict that counts is that of a plain process with real stdin and stdout (programs, verdict: real). */
+gboolean task_counts_real(const Task *task);
 const char *task_aggregate(const Task *task); /* "maj" or "pass" */
 /* The index of a problem in the data set, or -1. */
 int task_problem_index(const Task *task, const char *id);
 /* Grades `text` by the task's rule; not for programs. */
 void task_grade_text(const Task *task, guint index, const char *text, gsize length, GradeVerdict *verdict);
+
+/* The verdict of a program that cannot be run, and why. Clear with grade_verdict_clear(). */
+void task_ungraded(const char *rule, const GError *why, GradeVerdict *verdict);
 
 #endif

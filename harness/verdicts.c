@@ -31,7 +31,8 @@ void verdicts_init(Verdicts *verdicts, Batch *batch, const GradeProgramOptions *
 }
 
 void verdicts_clear(Verdicts *verdicts) {
-  g_clear_pointer(&verdicts->programs, grade_programs_close);
+  for (guint i = 0; i < G_N_ELEMENTS(verdicts->programs); i++)
+    g_clear_pointer(&verdicts->programs[i], grade_programs_close);
   g_clear_error(&verdicts->sandbox);
   g_clear_error(&verdicts->failed);
   g_clear_pointer(&verdicts->tried, g_hash_table_unref);
@@ -41,6 +42,7 @@ void verdicts_clear(Verdicts *verdicts) {
 static void store_verdict(Verdicts *verdicts, const Task *task, gint64 generation, gint64 problem,
                           const GradeVerdict *verdict) {
   gboolean code = dataset_kind(task->dataset) == DATASET_CODE;
+  const GradePrograms *programs = verdicts->programs[task_counts_real(task)];
   ResultsGrade grade = {
       .outcome = grade_outcome_name(verdict->outcome),
       .answer = verdict->answer,
@@ -49,7 +51,7 @@ static void store_verdict(Verdicts *verdicts, const Task *task, gint64 generatio
       .official = code ? grade_outcome_name(verdict->official) : NULL,
       .real = code ? grade_outcome_name(verdict->real) : NULL,
       .grader = task_grader_version(task),
-      .sandbox = code && verdicts->programs ? grade_programs_level(verdicts->programs) : NULL,
+      .sandbox = code && programs ? grade_programs_level(programs) : NULL,
   };
   verdicts->graded++;
   verdicts->ungraded += verdict->outcome == GRADE_UNGRADED;
@@ -81,20 +83,32 @@ static void program_done(const GradeVerdict *verdict, void *tag, gpointer user_d
   g_free(out);
 }
 
-static gboolean queue_program(Verdicts *verdicts, Task *task, const Waiting *waiting, GError **error) {
-  if (!verdicts->programs && !verdicts->sandbox)
-    verdicts->programs = grade_programs_open(&verdicts->programs_options, &verdicts->sandbox);
-  if (!verdicts->programs) {
-    GradeVerdict verdict = {.outcome = GRADE_UNGRADED,
-                            .rule = "no-sandbox",
-                            .detail = verdicts->sandbox->message,
-                            .official = GRADE_UNGRADED,
-                            .real = GRADE_UNGRADED};
-    store_verdict(verdicts, task, waiting->generation, waiting->problem, &verdict);
-    return TRUE;
+/* What cannot be run is missing data: stored as ungraded, with the reason. */
+static void store_ungraded(Verdicts *verdicts, const Task *task, const Waiting *waiting, const char *rule,
+                           const GError *why) {
+  GradeVerdict verdict;
+  task_ungraded(rule, why, &verdict);
+  store_verdict(verdicts, task, waiting->generation, waiting->problem, &verdict);
+  grade_verdict_clear(&verdict);
+}
+
+static void queue_program(Verdicts *verdicts, Task *task, const Waiting *waiting) {
+  gboolean real = task_counts_real(task);
+  g_autoptr(GError) unreadable = NULL;
+  if (!verdicts->programs[real] && !verdicts->sandbox) {
+    GradeProgramOptions options = verdicts->programs_options;
+    options.mode = real ? "real" : "official";
+    verdicts->programs[real] = grade_programs_open(&options, &verdicts->sandbox);
   }
-  TestSet *set = test_sets_use(verdicts->tests, task, waiting->index, error);
-  if (!set) return FALSE;
+  if (!verdicts->programs[real]) {
+    store_ungraded(verdicts, task, waiting, "no-sandbox", verdicts->sandbox);
+    return;
+  }
+  TestSet *set = test_sets_use(verdicts->tests, task, waiting->index, &unreadable);
+  if (!set) {
+    store_ungraded(verdicts, task, waiting, "no-tests", unreadable);
+    return;
+  }
   Out *out = g_new(Out, 1);
   *out = (Out){verdicts, task, waiting->generation, waiting->problem, set};
   GradeProgram program = {
@@ -105,8 +119,7 @@ static gboolean queue_program(Verdicts *verdicts, Task *task, const Waiting *wai
       .function_name = dataset_problem(task->dataset, waiting->index)->function_name,
       .tag = out,
   };
-  grade_programs_submit(verdicts->programs, &program, program_done, NULL);
-  return TRUE;
+  grade_programs_submit(verdicts->programs[real], &program, program_done, NULL);
 }
 
 gboolean verdicts_pass(Verdicts *verdicts, gint64 run, Task *task, guint limit, GError **error) {
@@ -118,7 +131,7 @@ gboolean verdicts_pass(Verdicts *verdicts, gint64 run, Task *task, guint limit, 
   for (guint i = 0; i < waiting->len; i++) {
     Waiting *item = &g_array_index(waiting, Waiting, i);
     if (ok) g_hash_table_add(verdicts->tried, pair_key(item->generation, item->problem));
-    if (ok && code) ok = queue_program(verdicts, task, item, error);
+    if (ok && code) queue_program(verdicts, task, item);
     if (ok && !code) {
       GradeVerdict verdict = {0};
       task_grade_text(task, item->index, item->text, item->length, &verdict);
@@ -132,7 +145,9 @@ gboolean verdicts_pass(Verdicts *verdicts, gint64 run, Task *task, guint limit, 
 }
 
 gboolean verdicts_take(Verdicts *verdicts, guint *out, GError **error) {
-  *out = verdicts->programs ? grade_programs_poll(verdicts->programs) : 0;
+  *out = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(verdicts->programs); i++)
+    if (verdicts->programs[i]) *out += grade_programs_poll(verdicts->programs[i]);
   if (verdicts->failed) {
     g_propagate_error(error, g_steal_pointer(&verdicts->failed));
     return FALSE;

@@ -28,6 +28,7 @@ $python -c 'import json,sys; a,b=[[json.loads(l) for l in open(f)] for f in sys.
 ok $? 'tokenize --decode: every golden id list gives its text'
 echo '{"a":1}' > "$tmp/bad"
 exits 2 'line 1: not a JSON string' 'tokenize refuses what is not a string' "$hyperscale" tokenize pocket-reasoner "$tmp/bad"
+exits 2 "read failed: Is a directory" "tokenize says that a file cannot be read" "$hyperscale" tokenize pocket-reasoner "$tmp"
 
 # Goldens of the forward pass.
 for model in tests/goldens/parity/*; do

@@ -70,4 +70,48 @@ sqlite3 "$tmp/store.db" "UPDATE grade SET grader = 'integer-0'; UPDATE grade SET
 exits 0 '3 threads graded, 0 of them could not be; 1 verdicts differ' 'another version grades again' "$hyperscale" grade --db "$tmp/store.db"
 is "$(sqlite3 "$tmp/store.db" 'SELECT count(*) FROM grade')" 6 'and the earlier grades are kept'
 exits 2 'has no task x' 'an unknown task of a run' "$hyperscale" grade --db "$tmp/store.db" --task x
+
+printf '{"id": 1, "response": "Answer: C", "gold": "C"}\n{"id": 2, "response": "Answer: C", "gold": "CD"}\n' > "$tmp/rows.jsonl"
+exits 2 'line 2: gold is "CD"' 'a gold that is no letter' grade gpqa-diamond
+is "$(grade gpqa-diamond 2> /dev/null | outcomes)" '1:correct:C' 'a row that is refused is not printed as if it were graded'
+printf '{"id": 1, "response": "The answer is (G).", "gold": "C"}\n{"id": 2, "response": "The answer is (C).", "gold": "G"}\n' > "$tmp/rows.jsonl"
+is "$(grade gpqa-diamond | outcomes)" '1:wrong:G 2:wrong:C' 'the letters looked for do not depend on the gold letter'
+exits 2 '"real"; allowed: chain, simple-evals' 'a mode of another benchmark' grade gpqa-diamond --mode real
+exits 2 '"chain"; this task has none' 'a mode where there is none' grade aime24 --mode chain
+rm "$tmp/rows.jsonl"
+mkdir "$tmp/rows.jsonl"
+exits 2 'rows.jsonl: read failed: Is a directory' 'rows that cannot be read' grade aime24
+rmdir "$tmp/rows.jsonl"
+
+# A problem without tests is missing data: its row says so, the others are graded.
+$python - "$tmp" <<'PY'
+import json, sys
+rows = [json.loads(line) for line in open("datasets/pocket/livecodebench.jsonl")][:2]
+rows[0]["public_test_cases"], rows[0]["private_test_cases"] = "[]", "eJxrYJnKxgABPUzRsVP0ABkLAyg="
+open(sys.argv[1] + "/problems.jsonl", "w").writelines(json.dumps(row) + "\n" for row in rows)
+open(sys.argv[1] + "/rows.jsonl", "w").writelines(
+    json.dumps({"id": i, "response": "```python\nprint(0)\n```", "problem": row["question_id"]}) + "\n" for i, row in enumerate(rows))
+PY
+output=$(grade livecodebench --problems "$tmp/problems.jsonl" 2> /dev/null)
+is $? 3 'a problem without tests: exit code 3'
+like "$(printf '%s\n' "$output" | head -1)" '"id":0,"outcome":"ungraded".*(no tests|sandbox)' 'a problem without tests is ungraded'
+is "$(printf '%s\n' "$output" | wc -l)" 2 'and the next row is graded'
+
+# The plan says which verdict on a program counts; the other verdict's grades are not taken for it.
+for verdict in official real; do
+  cat > "$tmp/plan.yaml" <<PLAN
+name: $verdict
+tasks:
+  - {name: pocket-livecodebench, verdict: $verdict}
+methods:
+  - {name: vanilla, model: pocket-reasoner, policy: vanilla}
+threads: [1]
+lengths: [400]
+PLAN
+  "$hyperscale" run "$tmp/plan.yaml" --db "$tmp/verdicts.db" --limit 3 --quiet > /dev/null
+done
+is "$(sqlite3 "$tmp/verdicts.db" "SELECT count(DISTINCT grader) FROM grade")" 2 'each verdict that counts has grades of its own'
+if [ "$(sqlite3 "$tmp/verdicts.db" "SELECT count(*) FROM grade WHERE rule = 'no-sandbox'")" = 0 ]; then
+  is "$(sqlite3 "$tmp/verdicts.db" "SELECT DISTINCT rule FROM grade WHERE grader LIKE '%-real'")" real 'verdict: real counts what a plain process does'
+fi
 done_testing
