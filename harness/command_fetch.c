@@ -1,4 +1,5 @@
 /* hyperscale fetch: data sets and models into the Hugging Face cache. */
+#include <jansson.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -46,10 +47,12 @@ static int run(int argc, char **argv) {
     gint64 shown = 0;
     if (!dataset_fetch(argv[i], quiet ? NULL : show, &shown, &where, &error))
       return command_fail(&command_fetch, error);
-    if (json)
-      printf("{\"what\": \"%s\", \"where\": \"%s\"}\n", argv[i], where);
-    else
-      puts(where);
+    if (json) {
+      json_t *object = json_pack("{s:s, s:s}", "what", argv[i], "where", where);
+      json_dumpf(object, stdout, 0);
+      json_decref(object);
+    }
+    puts(json ? "" : where);
   }
   return EXIT_DONE;
 }

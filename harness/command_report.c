@@ -6,6 +6,7 @@
 #include "harness/command.h"
 #include "harness/evictions.h"
 #include "harness/option_values.h"
+#include "harness/output_file.h"
 #include "harness/progress.h"
 #include "harness/terminal.h"
 #include "reports/report.h"
@@ -113,7 +114,7 @@ static int run(int argc, char **argv) {
   gboolean ok =
       summary && (!task || report_select_task(summary, task, &error)) && write_report(summary, opened, out, &error);
   if (ok && output)
-    ok = g_file_set_contents(output, out->str, (gssize)out->len, &error);
+    ok = output_write(output, out->str, out->len, &error);
   else if (ok)
     fwrite(out->str, 1, out->len, stdout);
   results_summary_free(summary);

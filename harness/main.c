@@ -1,8 +1,11 @@
 /* hyperscale: accuracy against KV reads for reasoning models with a compressed KV cache. The commands' table. */
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/command.h"
 #include "harness/suggest.h"
@@ -32,7 +35,22 @@ static int unknown_command(const char *name) {
   return EXIT_USAGE;
 }
 
+/* A closed standard descriptor would be given to the next file that is opened, and messages be written into a store. */
+static void keep_descriptors(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) _exit(EXIT_INTERNAL);
+}
+
+/* However the program ends: what could not be written to stdout is a failure. */
+static void check_stdout(void) {
+  if (fflush(stdout) == 0 && !ferror(stdout)) return;
+  perror("hyperscale: stdout");
+  _exit(EXIT_INTERNAL);
+}
+
 int main(int argc, char **argv) {
+  keep_descriptors();
+  atexit(check_stdout);
   setlocale(LC_ALL, "C.UTF-8");
   signal(SIGPIPE, SIG_DFL);
   if (argc < 2) return print_help(stderr), EXIT_USAGE;
@@ -41,11 +59,7 @@ int main(int argc, char **argv) {
   if (g_str_equal(name, "help") || g_str_equal(name, "--help") || g_str_equal(name, "-h"))
     return print_help(stdout), EXIT_DONE;
   for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
-    if (!g_str_equal(commands[i]->name, name)) continue;
-    int code = commands[i]->run(argc - 1, argv + 1);
-    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
-    perror("hyperscale: stdout");
-    return EXIT_INTERNAL;
+    if (g_str_equal(commands[i]->name, name)) return commands[i]->run(argc - 1, argv + 1);
   }
   return unknown_command(name);
 }

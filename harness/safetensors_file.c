@@ -1,13 +1,13 @@
 /* The safetensors format: 8 bytes of header length, a JSON header padded with blanks to 8 bytes, the tensors back to back. */
 #include "harness/safetensors_file.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/output_file.h"
 
 static char *make_header(const SafetensorsEntry *entries, int n) {
   json_t *header = json_object();
@@ -29,16 +29,12 @@ static char *make_header(const SafetensorsEntry *entries, int n) {
 }
 
 gboolean safetensors_write(const char *path, const SafetensorsEntry *entries, int n, GError **error) {
-  g_autofree char *header = make_header(entries, n),
-                  *temporary = g_strdup_printf("%s.%d.part", path, (int)g_random_int_range(1, G_MAXINT));
+  g_autofree char *header = make_header(entries, n);
   uint64_t length = GUINT64_TO_LE((uint64_t)strlen(header));
-  FILE *file = fopen(temporary, "wb");
-  gboolean ok = file && fwrite(&length, sizeof length, 1, file) == 1 && fwrite(header, strlen(header), 1, file) == 1;
-  for (int i = 0; ok && i < n; i++) ok = !entries[i].bytes || fwrite(entries[i].data, entries[i].bytes, 1, file) == 1;
-  if (file && fclose(file) != 0) ok = FALSE;
-  if (ok && g_rename(temporary, path) == 0) return TRUE;
-  g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "%s: cannot be written: %s", path,
-              g_strerror(errno));
-  g_unlink(temporary);
-  return FALSE;
+  OutputFile output;
+  if (!output_open(&output, path, error)) return FALSE;
+  output_put(&output, &length, sizeof length);
+  output_put(&output, header, strlen(header));
+  for (int i = 0; i < n; i++) output_put(&output, entries[i].data, entries[i].bytes);
+  return output_close(&output, TRUE, error);
 }

@@ -56,6 +56,23 @@ exits 2 'store.db' 'a store of another program' run
 is "$(sqlite3 "$tmp/store.db" 'select x from t')" 1 'the other program still has its rows'
 rm -f "$tmp/store.db"
 
+# Where the output cannot go.
+echo '[1, 2]' > "$tmp/ids.json"
+forward() { "$hyperscale" forward pocket-reasoner --ids "$tmp/ids.json" --output "$1"; }
+exits 2 '/nonexistent/x: cannot be written: No such file' 'a folder that is not there' forward /nonexistent/x
+exits 2 "$tmp: cannot be written: Is a directory" 'an output that is a folder' forward "$tmp"
+is "$(forward /dev/stdout | head -c 200 | grep -c '"logits"')" 1 'an output may be a pipe'
+ln -s /dev/full "$tmp/full"
+exits 2 'full: cannot be written: No space left' 'a full device' forward "$tmp/full"
+[ -L "$tmp/full" ]
+ok $? 'a device or a link is written, not replaced'
+for command in --version --help 'tokenize --help'; do
+  "$hyperscale" $command > /dev/full 2> /dev/null
+  is $? 1 "$command says that stdout is full"
+done
+"$hyperscale" run "$tmp/plan.yaml" --db "$tmp/closed.db" --limit 1 > /dev/null 2>&-
+is "$(sqlite3 "$tmp/closed.db" 'PRAGMA integrity_check')" ok 'with stderr closed, messages do not end in the store'
+
 if [ "$(id -u)" = 0 ] && mkdir "$tmp/small" && mount -t tmpfs -o size=400k tmpfs "$tmp/small" 2>/dev/null; then
   sed -i 's/16\]/400]/; s/threads: \[1\]/threads: [8]/' "$tmp/plan.yaml"
   exits 75 'small/store.db.*(full|space)' 'a full disk' "$hyperscale" run "$tmp/plan.yaml" --db "$tmp/small/store.db" --quiet
