@@ -164,6 +164,9 @@ static gboolean time_steps(DmsBench *bench, DmsBenchDecode *out, GError **error)
   out->seconds_step = (seconds_now() - seconds) / out->steps;
   out->tokens_per_second = out->batch / out->seconds_step;
   out->live = live / lists / out->batch;
+  DmsMemory memory;
+  bench->ops->memory(bench->backend, &memory);
+  out->kv_bytes = memory.bytes_used;
   double kv = live * bench->info.item_bytes;
   out->bytes_step = bench->info.weight_bytes + kv;
   if (bench->info.read_rate > 0 && bench->info.matrix_rate > 0)

@@ -254,6 +254,7 @@ typedef struct {
   double tokens_per_second;
   double live;                 /* measured KV items a sequence attends to, mean over layers and heads */
   double bytes_step;           /* weights and live keys and values */
+  gsize kv_bytes;              /* memory that the sequences' keys and values take, whole pages */
   double ceiling_seconds;      /* 0 where the rates are not known */
   double share;                /* ceiling_seconds / seconds_step */
   GArray *kernels;             /* of DmsBenchKernel; free with g_array_unref(); NULL where the device offers none */

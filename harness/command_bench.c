@@ -82,8 +82,8 @@ static json_t *kernels_json(const GArray *measured) {
 static gboolean decode_rows(DmsBench *bench, const GArray *batch, const GArray *context, const GArray *cr, json_t *out,
                             GError **error) {
   if (!json)
-    printf("%6s %8s %6s %9s %10s %12s %9s %8s\n", "batch", "context", "CR", "live", "ms/step", "tokens/s", "GB/step",
-           "share");
+    printf("%6s %8s %6s %9s %8s %10s %12s %9s %8s\n", "batch", "context", "CR", "live", "KV GB", "ms/step", "tokens/s",
+           "GB/step", "share");
   for (guint c = 0; c < context->len; c++)
     for (guint r = 0; r < cr->len; r++)
       for (guint b = 0; b < batch->len; b++) {
@@ -92,16 +92,17 @@ static gboolean decode_rows(DmsBench *bench, const GArray *batch, const GArray *
         if (!dms_bench_decode(bench, (int)at(batch, b), (int)at(context, c), at(cr, r), steps, &row, error))
           return FALSE;
         if (!json)
-          printf("%6d %8d %6.3g %9.0f %10.3f %12.0f %9.3f %8s\n", row.batch, row.context, row.cr, row.live,
-                 row.seconds_step * 1e3, row.tokens_per_second, row.bytes_step / 1e9, share_text(row.share, share));
+          printf("%6d %8d %6.3g %9.0f %8.3f %10.3f %12.0f %9.3f %8s\n", row.batch, row.context, row.cr, row.live,
+                 row.kv_bytes / 1e9, row.seconds_step * 1e3, row.tokens_per_second, row.bytes_step / 1e9,
+                 share_text(row.share, share));
         if (!json && kernels && row.kernels) print_kernels(row.kernels);
         if (json)
-          json_array_append_new(out,
-                                json_pack("{s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "batch", row.batch,
-                                          "context", row.context, "cr", row.cr, "steps", row.steps, "live", row.live,
-                                          "seconds_step", row.seconds_step, "tokens_per_second", row.tokens_per_second,
-                                          "bytes_step", row.bytes_step, "ceiling_seconds", row.ceiling_seconds, "share",
-                                          row.share, "kernels", kernels_json(row.kernels)));
+          json_array_append_new(out, json_pack("{s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:o}", "batch",
+                                               row.batch, "context", row.context, "cr", row.cr, "steps", row.steps,
+                                               "live", row.live, "seconds_step", row.seconds_step, "tokens_per_second",
+                                               row.tokens_per_second, "bytes_step", row.bytes_step, "kv_bytes",
+                                               (json_int_t)row.kv_bytes, "ceiling_seconds", row.ceiling_seconds,
+                                               "share", row.share, "kernels", kernels_json(row.kernels)));
         g_clear_pointer(&row.kernels, g_array_unref);
         fflush(stdout);
       }

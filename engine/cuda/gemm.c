@@ -4,6 +4,8 @@
 #include <cublasLt.h>
 
 enum { CANDIDATES = 40, REPEATS = 8 };
+enum { SPLIT_ROWS = 128, SPLIT_CANDIDATES = 16 }; /* with few rows a product has too few tiles to fill the device */
+static const int32_t splits[] = {2, 3, 4, 6, 8};
 #define WORKSPACE ((gsize)64 << 20)
 
 typedef struct {
@@ -158,6 +160,19 @@ static float time_of(DmsGemm *gemm, const Plan *plan, const cublasLtMatmulAlgo_t
   return ms;
 }
 
+/* Makes `algorithm` one that divides the depth of the product among `parts` CTAs, where it can. */
+static gboolean split_depth(DmsGemm *gemm, const Plan *plan, cublasLtMatmulAlgo_t *algorithm, int32_t parts) {
+  uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  cublasLtMatmulHeuristicResult_t checked;
+  return cublasLtMatmulAlgoConfigSetAttribute(algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts) ==
+             CUBLAS_STATUS_SUCCESS &&
+         cublasLtMatmulAlgoConfigSetAttribute(algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &reduction,
+                                              sizeof reduction) == CUBLAS_STATUS_SUCCESS &&
+         cublasLtMatmulAlgoCheck(gemm->handle, plan->operation, plan->weight, plan->x, plan->out, plan->out, algorithm,
+                                 &checked) == CUBLAS_STATUS_SUCCESS &&
+         checked.workspaceSize <= WORKSPACE;
+}
+
 gboolean dms_gemm_choose(DmsGemm *gemm, const DmsCudaLinear *linear, const void *x, int m, DmsGemmEnd end, void *out,
                          int copies, gsize distance, GError **error) {
   gboolean fresh;
@@ -175,6 +190,12 @@ gboolean dms_gemm_choose(DmsGemm *gemm, const DmsCudaLinear *linear, const void 
   for (int i = 0; i < n; i++) {
     float ms = time_of(gemm, plan, &found[i].algo, linear, x, out, copies, distance, event);
     if (ms < best) best = ms, plan->algorithm = found[i].algo;
+    for (int s = 0; m <= SPLIT_ROWS && i < SPLIT_CANDIDATES && s < (int)G_N_ELEMENTS(splits); s++) {
+      cublasLtMatmulAlgo_t split = found[i].algo;
+      if (!split_depth(gemm, plan, &split, splits[s])) continue;
+      ms = time_of(gemm, plan, &split, linear, x, out, copies, distance, event);
+      if (ms < best) best = ms, plan->algorithm = split;
+    }
   }
   cudaEventDestroy(event[0]), cudaEventDestroy(event[1]);
   return TRUE;

@@ -122,7 +122,9 @@ extern "C" int dms_cuda_gemv_takes(int rows, int n, int k) {
 
 extern "C" cudaError_t dms_cuda_gemv(cudaStream_t stream, const DmsCudaGemv *gemv) {
   bool pair = gemv->end == DMS_CUDA_GEMV_SWIGLU;
-  int threads = 32 * (gemv->k / kTurn >= 64 ? 8 : 4), grid = gemv->n / kRows / (pair ? 2 : 1);
+  /* Deep products have turns for more warps; of shallow ones more of the weights are asked for before the wait. */
+  int turns = gemv->k / kTurn, warps = turns >= 64 || (!pair && turns <= 16) ? 8 : 4;
+  int threads = 32 * warps, grid = gemv->n / kRows / (pair ? 2 : 1);
   if (pair) return launch(stream, grid, threads, 0, gemv_kernel<2>, *gemv);
   return launch(stream, grid, threads, 0, gemv_kernel<1>, *gemv);
 }

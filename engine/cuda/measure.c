@@ -194,6 +194,20 @@ static int layers_for(const DmsAttentionCase *shape, gsize *pages) {
   return (int)CLAMP(((gsize)40 << 30) / MAX(bytes, 1), 2, 36);
 }
 
+/* The free list in the disorder that it has after many steps of many sequences. */
+static gboolean shuffle_pages(Bench *bench, int32_t *free_list, int n, GError **error) {
+  g_autofree int32_t *page = g_new(int32_t, n);
+  for (int i = 0; i < n; i++) page[i] = i;
+  for (int i = n - 1; i > 0; i--) {
+    int j = (int)(dms_philox(3, 0, (uint32_t)i) % (uint64_t)(i + 1));
+    int32_t other = page[i];
+    page[i] = page[j], page[j] = other;
+  }
+  TRY(cudaMemcpyAsync(free_list, page, (gsize)n * sizeof *page, cudaMemcpyHostToDevice, bench->stream), "page order");
+  TRY(cudaStreamSynchronize(bench->stream), "page order");
+  return TRUE;
+}
+
 static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attending *a, GError **error) {
   gsize pages;
   int lists = shape->batch * shape->kv_heads, layers = layers_for(shape, &pages), longest = 0, failed = 0;
@@ -241,6 +255,7 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
   TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->qkv, (gsize)shape->batch * a->heads.stride, 2, 0, 1),
       "random queries");
   TRY(dms_cuda_cache_reset(bench->stream, &a->cache, (int)pages), "setting up pages");
+  if (!shuffle_pages(bench, a->cache.free_list, (int)pages, error)) return FALSE;
   g_autofree int32_t *slots = g_new(int32_t, shape->batch), *lengths = g_new(int32_t, all);
   /* A layer's lists lie by row, a slot's by layer. */
   for (int row = 0; row < shape->batch; row++) {
