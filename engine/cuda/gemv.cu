@@ -9,7 +9,8 @@
 #include "engine/cuda/element.cuh"
 #include "engine/cuda/tensor_core.cuh"
 
-enum { kRows = DMS_CUDA_SQUARES, kTurn = 128, kBlocks = kTurn / 32, kMostWarps = 8 };
+enum { kRows = DMS_CUDA_SQUARES, kTurn = 128, kBlocks = kTurn / 32 };
+template <int kTiles> constexpr int kMostWarps = kTiles == 1 ? 8 : 4; /* two tiles take twice the registers */
 
 /* A turn's weights of one tile: for each block of 32 k, a lane's 8 neighbours of row lane / 4 and of row lane / 4 + 8. */
 struct Turn {
@@ -76,8 +77,8 @@ __device__ __forceinline__ void find_factors(const DmsCudaGemv &g, float *factor
 }
 
 /* kTiles 2: the outputs n and n + g.n / 2, gate and up. */
-template <int kTiles> __global__ __launch_bounds__(kMostWarps * 32) void gemv_kernel(DmsCudaGemv g) {
-  __shared__ float sums[kMostWarps][kTiles][kRows][DMS_CUDA_GEMV_ROWS + 1], factor[DMS_CUDA_GEMV_ROWS];
+template <int kTiles> __global__ __launch_bounds__(kMostWarps<kTiles> * 32) void gemv_kernel(DmsCudaGemv g) {
+  __shared__ float sums[kMostWarps<kTiles>][kTiles][kRows][DMS_CUDA_GEMV_ROWS + 1], factor[DMS_CUDA_GEMV_ROWS];
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32, turns = g.k / kTurn;
   const bf16 *weight = (const bf16 *)g.weight + (size_t)(blockIdx.x * kRows + lane / 4) * g.k + lane % 4 * 8;
   size_t second = (size_t)(g.n / 2) * g.k;
@@ -87,6 +88,7 @@ template <int kTiles> __global__ __launch_bounds__(kMostWarps * 32) void gemv_ke
 #pragma unroll
     for (int t = 0; t < kTiles; t++) turn[t].load(weight + t * second + (size_t)warp * kTurn, g.k);
   wait_for_previous();
+  find_factors(g, factor); /* while the first weights are on their way */
   for (int i = warp; i < turns; i += warps) {
     if (i + warps < turns)
 #pragma unroll
@@ -104,7 +106,6 @@ template <int kTiles> __global__ __launch_bounds__(kMostWarps * 32) void gemv_ke
 #pragma unroll
   for (int t = 0; t < kTiles; t++)
     for (int c = 0; c < 4; c++) sums[warp][t][lane / 4 + (c & 2) * 4][lane % 4 * 2 + (c & 1)] = sum[t][c];
-  find_factors(g, factor);
   __syncthreads();
   for (int i = threadIdx.x; i < kRows * g.rows; i += blockDim.x) {
     int n = i % kRows, row = i / kRows;
@@ -123,7 +124,7 @@ extern "C" int dms_cuda_gemv_takes(int rows, int n, int k) {
 extern "C" cudaError_t dms_cuda_gemv(cudaStream_t stream, const DmsCudaGemv *gemv) {
   bool pair = gemv->end == DMS_CUDA_GEMV_SWIGLU;
   /* Deep products have turns for more warps; of shallow ones more of the weights are asked for before the wait. */
-  int turns = gemv->k / kTurn, warps = turns >= 64 || (!pair && turns <= 16) ? 8 : 4;
+  int turns = gemv->k / kTurn, warps = !pair && (turns >= 64 || turns <= 16) ? 8 : 4;
   int threads = 32 * warps, grid = gemv->n / kRows / (pair ? 2 : 1);
   if (pair) return launch(stream, grid, threads, 0, gemv_kernel<2>, *gemv);
   return launch(stream, grid, threads, 0, gemv_kernel<1>, *gemv);
