@@ -49,15 +49,23 @@ const char *grade_version_code(void);
 /* The part after the last </think>. `*closed` (may be NULL) is FALSE when a <think> is opened and never closed. Points into `text`. */
 const char *grade_after_thinking(const char *text, gsize length, gsize *after_length, gboolean *closed);
 
-/* AIME: the last closed \boxed{}, compared as an integer (leading zeros, \text, $, blanks and commas dropped). `text` [length bytes] may
- * hold anything, NUL included; time is linear in it. Never fails: what cannot be read is GRADE_NO_ANSWER. */
+/* The three graders take `text` [length bytes] as it is: it may hold anything, NUL included. Each looks behind the thinking only, is
+ * linear in the text, and never fails: GRADE_TRUNCATED where the thinking never closed, GRADE_NO_ANSWER where nothing can be read,
+ * GRADE_UNGRADED where `gold` is not what it should be. */
+
+/* AIME: the integer in the last closed \boxed{}. Leading zeros, \text, $, units and separators of thousands do not matter; a formula
+ * counts by its value. Rule: "boxed". */
 void grade_integer(const char *text, gsize length, const char *gold, GradeVerdict *verdict);
-/* MATH-500: the last closed box or a named fallback, equivalent to `gold` by parsing both: nothing is executed, time is bounded. */
+/* MATH-500: equivalent to `gold` by parsing both. Nothing is executed, and the time that a comparison takes is bounded. Rules in their
+ * order: "final-answer" (The final answer is ... I hope it is correct), "boxed", "answer-is", "whole-text" (nothing but a formula),
+ * "last-formula". `verdict->answer` is LaTeX and stands for the answer in grade_math_equal(). */
 void grade_math(const char *text, gsize length, const char *gold, GradeVerdict *verdict);
-/* Whether two answers are the same by grade_math()'s rules: what a vote groups by. */
+/* Whether two answers are the same by grade_math()'s rules: what a vote groups by. Symmetric. */
 gboolean grade_math_equal(const char *a, const char *b);
-/* GPQA: a letter among the first `n_options`. `mode` "chain" (reference/benchmarks.md, section 3b) or "simple-evals" (exactly theirs);
- * `options` [n_options] may be NULL. */
+/* GPQA: a letter among the first `n_options`, 1 to 26. `mode` "simple-evals" is exactly theirs: the first "Answer: X". `mode` "chain"
+ * takes the last match of the first rule that matches: "answer-line" (Answer: X), "boxed", "answer-field" ("answer": "X"), "answer-is",
+ * "conclusion", "letter-is", "option", "line-start", "last-letter". `options` [n_options] may be NULL; with them, a box that holds an
+ * option's text stands for its letter. */
 void grade_choice(const char *text, gsize length, char gold, const char *const *options, int n_options, const char *mode,
                   GradeVerdict *verdict);
 
