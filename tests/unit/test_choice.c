@@ -177,57 +177,6 @@ static void test_mmlu_pro_rows(void) {
   json_decref(rows);
 }
 
-/* The two letter suites of lighteval. Their texts are graded one by one; what becomes of several samples is not this
- * folder's. */
-static void test_lighteval_cases(void) {
-  g_autofree char *path = g_build_filename("..", "shared", "data", "lighteval_metric_cases.json", NULL);
-  json_t *suites = json_load_file(path, 0, NULL), *test;
-  if (!suites) return g_test_skip("lighteval_metric_cases.json is not here");
-  size_t i;
-  int held = 0;
-  json_array_foreach(json_object_get(json_object_get(suites, "gpqa_instruct_metric"), "test_cases"), i, test) {
-    json_t *doc = json_object_get(test, "doc");
-    const char *text =
-        json_string_value(json_array_get(json_object_get(json_object_get(test, "model_response"), "text"), 0));
-    double expected = json_number_value(json_object_get(json_object_get(test, "expected_output"), "extractive_match"));
-    GradeVerdict verdict;
-    grade_choice(text, strlen(text), (char)('A' + json_integer_value(json_object_get(doc, "gold_index"))), NULL,
-                 (int)json_array_size(json_object_get(doc, "choices")), "chain", &verdict);
-    g_test_message("%s: %s by %s", row_text(test, "name"), verdict.answer, verdict.rule);
-    g_assert_cmpint(verdict.outcome == GRADE_CORRECT, ==, expected == 1);
-    grade_verdict_clear(&verdict);
-    held++;
-  }
-  g_assert_cmpint(held, >, 0);
-
-  held = 0;
-  json_array_foreach(json_object_get(json_object_get(suites, "gpqa_instruct_pass_at_k"), "test_cases"), i, test) {
-    json_t *doc = json_object_get(test, "doc"),
-           *texts = json_object_get(json_object_get(test, "model_response"), "text"), *each;
-    int n_options = (int)json_array_size(json_object_get(doc, "choices")), correct = 0, n, k = 1;
-    json_t *parameters = json_object_get(test, "metric_params");
-    n = (int)json_integer_value(json_object_get(parameters, "n"));
-    k = (int)json_integer_value(json_object_get(parameters, "k"));
-    size_t j;
-    json_array_foreach(texts, j, each) {
-      GradeVerdict verdict;
-      grade_choice(json_string_value(each), json_string_length(each),
-                   (char)('A' + json_integer_value(json_object_get(doc, "gold_index"))), NULL, n_options, "chain",
-                   &verdict);
-      correct += verdict.outcome == GRADE_CORRECT;
-      grade_verdict_clear(&verdict);
-    }
-    double missed = 1; /* pass@k = 1 - C(n - correct, k) / C(n, k) */
-    for (int l = n - correct + 1; l <= n; l++) missed *= k <= n - correct ? 1 - (double)k / l : 0;
-    void *iterator = json_object_iter(json_object_get(test, "expected_output"));
-    g_test_message("%s: %d of %d", row_text(test, "name"), correct, n);
-    g_assert_cmpfloat_with_epsilon(1 - missed, json_number_value(json_object_iter_value(iterator)), 0.01);
-    held++;
-  }
-  g_assert_cmpint(held, >, 0);
-  json_decref(suites);
-}
-
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/choice/chain", test_chain);
@@ -239,6 +188,5 @@ int main(int argc, char **argv) {
   g_test_add_func("/choice/ungraded", test_ungraded);
   g_test_add_func("/choice/gpqa-rows", test_gpqa_rows);
   g_test_add_func("/choice/mmlu-pro-rows", test_mmlu_pro_rows);
-  g_test_add_func("/choice/lighteval-cases", test_lighteval_cases);
   return g_test_run();
 }
