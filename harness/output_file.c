@@ -25,12 +25,12 @@ void output_put(OutputFile *output, const void *data, gsize length) {
   if (!output->failed && fwrite(data, 1, length, output->file) != length) output->failed = errno;
 }
 
-gboolean output_close(OutputFile *output, gboolean complete, GError **error) {
+gboolean output_close(OutputFile *output, GError **error) {
   int why = output->failed;
   if (fclose(output->file) != 0 && !why) why = errno;
-  if (output->temporary && complete && !why && g_rename(output->temporary, output->path) != 0) why = errno;
-  if (output->temporary && (!complete || why)) g_unlink(output->temporary);
-  gboolean ok = !complete || !why || refuse(output->path, why, error);
+  if (output->temporary && !why && g_rename(output->temporary, output->path) != 0) why = errno;
+  if (output->temporary && why) g_unlink(output->temporary);
+  gboolean ok = !why || refuse(output->path, why, error);
   g_free(output->temporary);
   g_free(output->path);
   *output = (OutputFile){0};
@@ -41,5 +41,5 @@ gboolean output_write(const char *path, const char *data, gsize length, GError *
   OutputFile output;
   if (!output_open(&output, path, error)) return FALSE;
   output_put(&output, data, length);
-  return output_close(&output, TRUE, error);
+  return output_close(&output, error);
 }

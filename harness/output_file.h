@@ -16,8 +16,8 @@ typedef struct {
 gboolean output_open(OutputFile *output, const char *path, GError **error);
 /* Writes `length` bytes; output_close() tells whether that went well. */
 void output_put(OutputFile *output, const void *data, gsize length);
-/* Ends it. Where `complete` is FALSE, or a write has failed, what was there before stays; FALSE and `*error` for the latter. */
-gboolean output_close(OutputFile *output, gboolean complete, GError **error);
+/* Ends it. FALSE where a write has failed: what was there before stays. */
+gboolean output_close(OutputFile *output, GError **error);
 /* All of it at once. */
 gboolean output_write(const char *path, const char *data, gsize length, GError **error);
 

@@ -4,6 +4,7 @@
 #include <cyaml/cyaml.h>
 #include <stdarg.h>
 #include <string.h>
+#include <yaml.h>
 
 #include "datasets/dataset.h"
 #include "harness/suggest.h"
@@ -132,10 +133,22 @@ static gboolean check_choice(const char *file, const char *where, const char *ke
   return FALSE;
 }
 
+/* Names go to terminals, pages and file names. */
+static gboolean check_name(const char *file, const char *where, const char *name, GError **error) {
+  gboolean ok = g_utf8_validate(name, -1, NULL) && strlen(name) <= 200;
+  for (const char *at = name; ok && *at; at = g_utf8_next_char(at)) ok = g_unichar_isprint(g_utf8_get_char(at));
+  if (ok) return TRUE;
+  g_autofree char *shown = g_strescape(name, NULL);
+  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
+              "%s: %s: name is \"%.250s\"; allowed: printable text of at most 200 bytes", file, where, shown);
+  return FALSE;
+}
+
 static gboolean check_method(const char *file, const PlanMethod *method, GError **error) {
   static const char *const policies[] = {"vanilla", "dms", "window", NULL};
   static const char *const precisions[] = {"f32", "bf16", "fp8", NULL};
   g_autofree char *where = g_strdup_printf("method \"%s\" (%s)", method->name, method->model);
+  if (!check_name(file, "methods", method->name, error)) return FALSE;
   if (!check_choice(file, where, "policy", method->policy, policies, error)) return FALSE;
   if (!check_choice(file, where, "precision", method->precision, precisions, error)) return FALSE;
   const char *wrong = NULL;
@@ -154,9 +167,15 @@ static gboolean check_method(const char *file, const PlanMethod *method, GError 
   return FALSE;
 }
 
+static gboolean methods_equal(const PlanMethod *a, const PlanMethod *b) {
+  return g_str_equal(a->name, b->name) && g_str_equal(a->model, b->model) && g_str_equal(a->policy, b->policy) &&
+         g_strcmp0(a->precision, b->precision) == 0 && a->cr == b->cr && a->window == b->window && a->sinks == b->sinks;
+}
+
 static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
   static const char *const ties[] = {"mean", "first", NULL};
   static const char *const verdicts[] = {"official", "real", NULL};
+  if (!check_name(file, "plan", plan->name, error)) return FALSE;
   if (!check_choice(file, "plan", "ties", plan->ties, ties, error)) return FALSE;
   if (!check_ascending(file, "threads", plan->threads, plan->n_threads, 4096, error)) return FALSE;
   if (!check_ascending(file, "lengths", plan->lengths, plan->n_lengths, 1 << 20, error)) return FALSE;
@@ -185,9 +204,63 @@ static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
       return FALSE;
     }
   }
-  for (unsigned i = 0; i < plan->n_methods; i++)
+  for (unsigned i = 0; i < plan->n_methods; i++) {
     if (!check_method(file, &plan->methods[i], error)) return FALSE;
+    for (unsigned j = 0; j < i; j++) {
+      if (!methods_equal(&plan->methods[i], &plan->methods[j])) continue;
+      g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: methods[%u] repeats methods[%u], \"%s\": remove one", file,
+                  i, j, plan->methods[i].name);
+      return FALSE;
+    }
+  }
   return TRUE;
+}
+
+/* Whether `text` is a number as JSON writes it. libcyaml would read 4x as 4, 010 as 8 and -1 as 18446744073709551615. */
+static gboolean is_number(const char *text, gboolean integer) {
+  static const char digits[] = "0123456789";
+  const char *at = text + (!integer && *text == '-');
+  gsize whole = strspn(at, digits);
+  char *end;
+  if (whole == 0 || (whole > 1 && *at == '0')) return FALSE;
+  if (integer) return at[whole] == '\0';
+  g_ascii_strtod(text, &end);
+  return *end == '\0' && !strpbrk(text, "xX");
+}
+
+static gboolean check_number(const char *file, const char *key, const yaml_token_t *value, GError **error) {
+  static const char *const integers[] = {"threads", "lengths", "window", "sinks", "top_k", "seed", NULL},
+                           *const decimals[] = {"cr", "temperature", "top_p", NULL};
+  const char *text = (const char *)value->data.scalar.value;
+  gboolean integer = g_strv_contains(integers, key);
+  if ((!integer && !g_strv_contains(decimals, key)) || is_number(text, integer)) return TRUE;
+  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: line %zu, column %zu: %s is '%s'; allowed: %s", file,
+              value->start_mark.line + 1, value->start_mark.column + 1, key, text,
+              integer ? "a whole number, 0 or more" : "a number");
+  return FALSE;
+}
+
+/* Every scalar belongs to the key before it. What is no YAML is left to libcyaml. */
+static gboolean check_numbers(const char *file, const char *text, GError **error) {
+  yaml_parser_t parser;
+  yaml_token_t token;
+  g_autofree char *key = g_strdup("");
+  gboolean ok = TRUE, ended = FALSE, is_key = FALSE;
+  yaml_parser_initialize(&parser);
+  yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
+  while (ok && !ended && yaml_parser_scan(&parser, &token)) {
+    if (token.type == YAML_SCALAR_TOKEN && is_key) {
+      g_free(key);
+      key = g_strdup((const char *)token.data.scalar.value);
+    } else if (token.type == YAML_SCALAR_TOKEN) {
+      ok = check_number(file, key, &token, error);
+    }
+    is_key = token.type == YAML_KEY_TOKEN;
+    ended = token.type == YAML_STREAM_END_TOKEN;
+    yaml_token_delete(&token);
+  }
+  yaml_parser_delete(&parser);
+  return ok;
 }
 
 /* A file, or the name of a plan that ships. */
@@ -201,6 +274,7 @@ static char *find_plan(const char *name) {
 Plan *plan_parse(const char *text, const char *file, GError **error) {
   g_autoptr(GString) log = g_string_new(NULL);
   g_autoptr(Plan) plan = NULL;
+  if (!check_numbers(file, text, error)) return NULL;
   cyaml_err_t status = cyaml_load_data((const uint8_t *)text, strlen(text), yaml_config(log), &plan_schema,
                                        (cyaml_data_t **)&plan, NULL);
   if (status != CYAML_OK || !plan) {
@@ -209,7 +283,10 @@ Plan *plan_parse(const char *text, const char *file, GError **error) {
       g_autofree char *key = g_strndup(log->str + 16, strcspn(log->str + 16, ";"));
       hint = suggest(key, plan_keys);
     }
-    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s%s", file, log->len ? log->str : cyaml_strerror(status),
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s%s", file,
+                log->len             ? log->str
+                : status != CYAML_OK ? cyaml_strerror(status)
+                                     : "empty; a plan has name, tasks, methods, threads and lengths",
                 hint ? hint : "");
     return NULL;
   }

@@ -36,5 +36,5 @@ gboolean safetensors_write(const char *path, const SafetensorsEntry *entries, in
   output_put(&output, &length, sizeof length);
   output_put(&output, header, strlen(header));
   for (int i = 0; i < n; i++) output_put(&output, entries[i].data, entries[i].bytes);
-  return output_close(&output, TRUE, error);
+  return output_close(&output, error);
 }

@@ -43,7 +43,7 @@ static void test_refused(void) {
       {"name: p\n" TASK METHOD "threads: [1]\n", {"p.yaml", "lengths"}},
       {"name: p\n" TASK METHOD "threads: [2, 1]\nlengths: [8]\n", {"threads[1] is 1", "ascend"}},
       {"name: p\n" TASK METHOD "threads: [0]\nlengths: [8]\n", {"threads[0] is 0", "between 1"}},
-      {"name: p\n" TASK METHOD "threads: [x]\nlengths: [8]\n", {"'x'", "line: "}},
+      {"name: p\n" TASK METHOD "threads: [x]\nlengths: [8]\n", {"line 6, column 11", "threads is 'x'"}},
       {"name: p\n" TASK "methods:\n  - {name: a, model: m, policy: dsm}\n" TAIL,
        {"\"dsm\"", "vanilla, dms, window", "did you mean dms"}},
       {"name: p\n" TASK "methods:\n  - {name: a, model: m, policy: vanilla, cr: 4}\n" TAIL,
@@ -57,8 +57,17 @@ static void test_refused(void) {
       {"name: p\ntasks:\n  - {name: a}\n  - {name: a}\n" METHOD TAIL, {"named twice"}},
       {"name: p\ntasks:\n  - {name: a, chat: gpt}\n" METHOD TAIL, {"\"gpt\"", "r1-distill"}},
       {"name: p\nname: q\n" TASK METHOD TAIL, {"name"}},
+      {"name: p\n" TASK METHOD "threads: [4x]\nlengths: [8]\n",
+       {"line 6, column 11", "threads is '4x'", "whole number"}},
+      {"name: p\n" TASK METHOD "threads: [1]\nlengths: [010]\n", {"line 7", "lengths is '010'"}},
+      {"name: p\n" TASK METHOD TAIL "seed: -1\n", {"line 8, column 7", "seed is '-1'", "0 or more"}},
+      {"name: p\n" TASK METHOD TAIL "sampling: {temperature: 0.6x, top_p: 0.9}\n", {"temperature is '0.6x'"}},
+      {"name: p\n" TASK METHOD TAIL "sampling: {temperature: 0x1, top_p: 0.9}\n", {"temperature is '0x1'"}},
+      {"name: \"a\\e[31m\"\n" TASK METHOD TAIL, {"name is \"a\\033[31m\"", "printable"}},
+      {"name: p\n" TASK METHOD "  - {name: dms, model: m, policy: dms, cr: 4}\n" TAIL,
+       {"methods[1] repeats methods[0]"}},
       {"- 1\n", {"p.yaml"}},
-      {"", {"p.yaml"}},
+      {"", {"p.yaml", "empty"}},
       {"name: [\n", {"p.yaml"}},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -72,7 +81,7 @@ static void test_refused(void) {
 }
 
 static void test_shard(void) {
-  static const char *const wrong[] = {"4/4", "-1/4", "1/0", "1", "1/4x", "a/b", ""};
+  static const char *const wrong[] = {"4/4", "-1/4", "1/0", "1", "1/4x", "a/b", "", "0/99999999999", "1 /4", "0x1/4"};
   static const char *const launcher[] = {"SLURM_PROCID",         "SLURM_NTASKS", "SLURM_ARRAY_TASK_ID",
                                          "OMPI_COMM_WORLD_RANK", "PMI_RANK",     "JOB_COMPLETION_INDEX"};
   const char *source;
