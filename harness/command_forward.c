@@ -40,12 +40,15 @@ static GArray *read_ids(const char *file, GError **error) {
   GArray *ids = g_array_new(FALSE, FALSE, sizeof(int32_t));
   for (size_t i = 0; ids && i < json_array_size(array); i++) {
     const json_t *item = json_array_get(array, i);
-    int32_t id = (int32_t)CLAMP(json_integer_value(item), -1, G_MAXINT32);
-    if (json_is_integer(item)) {
+    json_int_t value = json_integer_value(item);
+    int32_t id = (int32_t)value;
+    if (json_is_integer(item) && id == value) {
       g_array_append_val(ids, id);
       continue;
     }
-    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: element %zu is not an integer", file, i);
+    g_autofree char *found = json_dumps(item, JSON_ENCODE_ANY | JSON_COMPACT);
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: element %zu is %.40s; allowed: token ids", file, i,
+                found);
     g_clear_pointer(&ids, g_array_unref);
   }
   json_decref(array);

@@ -10,8 +10,9 @@
 #include "harness/stop.h"
 
 static char *device, *policy, *precision, *system_turn, *chat;
-static int threads = 1, max_tokens, top_k = -1, cpu_threads;
-static double temperature = -1, top_p = -1;
+enum { NOT_GIVEN = G_MININT };
+static int threads = 1, max_tokens = NOT_GIVEN, top_k = NOT_GIVEN, cpu_threads;
+static double temperature = NOT_GIVEN, top_p = NOT_GIVEN;
 static gint64 seed = 1;
 static gboolean json, raw;
 
@@ -105,19 +106,47 @@ static gboolean encode_prompt(const DmsEngine *engine, const char *prompt, GArra
   return dms_chat_encode(tokenizer, format, system_turn, prompt, ids, NULL, error);
 }
 
+static gboolean check_options(GError **error) {
+  const struct {
+    const char *option;
+    double value;
+    gboolean right;
+    const char *allowed;
+  } checks[] = {
+      {"threads", threads, threads >= 1 && threads <= 4096, "1 to 4096"},
+      {"max-tokens", max_tokens, max_tokens == NOT_GIVEN || max_tokens >= 1, "1 or more"},
+      {"temperature", temperature, temperature == NOT_GIVEN || temperature >= 0, "0 or more"},
+      {"top-p", top_p, top_p == NOT_GIVEN || (top_p > 0 && top_p <= 1), "above 0 to 1"},
+      {"top-k", top_k, top_k == NOT_GIVEN || top_k >= 0, "0 or more"},
+      {"seed", (double)seed, seed >= 0, "0 or more"},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
+    if (checks[i].right) continue;
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s is %g; allowed: %s", checks[i].option,
+                checks[i].value, checks[i].allowed);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean answer(DmsEngine *engine, const char *prompt, Printing *printing, GError **error) {
   g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(int32_t));
   if (!encode_prompt(engine, prompt, ids, error)) return FALSE;
+  if (ids->len == 0) {
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "PROMPT is \"%s\"; with --raw it must have a token",
+                prompt);
+    return FALSE;
+  }
   const DmsModelInfo *model = dms_engine_model(engine);
   DmsSampling sampling = model->sampling;
-  if (temperature >= 0) sampling.temperature = (float)temperature;
-  if (top_p >= 0) sampling.top_p = (float)top_p;
-  if (top_k >= 0) sampling.top_k = top_k;
+  if (temperature != NOT_GIVEN) sampling.temperature = (float)temperature;
+  if (top_p != NOT_GIVEN) sampling.top_p = (float)top_p;
+  if (top_k != NOT_GIVEN) sampling.top_k = top_k;
   DmsRequest request = {
       .prompt = (const int32_t *)ids->data,
       .prompt_length = (int)ids->len,
       .threads = threads,
-      .max_new_tokens = max_tokens > 0 ? max_tokens : model->context - (int)ids->len,
+      .max_new_tokens = max_tokens != NOT_GIVEN ? max_tokens : model->context - (int)ids->len,
       .sampling = sampling,
       .seed = {(uint64_t)seed, "generate", "prompt"},
   };
@@ -133,7 +162,7 @@ static int run(int argc, char **argv) {
   Printing printing = {0};
   DmsEngineOptions options = {0};
   if (!options_parse(&command_generate, entries, 2, 2, &argc, &argv)) return EXIT_USAGE;
-  g_autofree char *dir = dataset_model_dir(argv[1], &error);
+  g_autofree char *dir = check_options(&error) ? dataset_model_dir(argv[1], &error) : NULL;
   options.model_dir = dir;
   options.cpu_threads = cpu_threads;
   if (!dir || !device_parse(device, &options.device, &options.device_index, &error) ||

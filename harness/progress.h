@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 typedef struct {
-  gboolean quiet, terminal, colour;
+  gboolean quiet, terminal;
   gint64 started, shown; /* monotonic microseconds */
   guint threads_total, threads_done;
   guint problems_total, problems_done;

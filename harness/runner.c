@@ -67,20 +67,32 @@ static int most_threads(const Run *run) {
 
 /* ---- Checks before anything is loaded ------------------------------------------------------------------------------------------ */
 
-static gboolean check_checkpoint(const Method *method, GError **error) {
+static gboolean check_checkpoint(const Method *method, DmsDevice device, GError **error) {
   const PlanMethod *plan = method->plan;
   DmsPolicy policy = plan_policy(plan);
+  DmsPrecision precision = plan_precision(plan);
+  if (device == DMS_DEVICE_CPU && precision != DMS_PRECISION_AUTO && precision != DMS_PRECISION_F32) {
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
+                "precision is %s; on the CPU allowed: f32, or none stated (--device cuda has the others)",
+                plan->precision);
+    return FALSE;
+  }
+  if (policy.kind == DMS_POLICY_WINDOW && MAX(policy.window, policy.sinks) >= method->info.context) {
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
+                "window is %d and sinks %d; allowed: fewer than the model's %d positions", policy.window, policy.sinks,
+                method->info.context);
+    return FALSE;
+  }
   if (policy.kind == DMS_POLICY_DMS && !method->info.has_dms) {
     g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
-                "method %s: policy is dms, but %s is no DMS checkpoint; use a DMS retrofit of it, or policy vanilla",
-                plan->name, plan->model);
+                "policy is dms, but this is no DMS checkpoint; use a DMS retrofit of it, or policy vanilla");
     return FALSE;
   }
   if (policy.kind == DMS_POLICY_DMS && plan->cr && method->info.dms_cr && plan->cr != method->info.dms_cr) {
     g_set_error(
         error, PLAN_ERROR, PLAN_ERROR_VALUE,
-        "method %s: cr is %g, but %s was trained for a compression ratio of %d; write cr: %d or name another model",
-        plan->name, plan->cr, plan->model, method->info.dms_cr, method->info.dms_cr);
+        "cr is %g, but the checkpoint was trained for a compression ratio of %d; write cr: %d or name another model",
+        plan->cr, method->info.dms_cr, method->info.dms_cr);
     return FALSE;
   }
   return TRUE;
@@ -142,8 +154,8 @@ static Method *prepare_method(Run *run, const PlanMethod *plan, GError **error) 
   method->plan = plan;
   method->policy = plan_policy_name(plan);
   method->dir = dataset_model_dir(plan->model, error);
-  if (method->dir && dms_model_info_read(method->dir, &method->info, error) && check_checkpoint(method, error) &&
-      ask_all(run, method, error))
+  if (method->dir && dms_model_info_read(method->dir, &method->info, error) &&
+      check_checkpoint(method, run->options->device, error) && ask_all(run, method, error))
     return method;
   g_prefix_error(error, "method %s (%s): ", plan->name, plan->model);
   method_free(method);
@@ -176,6 +188,13 @@ static gboolean store_method(Run *run, Method *method, GError **error) {
   };
   method->id = results_method_add(run->batch.store, run->id, &method->stored, error);
   return method->id != 0;
+}
+
+/* All of them before the first is run: until then a run that has not begun its last method would count as complete. */
+static gboolean store_methods(Run *run, GError **error) {
+  for (guint i = 0; i < run->methods->len; i++)
+    if (!store_method(run, run->methods->pdata[i], error)) return FALSE;
+  return TRUE;
 }
 
 static gboolean store_tasks(Run *run, GError **error) {
@@ -370,7 +389,7 @@ static gboolean run_method(Run *run, Method *method, GError **error) {
   g_autofree char *stage = g_strdup_printf("%s %s", method->plan->name, method->plan->model);
   g_autoptr(GArray) missing = g_array_new(FALSE, FALSE, sizeof(Missing));
   run->progress.stage = stage;
-  gboolean ok = batch_write(&run->batch, error) && store_method(run, method, error);
+  gboolean ok = TRUE;
   for (guint i = 0; ok && i < method->questions->len; i++)
     ok = find_missing(run, method, method->questions->pdata[i], missing, error);
   ok = ok && (missing->len == 0 || generate(run, method, missing, error)) && batch_commit(&run->batch, TRUE, error);
@@ -425,7 +444,7 @@ static gboolean begin_store(Run *run, const char *plan_text, GError **error) {
                     .partial = run->options->limit > 0};
   if (!(run->batch.store = results_open(run->options->store, RESULTS_WRITE, error))) return FALSE;
   return batch_write(&run->batch, error) && (run->id = results_run_begin(run->batch.store, &row, error)) != 0 &&
-         store_tasks(run, error) && batch_commit(&run->batch, TRUE, error);
+         store_tasks(run, error) && store_methods(run, error) && batch_commit(&run->batch, TRUE, error);
 }
 
 static gboolean run_all(Run *run, const char *plan_text, GError **error) {

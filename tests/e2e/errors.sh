@@ -56,6 +56,23 @@ exits 2 'store.db' 'a store of another program' run
 is "$(sqlite3 "$tmp/store.db" 'select x from t')" 1 'the other program still has its rows'
 rm -f "$tmp/store.db"
 
+for option in '-n 0' '-n 99999999' '-m 0' '-m -5' '-t -3' '-t nan' '--top-p -1' '--top-p 7' '--top-k -9' '--seed -1'; do
+  exits 2 'is (-?[0-9]|nan).*; allowed: ' "generate $option" "$hyperscale" generate pocket-reasoner hi $option
+done
+exits 2 'PROMPT is ""' 'generate of nothing' "$hyperscale" generate pocket-reasoner '' --raw
+echo '[1, 5000000000]' > "$tmp/ids.json"
+exits 2 'element 1 is 5000000000; allowed: token ids' 'an id beyond all vocabularies' \
+  "$hyperscale" forward pocket-reasoner --ids "$tmp/ids.json" --output "$tmp/o"
+for key in 'precision: bf16' 'window: 5000'; do
+  plan
+  rm -f "$tmp/store.db"
+  sed -i "s/policy: dms, cr: 4/policy: ${key%%:*}, $key/; s/policy: precision/policy: dms/" "$tmp/plan.yaml"
+  exits 2 'method dms .*(precision is bf16|window is 5000).*allowed' "a plan with $key" run
+  [ ! -e "$tmp/store.db" ]
+  ok $? 'and nothing was begun'
+done
+plan
+
 # Where the output cannot go.
 echo '[1, 2]' > "$tmp/ids.json"
 forward() { "$hyperscale" forward pocket-reasoner --ids "$tmp/ids.json" --output "$1"; }

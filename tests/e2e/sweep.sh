@@ -70,6 +70,15 @@ wait $pid
 is $? 75 'SIGTERM ends a run with exit code 75'
 like "$(cat "$tmp/stderr")" 'run the same command again' 'and says how to go on'
 
+# A run that ended between two methods is not complete.
+plan between 1 96
+sed -i 's|model: pocket-reasoner-dms-4x|model: '"$tmp"'/broken|' "$tmp/between.yaml"
+cp -r datasets/pocket/models/pocket-reasoner-dms-4x "$tmp/broken"
+chmod -R u+w "$tmp/broken"
+sed -i 's/"vocab_size": 640/"vocab_size": 639/' "$tmp/broken/config.json"
+run between between > /dev/null 2>&1
+is "$("$hyperscale" status --db "$tmp/between.db" --json | field complete)" False 'a run that could not begin its second method is incomplete'
+
 # Derived budgets equal direct runs, tokens and all.
 for pair in "1 96" "2 256" "4 96"; do
   read -r threads length <<< "$pair"
