@@ -73,20 +73,38 @@ static char find_letter(const GradePattern *pattern, const char *text, gsize len
   return grade_pattern_find(pattern, text, length, last, at, &end) ? text[*at] : '\0';
 }
 
-/* The letter that a box stands for: the letter itself, or the one option whose text it repeats. */
-static char boxed_letter(GradePattern *const *patterns, const char *box, gsize length, const char *const *options,
-                         int n_options) {
-  gsize at;
-  char letter = find_letter(patterns[BOXED], box, length, FALSE, &at);
-  if (letter) return g_ascii_toupper(letter);
-  for (int i = 0; options && i < n_options; i++) {
-    g_autofree char *option = g_strstrip(g_strdup(options[i]));
-    g_autofree char *content = g_strstrip(g_strndup(box, length));
-    if (!g_str_equal(option, content)) continue;
-    if (letter) return '\0';
-    letter = (char)('A' + i);
-  }
+/* The one option that says what a box holds, word for word or else as a mathematical answer; '\0' when there are
+ * none or several. */
+static char option_letter(const char *box, gsize length, const char *const *options, int n_options) {
+  g_autofree char *content = g_strstrip(g_strndup(box, length));
+  char letter = '\0';
+  for (int exactly = 1; exactly >= 0 && !letter; exactly--)
+    for (int i = 0; i < n_options; i++) {
+      g_autofree char *option = g_strstrip(g_strdup(options[i]));
+      if (exactly ? !g_str_equal(option, content) : !grade_math_equal(option, content)) continue;
+      if (letter) return '\0';
+      letter = (char)('A' + i);
+    }
   return letter;
+}
+
+/* The letter that the first matching rule of the chain finds, the rule's name and where the letter is; '\0' when
+ * none does. */
+static char chain_letter(GradePattern *const *patterns, const char *text, gsize length, const char *const *options,
+                         int n_options, const char **rule, gsize *at) {
+  char letter = '\0';
+  for (int i = 0; i < N_CHAIN && !letter; i++) {
+    *rule = rules[i].name;
+    if (i != BOXED) {
+      letter = find_letter(patterns[i], text, length, TRUE, at);
+      continue;
+    }
+    gsize box_length, in_box;
+    const char *box = grade_last_boxed(text, length, &box_length, at);
+    if (box) letter = find_letter(patterns[i], box, box_length, FALSE, &in_box);
+    if (box && !letter && options) letter = option_letter(box, box_length, options, n_options);
+  }
+  return g_ascii_toupper(letter);
 }
 
 void grade_choice(const char *text, gsize length, char gold, const char *const *options, int n_options,
@@ -96,27 +114,16 @@ void grade_choice(const char *text, gsize length, char gold, const char *const *
   if (n_options < 1 || n_options > MAX_OPTIONS || gold < 'A' || gold >= 'A' + n_options ||
       (!simple_evals && g_strcmp0(mode, "chain") != 0)) {
     verdict->outcome = GRADE_UNGRADED;
-    verdict->detail =
-        g_strdup_printf("cannot grade: %d options, expected letter '%c', mode \"%s\" (chain or simple-evals)",
-                        n_options, gold, mode ? mode : "");
+    verdict->detail = g_strdup_printf("cannot grade: %d options (1 to %d), expected letter '%c', mode \"%s\" (chain or "
+                                      "simple-evals)",
+                                      n_options, MAX_OPTIONS, g_ascii_isprint(gold) ? gold : '?', mode ? mode : "");
     return;
   }
   GradePattern *const *patterns = patterns_for(n_options);
-  char letter = '\0';
-  gsize at = 0, box_length;
-  const char *rule = NULL;
-  if (simple_evals) {
-    rule = rules[SIMPLE_EVALS].name;
-    letter = find_letter(patterns[SIMPLE_EVALS], text, length, FALSE, &at);
-  }
-  for (int i = 0; i < N_CHAIN && !simple_evals && !letter; i++) {
-    rule = rules[i].name;
-    if (i == BOXED) {
-      const char *box = grade_last_boxed(text, length, &box_length, &at);
-      if (box) letter = boxed_letter(patterns, box, box_length, options, n_options);
-    } else
-      letter = g_ascii_toupper(find_letter(patterns[i], text, length, TRUE, &at));
-  }
+  gsize at = 0;
+  const char *rule = rules[SIMPLE_EVALS].name;
+  char letter = simple_evals ? find_letter(patterns[SIMPLE_EVALS], text, length, FALSE, &at)
+                             : chain_letter(patterns, text, length, options, n_options, &rule, &at);
   if (!letter) {
     verdict->detail = g_strdup_printf("no letter A to %c", 'A' + n_options - 1);
     return;

@@ -64,8 +64,8 @@ void grade_math(const char *text, gsize length, const char *gold, GradeVerdict *
 gboolean grade_math_equal(const char *a, const char *b);
 /* GPQA: a letter among the first `n_options`, 1 to 26. `mode` "simple-evals" is exactly theirs: the first "Answer: X". `mode` "chain"
  * takes the last match of the first rule that matches: "answer-line" (Answer: X), "boxed", "answer-field" ("answer": "X"), "answer-is",
- * "conclusion", "letter-is", "option", "line-start", "last-letter". `options` [n_options] may be NULL; with them, a box that holds an
- * option's text stands for its letter. */
+ * "conclusion", "letter-is", "option", "line-start", "last-letter". `options` [n_options] may be NULL; with them, a box that holds what
+ * one option says stands for its letter. */
 void grade_choice(const char *text, gsize length, char gold, const char *const *options, int n_options, const char *mode,
                   GradeVerdict *verdict);
 

@@ -88,15 +88,21 @@ static void test_more_options(void) {
 }
 
 static void test_option_text(void) {
-  const char *const options[] = {" 5 m\n", "6 m", "7 m", "7 m"};
-  const char *texts[] = {"\\boxed{6 m}", "\\boxed{7 m}"};
-  GradeVerdict verdict;
-  grade_choice(texts[0], strlen(texts[0]), 'B', options, 4, "chain", &verdict);
-  g_assert_cmpint(verdict.outcome, ==, GRADE_CORRECT);
-  grade_verdict_clear(&verdict);
-  grade_choice(texts[1], strlen(texts[1]), 'C', options, 4, "chain", &verdict);
-  g_assert_cmpint(verdict.outcome, ==, GRADE_NO_ANSWER);
-  grade_verdict_clear(&verdict);
+  const char *const options[] = {" 5 cm\n", "0.25", "7 m", "7 m", "both of them", "5 mm"};
+  static const struct {
+    const char *text;
+    char gold;
+    GradeOutcome outcome;
+  } cases[] = {{"\\boxed{5 cm}", 'A', GRADE_CORRECT},
+               {"\\boxed{\\frac14}", 'B', GRADE_CORRECT},
+               {"\\boxed{\\text{Both of them}}", 'E', GRADE_CORRECT},
+               {"\\boxed{7 m}", 'C', GRADE_NO_ANSWER}}; /* two options say so */
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    GradeVerdict verdict;
+    grade_choice(cases[i].text, strlen(cases[i].text), cases[i].gold, options, 6, "chain", &verdict);
+    g_assert_cmpint(verdict.outcome, ==, cases[i].outcome);
+    grade_verdict_clear(&verdict);
+  }
 }
 
 static void check_simple_evals(const char *text, const char *answer) {
