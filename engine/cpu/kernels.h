@@ -17,7 +17,7 @@
  * input after input, the weights of its 32 outputs. bf16: 16 words of 32 bits an input, output j in the low half and
  * output 16 + j in the high half of word j, so that one shift or one mask widens 16 weights to f32. Otherwise 32
  * floats an input. */
-enum { DMS_PANEL = 32 };
+enum { DMS_PANEL = 32, DMS_TILE_ROWS = 12 }; /* outputs of a panel; most rows that are multiplied at a time */
 
 typedef struct {
   int outputs, inputs, panels;
@@ -31,6 +31,11 @@ typedef enum {
   DMS_PRODUCT_ADD,   /* out += product */
   DMS_PRODUCT_SWIGLU /* the first half of a panel is gate, the second half up: 16 outputs, silu(gate) * up */
 } DmsProductMode;
+
+/* Panels that `rows` rows are multiplied with at a time: several where few rows would leave the multipliers idle. */
+static inline int dms_product_panels(int rows) {
+  return rows == 1 ? 4 : rows <= 3 ? 2 : 1;
+}
 
 typedef struct {
   const DmsMatrix *matrix;

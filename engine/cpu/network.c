@@ -79,13 +79,12 @@ static DmsProduct product_of(const DmsMatrix *matrix, const float *in, float *ou
 
 /* Cuts the product by panels, and by rows too where the panels are too few for the threads. */
 static void multiply(const Pass *pass, DmsProduct product, int rows) {
-  enum { TILE_ROWS = 12 };
   if (rows == 0) return;
   const DmsNetwork *network = pass->network;
   int panels = product.matrix->panels, wanted = 4 * dms_threads_count(network->threads);
-  int panels_each = rows == 1 ? 4 : rows <= 3 ? 2 : 1, groups = (panels + panels_each - 1) / panels_each;
-  int cuts = CLAMP((wanted + groups - 1) / groups, 1, (rows + TILE_ROWS - 1) / TILE_ROWS);
-  int rows_each = ((rows + cuts - 1) / cuts + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
+  int panels_each = dms_product_panels(rows), groups = (panels + panels_each - 1) / panels_each;
+  int cuts = CLAMP((wanted + groups - 1) / groups, 1, (rows + DMS_TILE_ROWS - 1) / DMS_TILE_ROWS);
+  int rows_each = ((rows + cuts - 1) / cuts + DMS_TILE_ROWS - 1) / DMS_TILE_ROWS * DMS_TILE_ROWS;
   ProductTask task = {network->kernels, product, rows, rows_each, panels_each, groups};
   dms_threads_run(network->threads, groups * ((rows + rows_each - 1) / rows_each), product_part, &task);
 }

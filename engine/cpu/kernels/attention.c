@@ -1,40 +1,47 @@
 /* Softmax attention of one KV head's group of queries over its list of items.
  *
- * Three passes: scores of all items, their exponentials, the weighted sum of the values. Keys lie [dim][16 tokens],
- * so that a score needs no sum across lanes; the queries of a group share each load. The order of every sum depends
- * on the list alone. */
+ * Three passes: scores of all items, their exponentials, the weighted sum of the values. Keys lie [dim][item], so that
+ * a score needs no sum across lanes; the queries of a group share each load. The order of every sum depends on the
+ * list alone. */
 #include "engine/cpu/kernels/lanes.h"
-
-static const char *page_of(const DmsHeadShape *shape, const DmsItems *items, int item) {
-  return items->base + items->pages[item / DMS_PAGE_ITEMS] * shape->page_bytes;
-}
-
-/* Where the values begin. */
-static gsize page_values(const DmsHeadShape *shape) {
-  return (gsize)shape->dim * DMS_PAGE_ITEMS * sizeof(float);
-}
 
 enum {
   HEADS = DMS_SHARED_HEADS,
-  BLOCKS = DMS_WIDTH == 16 ? 4 : 2, /* blocks of 16 tokens at a time */
+  BLOCKS = DMS_WIDTH == 16 ? 4 : 2, /* blocks of keys at a time */
+  ROW = DMS_PAGE_ITEMS * 4,         /* bytes of a row of keys, and of two items of values */
   LINE = 64,                        /* bytes of a cache line */
 };
 
-/* What to fetch from memory while something else is computed: the lists' pages lie scattered, so the hardware cannot
- * know. */
-typedef struct {
-  const char *rows;  /* of DMS_PAGE_ITEMS floats */
-  int n_rows, lines; /* of each row so many cache lines */
-} Ahead;
+/* The page of item `item`: its keys. */
+static const float *keys_of(const DmsHeadShape *shape, const DmsItems *items, int item) {
+  return (const float *)(items->base + items->pages[item / DMS_PAGE_ITEMS] * shape->page_bytes);
+}
 
-DMS_UNROLLED void fetch_row(const Ahead *ahead, int row) {
-  if (row < ahead->n_rows)
-    for (int line = 0; line < ahead->lines; line++)
-      __builtin_prefetch(ahead->rows + row * (DMS_PAGE_ITEMS * sizeof(float)) + line * LINE);
+/* Block `block` of its values. */
+static const float *values_of(const DmsHeadShape *shape, const DmsItems *items, int item, int block) {
+  return keys_of(shape, items, item) + DMS_PAGE_ITEMS * (shape->dim + block * DMS_VALUE_BLOCK);
 }
 
 static int blocks_of(int items) {
-  return (items + DMS_KEY_BLOCK - 1) / DMS_KEY_BLOCK;
+  return (MIN(items, DMS_PAGE_ITEMS) + DMS_KEY_BLOCK - 1) / DMS_KEY_BLOCK;
+}
+
+/* What to fetch from memory while something else is computed: a list's pages lie scattered, so the hardware cannot
+ * know which comes next. */
+typedef struct {
+  const void *from;
+  int rows, lines; /* so many ROWs, of each so many LINEs */
+} Ahead;
+
+DMS_UNROLLED void fetch_row(const Ahead *ahead, int row) {
+  if (row < ahead->rows)
+    for (int line = 0; line < ahead->lines; line++)
+      __builtin_prefetch((const char *)ahead->from + row * ROW + line * LINE);
+}
+
+/* `items` items of values. */
+static Ahead values_ahead(const float *values, int items) {
+  return (Ahead){values, (MIN(items, DMS_PAGE_ITEMS) + 1) / 2, ROW / LINE};
 }
 
 /* Scores of `blocks` blocks of a page for `heads` queries. */
@@ -65,8 +72,7 @@ DMS_UNROLLED void score_blocks(int heads, int blocks, const float *keys, int dim
 /* Scores of one page's first `blocks` blocks. */
 DMS_UNROLLED void score_page(int heads, int blocks, const float *keys, int dim, const float *queries, float *scores,
                              gsize stride, Ahead ahead) {
-  for (; blocks > 0;
-       blocks -= BLOCKS, keys += BLOCKS * DMS_KEY_BLOCK, scores += BLOCKS * DMS_KEY_BLOCK, ahead.n_rows = 0)
+  for (; blocks > 0; blocks -= BLOCKS, keys += BLOCKS * DMS_KEY_BLOCK, scores += BLOCKS * DMS_KEY_BLOCK, ahead.rows = 0)
     switch (MIN(blocks, BLOCKS)) {
     case 1:
       score_blocks(heads, 1, keys, dim, queries, scores, stride, &ahead);
@@ -89,14 +95,11 @@ DMS_UNROLLED void score_page(int heads, int blocks, const float *keys, int dim, 
 DMS_UNROLLED void score_items(int heads, const DmsHeadShape *shape, const DmsItems *items, const float *queries,
                               float *scores, gsize stride) {
   for (int first = 0, left = items->length; left > 0; first += DMS_PAGE_ITEMS, left -= DMS_PAGE_ITEMS) {
-    const char *keys = page_of(shape, items, first);
-    Ahead ahead = {page_of(shape, items, 0) + page_values(shape), MIN(items->length / 2, shape->dim),
-                   DMS_PAGE_ITEMS * 4 / LINE};
-    if (left > DMS_PAGE_ITEMS)
-      ahead =
-          (Ahead){page_of(shape, items, first + DMS_PAGE_ITEMS), shape->dim, MIN(blocks_of(left - DMS_PAGE_ITEMS), 4)};
-    score_page(heads, MIN(blocks_of(left), DMS_PAGE_ITEMS / DMS_KEY_BLOCK), (const float *)keys, shape->dim, queries,
-               scores + first, stride, ahead);
+    Ahead ahead = left > DMS_PAGE_ITEMS ? (Ahead){keys_of(shape, items, first + DMS_PAGE_ITEMS), shape->dim,
+                                                  blocks_of(left - DMS_PAGE_ITEMS)}
+                                        : values_ahead(values_of(shape, items, 0, 0), items->length);
+    score_page(heads, blocks_of(left), keys_of(shape, items, first), shape->dim, queries, scores + first, stride,
+               ahead);
   }
 }
 
@@ -119,22 +122,14 @@ static float weigh(float *scores, int length) {
   return dms_sum_lanes(sums);
 }
 
-/* out[head][2 vectors of dims] += weights * values, even and odd items apart. `values`: [item][DMS_VALUE_BLOCK] of
- * one page. */
+/* out[head][even, odd item][2 vectors of dims] += weights * values, for the first `n` items of one page. */
 DMS_UNROLLED void add_values(int heads, const float *values, int n, const float *weights, gsize stride, float *out,
-                             gsize out_stride, const float *next, int ahead) {
+                             const Ahead *ahead) {
   DmsVector sums[HEADS * 2 * 2];
 #pragma GCC unroll 16
-  for (int i = 0; i < heads * 4; i++)
-    sums[i] = dms_load(out + i / 4 * out_stride + i / 2 % 2 * DMS_VALUE_BLOCK + i % 2 * DMS_WIDTH);
+  for (int i = 0; i < heads * 4; i++) sums[i] = dms_load(out + i / 2 * DMS_VALUE_BLOCK + i % 2 * DMS_WIDTH);
   for (int item = 0; item < n; item += 2) {
-    if (item < ahead) {
-      const char *line = (const char *)(next + item * DMS_VALUE_BLOCK);
-      __builtin_prefetch(line);
-      __builtin_prefetch(line + 64);
-      __builtin_prefetch(line + 128);
-      __builtin_prefetch(line + 192);
-    }
+    fetch_row(ahead, item / 2);
 #pragma GCC unroll 2
     for (int odd = 0; odd < 2; odd++) {
       if (item + odd == n) break;
@@ -149,8 +144,20 @@ DMS_UNROLLED void add_values(int heads, const float *values, int n, const float 
     }
   }
 #pragma GCC unroll 16
-  for (int i = 0; i < heads * 4; i++)
-    dms_store(out + i / 4 * out_stride + i / 2 % 2 * DMS_VALUE_BLOCK + i % 2 * DMS_WIDTH, sums[i]);
+  for (int i = 0; i < heads * 4; i++) dms_store(out + i / 2 * DMS_VALUE_BLOCK + i % 2 * DMS_WIDTH, sums[i]);
+}
+
+/* One block of dims of the weighted sum of all values. */
+DMS_UNROLLED void mix_block(int heads, const DmsHeadShape *shape, const DmsItems *items, int block,
+                            const float *weights, gsize stride, float sums[HEADS][2][DMS_VALUE_BLOCK]) {
+  for (int first = 0, left = items->length; left > 0; first += DMS_PAGE_ITEMS, left -= DMS_PAGE_ITEMS) {
+    Ahead ahead = {0};
+    if (left > DMS_PAGE_ITEMS)
+      ahead = values_ahead(values_of(shape, items, first + DMS_PAGE_ITEMS, block), left - DMS_PAGE_ITEMS);
+    for (int d = 0; d < DMS_VALUE_BLOCK; d += 2 * DMS_WIDTH)
+      add_values(heads, values_of(shape, items, first, block) + d, MIN(left, DMS_PAGE_ITEMS), weights + first, stride,
+                 &sums[0][0][d], &ahead);
+  }
 }
 
 /* Attention of `heads` queries of the group. `scores` [heads, stride]. */
@@ -159,25 +166,11 @@ DMS_UNROLLED void attend_heads(int heads, const DmsHeadShape *shape, const DmsIt
   float total[HEADS];
   score_items(heads, shape, items, queries, scores, stride);
   for (int head = 0; head < heads; head++) total[head] = weigh(scores + head * stride, items->length);
-  for (int block = 0; block < shape->value_dim / DMS_VALUE_BLOCK; block++) {
+  for (int start = 0; start < shape->dim; start += DMS_VALUE_BLOCK) {
     _Alignas(64) float sums[HEADS][2][DMS_VALUE_BLOCK] = {0}; /* even and odd items */
-    for (int first = 0; first < items->length; first += DMS_PAGE_ITEMS) {
-      const float *values = (const float *)(items->base + items->pages[first / DMS_PAGE_ITEMS] * shape->page_bytes) +
-                            DMS_PAGE_ITEMS * shape->dim + block * DMS_PAGE_ITEMS * DMS_VALUE_BLOCK;
-      const float *next = values;
-      int ahead = 0;
-      if (first + DMS_PAGE_ITEMS < items->length) {
-        next = (const float *)(items->base + items->pages[first / DMS_PAGE_ITEMS + 1] * shape->page_bytes) +
-               DMS_PAGE_ITEMS * shape->dim + block * DMS_PAGE_ITEMS * DMS_VALUE_BLOCK;
-        ahead = MIN(DMS_PAGE_ITEMS, items->length - first - DMS_PAGE_ITEMS);
-      }
-      for (int d = 0; d < DMS_VALUE_BLOCK; d += 2 * DMS_WIDTH)
-        add_values(heads, values + d, MIN(DMS_PAGE_ITEMS, items->length - first), scores + first, stride,
-                   &sums[0][0][d], 2 * DMS_VALUE_BLOCK, next, ahead);
-    }
-    int start = block * DMS_VALUE_BLOCK, n = MIN(DMS_VALUE_BLOCK, shape->dim - start);
+    mix_block(heads, shape, items, start / DMS_VALUE_BLOCK, scores, stride, sums);
     for (int head = 0; head < heads; head++)
-      for (int d = 0; d < n; d++)
+      for (int d = 0; d < MIN(DMS_VALUE_BLOCK, shape->dim - start); d++)
         out[head * shape->dim + start + d] = (sums[head][0][d] + sums[head][1][d]) / total[head];
   }
 }

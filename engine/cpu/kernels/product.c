@@ -6,14 +6,8 @@
 #include "engine/cpu/kernels/lanes.h"
 
 /* With 32 vector registers a tile spans both halves of a panel, with 16 one half at a time. */
-enum {
-  HALVES = DMS_WIDTH == 16 ? 2 : 1,
-  ROWS = DMS_WIDTH == 16  ? 12
-         : DMS_WIDTH == 8 ? 6
-                          : 3,
-  MAX_PANELS = 4,
-  MAX_SUMS = 24
-};
+enum { HALVES = DMS_WIDTH == 16 ? 2 : 1, ROWS = DMS_TILE_ROWS * DMS_WIDTH / 16 };
+enum { MAX_PANELS = 4, MAX_SUMS = 24 };
 
 /* Half `half` of the 32 weights at `weights`, part `part`. */
 DMS_UNROLLED DmsVector widen(const void *weights, gboolean bf16, int half, int part) {
@@ -55,82 +49,32 @@ DMS_UNROLLED void tile(int rows, int panels, gboolean bf16, int first_half, cons
   }
 }
 
-/* One tile of at most ROWS rows, all halves, with the sizes as constants. */
-DMS_UNROLLED void tile_of_kind(int rows, int panels, gboolean bf16, const DmsProduct *product, const char *weights,
-                               gsize panel_bytes, const float *in, float *out) {
-#define TILE(r, p)                                                                                                     \
-  for (int half = 0; half < 2; half += HALVES)                                                                         \
-  tile(r, p, bf16, half, weights, panel_bytes, product->matrix->inputs, in, product->in_stride, out)
-  if (panels == 4) {
-    TILE(1, 4);
-    return;
-  }
-  if (panels == 2) {
-    switch (rows) {
-    case 1:
-      TILE(1, 2);
-      return;
-    case 2:
-      TILE(2, 2);
-      return;
-    default:
-      TILE(3, 2);
-      return;
-    }
-  }
-  switch (rows) {
-  case 1:
-    TILE(1, 1);
-    return;
-  case 2:
-    TILE(2, 1);
-    return;
-  case 3:
-    TILE(3, 1);
-    return;
-#if DMS_WIDTH >= 8
-  case 4:
-    TILE(4, 1);
-    return;
-  case 5:
-    TILE(5, 1);
-    return;
-  case 6:
-    TILE(6, 1);
-    return;
-#endif
-#if DMS_WIDTH == 16
-  case 7:
-    TILE(7, 1);
-    return;
-  case 8:
-    TILE(8, 1);
-    return;
-  case 9:
-    TILE(9, 1);
-    return;
-  case 10:
-    TILE(10, 1);
-    return;
-  case 11:
-    TILE(11, 1);
-    return;
-  case 12:
-    TILE(12, 1);
-    return;
-#endif
-  }
-#undef TILE
+/* The tiles that there are, as (rows, panels). */
+#define FOR_EACH_TILE(X)                                                                                               \
+  X(1, 4)                                                                                                              \
+  X(1, 2)                                                                                                              \
+  X(2, 2) X(3, 2) X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1)
+
+/* One tile of at most ROWS rows, both halves, with its sizes as constants. */
+DMS_UNROLLED void tile_of(int rows, int panels, gboolean bf16, const DmsProduct *product, const char *weights,
+                          gsize panel_bytes, const float *in, float *out) {
+#define CASE(r, p)                                                                                                     \
+  case (p)*16 + (r):                                                                                                   \
+    for (int half = 0; half < 2 && (r) <= ROWS; half += HALVES)                                                        \
+      tile(r, p, bf16, half, weights, panel_bytes, product->matrix->inputs, in, product->in_stride, out);              \
+    break;
+  switch (panels * 16 + rows) { FOR_EACH_TILE(CASE) }
+#undef CASE
 }
 
 static void bf16_tile(int rows, int panels, const DmsProduct *product, const char *weights, gsize panel_bytes,
                       const float *in, float *out) {
-  tile_of_kind(rows, panels, TRUE, product, weights, panel_bytes, in, out);
+  tile_of(rows, panels, TRUE, product, weights, panel_bytes, in, out);
 }
 
 static void f32_tile(int rows, int panels, const DmsProduct *product, const char *weights, gsize panel_bytes,
                      const float *in, float *out) {
-  tile_of_kind(rows, panels, FALSE, product, weights, panel_bytes, in, out);
+  tile_of(rows, panels, FALSE, product, weights, panel_bytes, in, out);
 }
 
 /* gate / (1 + e^-gate) * up */
@@ -159,19 +103,20 @@ static void finish(const DmsProduct *product, int panel, float *sums, float *out
 void DMS_KERNEL(dms_product)(const DmsProduct *product, int rows, int first_panel, int end_panel) {
   const DmsMatrix *matrix = product->matrix;
   gsize panel_bytes = (gsize)matrix->inputs * DMS_PANEL * (matrix->bf16 ? 2 : 4);
+  int tiles = (rows + ROWS - 1) / ROWS;
   _Alignas(64) float sums[ROWS * MAX_PANELS * DMS_PANEL];
   for (int panel = first_panel, panels; panel < end_panel; panel += panels) {
-    panels = rows == 1 ? 4 : rows <= 3 ? 2 : 1; /* enough chains to keep the multipliers busy */
+    panels = dms_product_panels(rows);
     while (panels > end_panel - panel) panels /= 2;
     const char *weights = (const char *)matrix->weights + panel * panel_bytes;
-    for (int row = 0, n; row < rows; row += n) {
-      n = MIN(ROWS, rows - row);
-      const float *in = product->in + row * (gsize)product->in_stride;
+    for (int t = 0; t < tiles; t++) {
+      int first = rows * t / tiles, n = rows * (t + 1) / tiles - first; /* tiles of about equal size */
+      const float *in = product->in + first * (gsize)product->in_stride;
       (matrix->bf16 ? bf16_tile : f32_tile)(n, panels, product, weights, panel_bytes, in, sums);
-      for (int i = 0; i < n; i++) {
-        float *out =
-            product->out_rows ? product->out_rows[row + i] : product->out + (row + i) * (gsize)product->out_stride;
-        for (int p = 0; p < panels; p++) finish(product, panel + p, sums + (i * panels + p) * DMS_PANEL, out);
+      for (int row = 0; row < n; row++) {
+        float *out = product->out_rows ? product->out_rows[first + row]
+                                       : product->out + (first + row) * (gsize)product->out_stride;
+        for (int p = 0; p < panels; p++) finish(product, panel + p, sums + (row * panels + p) * DMS_PANEL, out);
       }
     }
   }
