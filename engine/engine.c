@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { DEFAULT_SEQUENCES = 256, MAX_SEQUENCES = 1 << 16 };
+enum { MAX_SEQUENCES = 1 << 16, MAX_THREADS = 1024 };
 
 struct DmsEngine {
   DmsModel *model;
@@ -26,22 +26,30 @@ struct DmsEngine {
 
 static const DmsBackendOps *find_backend(DmsDevice device, GError **error) {
   switch (device) {
-  case DMS_DEVICE_CPU: return &dms_backend_cpu;
-  case DMS_DEVICE_CUDA: return dms_backend_cuda();
+  case DMS_DEVICE_CPU:
+    return &dms_backend_cpu;
+  case DMS_DEVICE_CUDA:
+    return dms_backend_cuda();
   }
   g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device %d is unknown", (int)device);
   return NULL;
 }
 
+/* A core is busy with far fewer sequences than a GPU, and their keys and values then stay in its caches. */
+static int default_sequences(const DmsEngineOptions *options) {
+  int threads = options->cpu_threads ? options->cpu_threads : (int)g_get_num_processors();
+  return options->device == DMS_DEVICE_CPU ? CLAMP(32 * threads, 64, 256) : 256;
+}
+
 static gboolean check_options(const DmsEngineOptions *options, GError **error) {
   if (options->max_sequences < 0 || options->max_sequences > MAX_SEQUENCES) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "max_sequences is %d: it must be 0 (%d) to %d",
-                options->max_sequences, DEFAULT_SEQUENCES, MAX_SEQUENCES);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "max_sequences is %d: it must be 0 (what suits the device) to %d",
+                options->max_sequences, MAX_SEQUENCES);
     return FALSE;
   }
-  if (options->cpu_threads < 0 || options->cpu_threads > 1024) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "cpu_threads is %d: it must be 0 (all cores) to 1024",
-                options->cpu_threads);
+  if (options->cpu_threads < 0 || options->cpu_threads > MAX_THREADS) {
+    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "cpu_threads is %d: it must be 0 (all cores) to %d",
+                options->cpu_threads, MAX_THREADS);
     return FALSE;
   }
   return TRUE;
@@ -59,7 +67,7 @@ DmsEngine *dms_engine_open(const DmsEngineOptions *options, GError **error) {
   gint64 start = g_get_monotonic_time();
   if (!check_options(options, error)) return NULL;
   DmsEngine *engine = g_new0(DmsEngine, 1);
-  int max_sequences = options->max_sequences ? options->max_sequences : DEFAULT_SEQUENCES;
+  int max_sequences = options->max_sequences ? options->max_sequences : default_sequences(options);
   engine->backend_options = (DmsBackendOptions){
       .precision = options->precision,
       .device_index = options->device_index,

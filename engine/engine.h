@@ -103,7 +103,7 @@ typedef struct {
   int device_index; /* CUDA ordinal */
   DmsPolicy policy;
   DmsPrecision precision;
-  int max_sequences; /* sequences decoded together; 0: 256 */
+  int max_sequences; /* sequences decoded together; 0: 256 on a GPU, 32 a core (64 to 256) on the CPU */
   int cpu_threads;   /* 0: all cores */
   gsize kv_bytes;    /* KV memory; 0: what the machine has free */
 } DmsEngineOptions;
