@@ -2,6 +2,7 @@
 #include "grading/judge.h"
 #include "grading/official.h"
 #include "grading/value.h"
+#include <signal.h>
 #include <string.h>
 
 /* A process that is ready to run but waits for the processor is interrupted at every time slice; one that sleeps or blocks is not. */
@@ -17,11 +18,10 @@ typedef struct {
 
 static gboolean step(const Judge *judge, guint32 flags, const char *input, gsize input_length, const void *frame,
                      gsize frame_length, GradeStep *result, GError **error) {
-  const double cpu = judge->limits->cpu_seconds * 1e9;
   const SandboxStep step = {
       .flags = flags,
-      .cpu_ns = (guint64)cpu,
-      .wall_ns = (guint64)(2 * cpu + 1e9),
+      .cpu_ns = (guint64)(judge->limits->cpu_seconds * 1e9),
+      .wall_ns = (guint64)(judge->limits->wall_seconds * 1e9),
       .output_bytes = judge->limits->output_bytes,
       .input_length = input_length,
       .frame_length = frame_length,
@@ -49,6 +49,7 @@ static char *step_failure(const Judge *judge, const GradeStep *step, char kind) 
   case SANDBOX_OUTPUT_LIMIT:
     return g_strdup_printf("output limit: more than %" G_GSIZE_FORMAT " bytes", judge->limits->output_bytes);
   case SANDBOX_SIGNALLED:
+    if (step->code == SIGKILL) return g_strdup("killed: the machine ran out of memory, or it killed itself");
     return g_strdup_printf("ended by signal %d (%s)", step->code, g_strsignal(step->code));
   case SANDBOX_REPLIED: {
     if (letter == kind) return NULL;

@@ -12,7 +12,8 @@ typedef enum {
 } JudgeMode;
 
 typedef struct {
-  double cpu_seconds; /* a test */
+  double cpu_seconds;  /* a test */
+  double wall_seconds; /* a test: what a program that sleeps or blocks may take */
   gsize output_bytes; /* a test */
 } JudgeLimits;
 

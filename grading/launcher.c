@@ -138,21 +138,18 @@ static char *last_words(int messages) {
   return g_utf8_make_valid(*text ? (line ? line + 1 : text) : "no message", -1);
 }
 
-static const char *remedy(const char *part) {
-  if (strstr(part, "namespaces"))
-    return "user namespaces must be allowed: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
-           "kernel.apparmor_restrict_unprivileged_userns; in a container, its seccomp profile (Docker: --security-opt "
-           "seccomp=unconfined); not inside a chroot";
-  if (strstr(part, "read-only") || strstr(part, "close_range")) return "Linux 5.12 or newer is needed";
-  if (strstr(part, "filter")) return "the kernel needs CONFIG_SECCOMP_FILTER";
-  return "run where the kernel allows it";
-}
-
 static void set_sandbox_error(GError **error, const SandboxNote *note) {
+  const char *remedy = "see what the system's log says of it";
+  if (note->error == EPERM || note->error == EACCES || note->error == ENOSPC || note->error == EUSERS)
+    remedy = "allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+             "kernel.apparmor_restrict_unprivileged_userns; in a container its seccomp profile, Docker: --security-opt "
+             "seccomp=unconfined) and do not run inside a chroot";
+  if (note->error == ENOSYS || note->error == EINVAL)
+    remedy = "use Linux 5.12 or newer with namespaces and seccomp filters";
   g_set_error(
       error, GRADE_ERROR, GRADE_ERROR_SANDBOX,
       "the sandbox for programs cannot be set up here: %.*s: %s. Remedy: %s, or ask for a weaker sandbox by name",
-      (int)sizeof note->part, note->part, g_strerror(note->error), remedy(note->part));
+      (int)sizeof note->part, note->part, g_strerror(note->error), remedy);
 }
 
 /* The launcher's word that it is ready, or that nothing is left of a program. */
@@ -178,7 +175,7 @@ static gboolean introduce(GradeLauncher *launcher, const char *python, const San
   if (sendmsg(launcher->control, &message, MSG_NOSIGNAL) < 0 || !receive_note(launcher, START_SECONDS, &note)) {
     g_autofree char *words = last_words(messages);
     g_set_error(error, GRADE_ERROR, GRADE_ERROR_PYTHON,
-                "%s cannot run the sandbox's script: %s. It must be Python 3.8 or newer with its standard library "
+                "%s cannot run the sandbox's script: %s. It must be Python 3.11 or newer with its standard library "
                 "(Debian: python3)",
                 python, words);
     return FALSE;

@@ -91,9 +91,9 @@ static void pin(int worker) {
   sched_setaffinity(0, sizeof one, &one);
 }
 
-static JudgeResult judge_once(Worker *worker, const Job *job, JudgeMode mode) {
+static JudgeResult judge_once(Worker *worker, const Job *job, JudgeMode mode, double wall_seconds) {
   GradePrograms *programs = worker->programs;
-  const JudgeLimits limits = {programs->options.cpu_seconds, programs->options.output_bytes};
+  const JudgeLimits limits = {programs->options.cpu_seconds, wall_seconds, programs->options.output_bytes};
   JudgeResult result = {.outcome = GRADE_UNGRADED};
   /* A launcher may have been killed, by the kernel for want of memory say: a second one has a right to try. */
   for (int attempt = 0; attempt < 2 && result.outcome == GRADE_UNGRADED; attempt++) {
@@ -112,16 +112,18 @@ static JudgeResult judge_once(Worker *worker, const Job *job, JudgeMode mode) {
   return result;
 }
 
-/* One mode's verdict; a program that others kept from the processor is tried once more while no other runs. */
+/* One mode's verdict. A program that others kept from the processor is tried once more, while no other of ours runs and with patience,
+ * since those others need not be ours. */
 static JudgeResult judge(Worker *worker, const Job *job, JudgeMode mode) {
   GRWLock *alone = &worker->programs->alone;
+  const double cpu_seconds = worker->programs->options.cpu_seconds;
   g_rw_lock_reader_lock(alone);
-  JudgeResult result = judge_once(worker, job, mode);
+  JudgeResult result = judge_once(worker, job, mode, 2 * cpu_seconds + 1);
   g_rw_lock_reader_unlock(alone);
   if (!result.starved) return result;
   g_free(result.detail);
   g_rw_lock_writer_lock(alone);
-  result = judge_once(worker, job, mode);
+  result = judge_once(worker, job, mode, 10 * cpu_seconds + 5);
   g_rw_lock_writer_unlock(alone);
   return result;
 }
@@ -194,7 +196,7 @@ static GradeLauncher *try_level(GradePrograms *programs, GradeSandbox level, GEr
   GradeLauncher *launcher =
       grade_launcher_start(programs->python, &programs->setup, programs->filter, programs->cancelled, error);
   if (!launcher) return NULL;
-  const JudgeLimits limits = {60, 4096};
+  const JudgeLimits limits = {10, 60, 4096};
   const GradeTest test = {"1\n", 2, "1\n", 2};
   JudgeResult result = grade_judge(launcher, JUDGE_REAL, &limits, "print(input())", 14, &test, 1, NULL);
   if (result.outcome != GRADE_CORRECT) {

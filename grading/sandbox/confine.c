@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,9 +29,13 @@ static const char *drop_capabilities(void) {
 }
 
 static bool landlock_allow(int rules, const char *path, uint64_t access) {
-  struct landlock_path_beneath_attr beneath = {.allowed_access = access, .parent_fd = open(path, O_PATH | O_CLOEXEC)};
+  struct landlock_path_beneath_attr beneath = {.parent_fd = open(path, O_PATH | O_CLOEXEC)};
   if (beneath.parent_fd < 0) return errno == ENOENT;
-  bool added = !syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+  struct stat st;
+  bool added = !fstat(beneath.parent_fd, &st);
+  beneath.allowed_access =
+      S_ISDIR(st.st_mode) ? access : access & (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
+  added = added && !syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
   close(beneath.parent_fd);
   return added;
 }

@@ -100,6 +100,103 @@ static void test_stdin(void) {
   check_cases(cases, G_N_ELEMENTS(cases), sums, G_N_ELEMENTS(sums), NULL);
 }
 
+/* Where LiveCodeBench's runner and a plain process part (reference: its testing_util.py). */
+static void test_quirks(void) {
+  static const GradeTest lines[] = {{TEXT("3\n1 2 3\n"), TEXT("6\n")}, {TEXT("2\n20 22\n"), TEXT("42\n")}};
+#define QUIRK(name, code, detail)                                                                                      \
+  { name, code, GRADE_WRONG, GRADE_CORRECT, detail }
+#define SAME(name, code)                                                                                               \
+  { name, code, GRADE_CORRECT, GRADE_CORRECT, NULL }
+  static const Case cases[] = {
+      SAME("input()", "n = int(input())\nprint(sum(map(int, input().split())))"),
+      SAME("a main guard at the end", "def main():\n    input()\n    print(sum(map(int, input().split())))\n"
+                                      "if __name__ == '__main__':\n    main()"),
+      SAME("sys.stdin.read", "import sys\nprint(sum(map(int, sys.stdin.read().split()[1:])))"),
+      SAME("sys.stdin.readline",
+           "import sys\nsys.stdin.readline()\nprint(sum(map(int, sys.stdin.readline().split())))"),
+      SAME("sys.stdin.readlines", "import sys\nprint(sum(map(int, sys.stdin.readlines()[1].split())))"),
+      SAME("the buffer, whole", "import sys\nprint(sum(map(int, sys.stdin.buffer.read().split()[1:])))"),
+      SAME("from sys import stdin",
+           "from sys import stdin\nstdin.readline()\nprint(sum(map(int, stdin.readline().split())))"),
+      SAME("sys.exit", "import sys\ninput()\nprint(sum(map(int, input().split())))\nsys.exit()"),
+      SAME("a thread that is waited for",
+           "import threading\ndef main():\n    input()\n    print(sum(map(int, input().split())))\n"
+           "t = threading.Thread(target=main)\nt.start()\nt.join()"),
+      SAME("deep recursion in a thread",
+           "import sys, threading\nsys.setrecursionlimit(10**6)\nthreading.stack_size(1 << 27)\n"
+           "def f(n): return 0 if n == 0 else 1 + f(n - 1)\ndef main():\n    f(60000)\n    input()\n"
+           "    print(sum(map(int, input().split())))\nt = threading.Thread(target=main)\nt.start()\nt.join()"),
+      QUIRK("a global",
+            "total = 0\ndef add(x):\n    global total\n    total += x\ninput()\n"
+            "for x in input().split(): add(int(x))\nprint(total)",
+            "NameError"),
+      QUIRK("iteration", "import sys\nrows = [line for line in sys.stdin]\nprint(sum(map(int, rows[1].split())))",
+            "not iterable"),
+      QUIRK("buffer.readline",
+            "import sys\nsys.stdin.buffer.readline()\nprint(sum(map(int, sys.stdin.buffer.readline().split())))",
+            "line 1 is \"3\""),
+      QUIRK("buffer.readlines", "import sys\nprint(sum(map(int, sys.stdin.buffer.readlines()[1].split())))",
+            "AttributeError"),
+      QUIRK("read after readline", "import sys\nsys.stdin.readline()\nprint(sum(map(int, sys.stdin.read().split())))",
+            "line 1 is \"9\""),
+      QUIRK("open(0)", "print(sum(map(int, open(0).read().split()[1:])))", "line 1 is \"0\""),
+      QUIRK("os.read", "import os\nprint(sum(map(int, os.read(0, 1000).split()[1:])))", "line 1 is \"0\""),
+      QUIRK("stdout.buffer",
+            "import sys\ninput()\nsys.stdout.buffer.write(str(sum(map(int, input().split()))).encode())",
+            "AttributeError"),
+      QUIRK("os.write", "import os\ninput()\nos.write(1, str(sum(map(int, input().split()))).encode())",
+            "line 1 is \"\""),
+      QUIRK("from sys import stdout",
+            "from sys import stdin, stdout\nstdin.readline()\n"
+            "stdout.write(str(sum(map(int, stdin.readline().split()))))",
+            "line 1 is \"\""),
+      QUIRK("a main guard in the middle",
+            "def main():\n    input()\n    print(sum(map(int, input().split())))\n"
+            "if __name__ == '__main__':\n    main()\npass",
+            "line 1 is \"\""),
+      QUIRK("from __future__", "from __future__ import annotations\ninput()\nprint(sum(map(int, input().split())))",
+            "SyntaxError"),
+      QUIRK("quit", "input()\nprint(sum(map(int, input().split())))\nquit()", "not callable"),
+      QUIRK("the end of from sys import stdin",
+            "from sys import stdin\nstdin.readline()\nline = stdin.readline()\nwhile stdin.readline(): "
+            "pass\nstdin.readline()\nprint(sum(map(int, line.split())))",
+            "StopIteration"),
+      {"the prelude", "input()\nprint(reduce(add, map(int, input().split())))", GRADE_CORRECT, GRADE_WRONG, NULL},
+      {"an exit status", "import sys\ninput()\nprint(sum(map(int, input().split())))\nsys.exit(1)", GRADE_CORRECT,
+       GRADE_WRONG, NULL},
+      {"os._exit", "import os, sys\ninput()\nprint(sum(map(int, input().split())))\nsys.stdout.flush()\nos._exit(0)",
+       GRADE_WRONG, GRADE_CORRECT, "exit status 0 before it was done"},
+  };
+  check_cases(cases, G_N_ELEMENTS(cases), lines, G_N_ELEMENTS(lines), NULL);
+}
+
+static void test_functions(void) {
+  static const GradeTest twice[] = {{TEXT("[1, 2]\n3"), TEXT("[3, 6]")}, {TEXT("[]\n5"), TEXT("[]")}};
+  static const Case cases[] = {
+      SAME("a method", "class Solution:\n    def scale(self, xs: List[int], k: int) -> List[int]:\n        return [x * "
+                       "k for x in xs]"),
+      SAME("a function", "def scale(xs, k):\n    return [x * k for x in xs]"),
+      SAME("a tuple for the list", "def scale(xs, k):\n    return tuple(x * k for x in xs)"),
+      SAME("equal numbers", "def scale(xs, k):\n    print('ignored')\n    return [float(x * k) for x in xs]"),
+      QUIRK("state from test to test",
+            "seen = []\ndef scale(xs, k):\n    seen.append(1)\n    return [x * k for x in xs] if len(seen) == 1 "
+            "else [0]",
+            "test 2 of 2: the result is not \"[]\""),
+      {"a generator", "def scale(xs, k):\n    return (x * k for x in xs)", GRADE_WRONG, GRADE_WRONG,
+       "the result is not \"[3, 6]\""},
+      {"another name", "def scales(xs, k):\n    return []", GRADE_WRONG, GRADE_WRONG, "AttributeError"},
+      {"an exception", "def scale(xs, k):\n    return xs[9]", GRADE_WRONG, GRADE_WRONG, "IndexError"},
+      {"a loop", "def scale(xs, k):\n    while True: pass", GRADE_WRONG, GRADE_WRONG, "processor time"},
+  };
+  check_cases(cases, G_N_ELEMENTS(cases), twice, G_N_ELEMENTS(twice), "scale");
+
+  /* A damaged row is nobody's mistake but the data's. */
+  static const GradeTest damaged[] = {{TEXT("1"), TEXT("[1")}};
+  g_auto(Got) got = grade("def scale(x):\n    return [x]", damaged, 1, "scale");
+  g_assert_cmpint(got.outcome, ==, GRADE_UNGRADED);
+  g_assert_nonnull(strstr(got.detail, "no JSON"));
+}
+
 static void test_no_program(void) {
   Got got = {0};
   const GradeProgram program = {TEXT("I do not know."), sums, 2, NULL, &got};
@@ -128,6 +225,22 @@ static void test_queue(void) {
     g_assert_cmpstr(got[i].answer, ==, got[i % 3 ? 1 : 0].answer);
   }
   for (int i = 0; i < N; i++) got_clear(&got[i]);
+
+  Got slept[20] = {0};
+  g_autofree char *sleeper = fenced("import time\ntime.sleep(0.2)\nprint(sum(map(int, input().split())))");
+  const GradeProgram program = {sleeper, strlen(sleeper), sums, 2, NULL, NULL};
+  const gint64 start = g_get_monotonic_time();
+  for (gsize i = 0; i < G_N_ELEMENTS(slept); i++) {
+    GradeProgram copy = program;
+    copy.tag = &slept[i];
+    grade_programs_submit(pool, &copy, keep, NULL);
+  }
+  grade_programs_drain(pool);
+  g_assert_cmpint(g_get_monotonic_time() - start, <, 4 * G_USEC_PER_SEC); /* one by one they would take 16 s */
+  for (gsize i = 0; i < G_N_ELEMENTS(slept); i++) {
+    g_assert_cmpuint(slept[i].calls, ==, 1);
+    got_clear(&slept[i]);
+  }
 }
 
 static void test_refusals(void) {
@@ -175,6 +288,8 @@ int main(int argc, char **argv) {
   }
   g_assert_cmpstr(grade_programs_level(pool), ==, "full");
   g_test_add_func("/program/stdin", test_stdin);
+  g_test_add_func("/program/quirks", test_quirks);
+  g_test_add_func("/program/functions", test_functions);
   g_test_add_func("/program/no-program", test_no_program);
   g_test_add_func("/program/queue", test_queue);
   g_test_add_func("/program/refusals", test_refusals);
