@@ -11,7 +11,8 @@
 
 static char *store = (char *)DEFAULT_STORE, *store_b;
 static int length, threads;
-static double fail_if_worse = -1;
+#define NO_GATE (-G_MAXDOUBLE)
+static double fail_if_worse = NO_GATE;
 static gboolean all, mixed, json;
 
 static const GOptionEntry entries[] = {
@@ -191,7 +192,7 @@ static void print_json(const ResultsComparison *comparison) {
 
 static gboolean gate_failed(const ResultsComparison *comparison) {
   gboolean failed = FALSE;
-  for (guint i = 0; fail_if_worse >= 0 && i < comparison->n_pairs; i++) {
+  for (guint i = 0; fail_if_worse != NO_GATE && i < comparison->n_pairs; i++) {
     const ResultsPair *pair = &comparison->pair[i];
     if (!is_shown(comparison, pair) || pair->indistinguishable || pair->difference >= -fail_if_worse / 100) continue;
     fprintf(stderr, "gate: %s, %s %gx against %s %gx: %+.1f points (allowed: down to -%g)\n", pair->task,
@@ -201,11 +202,31 @@ static gboolean gate_failed(const ResultsComparison *comparison) {
   return failed;
 }
 
+static gboolean check_options(GError **error) {
+  gboolean budget = length >= 0 && threads >= 0, gate = fail_if_worse == NO_GATE || fail_if_worse >= 0;
+  if (!budget)
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--length is %d, --threads is %d; allowed: 1 or more",
+                length, threads);
+  else if (!gate)
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--fail-if-worse is %g; allowed: 0 or more points",
+                fail_if_worse);
+  return budget && gate;
+}
+
+/* A gate that compared nothing has not been passed. */
+static gboolean check_compared(const ResultsComparison *comparison, GError **error) {
+  for (guint i = 0; i < comparison->n_pairs; i++)
+    if (is_shown(comparison, &comparison->pair[i])) return TRUE;
+  g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+              "nothing was compared at the budget that --length and --threads ask for; --all shows every budget");
+  return FALSE;
+}
+
 static int run(int argc, char **argv) {
   GError *error = NULL;
   g_autofree char *name_a = NULL, *name_b = NULL;
   if (!options_parse(&command_compare, entries, 2, 2, &argc, &argv)) return EXIT_USAGE;
-  ResultsStore *a = results_open(store, RESULTS_READ, &error);
+  ResultsStore *a = check_options(&error) ? results_open(store, RESULTS_READ, &error) : NULL;
   ResultsStore *b = a && store_b ? results_open(store_b, RESULTS_READ, &error) : a;
   ResultsComparison *comparison = NULL;
   gboolean failed = FALSE;
@@ -213,11 +234,11 @@ static int run(int argc, char **argv) {
     ResultsSide side_a = parse_side(a, argv[1], &name_a), side_b = parse_side(b, argv[2], &name_b);
     comparison = results_compare(&side_a, &side_b, &(ResultsGrid){0}, mixed, &error);
   }
-  if (comparison) {
+  gboolean ok = comparison && check_compared(comparison, &error);
+  if (ok) {
     (json ? print_json : print_text)(comparison);
     failed = gate_failed(comparison);
   }
-  gboolean ok = comparison != NULL;
   results_comparison_free(comparison);
   if (b != a) results_close(b);
   results_close(a);

@@ -59,6 +59,10 @@ static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened
   int index;
   gboolean html = g_str_equal(wanted, "html");
   if (!device_parse(device, &where, &index, error)) return FALSE;
+  if (evictions < 0) {
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--evictions is %d; allowed: 0 or more", evictions);
+    return FALSE;
+  }
   GArray *kept = evictions_collect(opened, summary, html ? evictions : 0, where, index, error);
   if (!kept) return FALSE;
   ReportOptions options = {.format = g_str_equal(wanted, "text") ? "md" : wanted,

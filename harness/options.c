@@ -9,6 +9,7 @@
 #include "harness/command.h"
 #include "harness/plan.h"
 #include "harness/suggest.h"
+#include "reports/report.h"
 #include "results/results.h"
 
 /* The option that GOption did not know, from its message "Unknown option --NAME". */
@@ -48,10 +49,11 @@ gboolean options_parse(const Command *command, const GOptionEntry *entries, int 
 
 int command_fail(const Command *command, GError *error) {
   gboolean usage = error->domain == PLAN_ERROR || error->domain == G_OPTION_ERROR || error->domain == G_FILE_ERROR ||
-                   error->domain == RESULTS_ERROR ||
+                   (error->domain == RESULTS_ERROR && error->code != RESULTS_ERROR_CORRUPT) ||
                    (error->domain == DATASET_ERROR && error->code != DATASET_ERROR_NETWORK) ||
                    (error->domain == DMS_ERROR && error->code != DMS_ERROR_DEVICE && error->code != DMS_ERROR_NUMERIC);
-  usage = usage || g_error_matches(error, GRADE_ERROR, GRADE_ERROR_INPUT);
+  usage = usage || g_error_matches(error, GRADE_ERROR, GRADE_ERROR_INPUT) ||
+          g_error_matches(error, REPORT_ERROR, REPORT_ERROR_FORMAT);
   gboolean resumable = g_error_matches(error, RESULTS_ERROR, RESULTS_ERROR_WRITE);
   fprintf(stderr, "hyperscale %s: %s\n", command->name, error->message);
   g_error_free(error);

@@ -447,11 +447,18 @@ static gboolean begin_store(Run *run, const char *plan_text, GError **error) {
          store_tasks(run, error) && store_methods(run, error) && batch_commit(&run->batch, TRUE, error);
 }
 
+/* Points are derived after every method that has brought something, also where a signal ends the run there: what has been paid for can
+ * be looked at. */
 static gboolean run_all(Run *run, const char *plan_text, GError **error) {
   if (!prepare(run, error) || !begin_store(run, plan_text, error)) return FALSE;
-  for (guint i = 0; i < run->methods->len && !stop_requested(); i++)
+  gboolean derived = FALSE;
+  for (guint i = 0; i < run->methods->len && !stop_requested(); i++) {
+    guint before = run->outcome->generated + run->verdicts.graded;
     if (!run_method(run, run->methods->pdata[i], error)) return FALSE;
-  return stop_requested() || runner_derive(run->batch.store, run->id, run->plan, error);
+    derived = run->outcome->generated + run->verdicts.graded > before;
+    if (derived && !runner_derive(run->batch.store, run->id, run->plan, error)) return FALSE;
+  }
+  return derived || runner_derive(run->batch.store, run->id, run->plan, error);
 }
 
 gboolean runner_run(const Plan *plan, const char *plan_text, const RunOptions *options, RunOutcome *outcome,

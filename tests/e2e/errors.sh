@@ -56,6 +56,14 @@ exits 2 'store.db' 'a store of another program' run
 is "$(sqlite3 "$tmp/store.db" 'select x from t')" 1 'the other program still has its rows'
 rm -f "$tmp/store.db"
 
+rm -f "$tmp/store.db"
+plan
+run > /dev/null
+size=$(stat -c %s "$tmp/store.db")
+dd if=/dev/urandom of="$tmp/store.db" bs=4096 seek=1 count=$((size / 4096 - 1)) conv=notrunc status=none
+exits 1 'store.db.*(damaged|malformed|recover)' 'a damaged store' "$hyperscale" report --db "$tmp/store.db"
+rm -f "$tmp/store.db"
+
 for option in '-n 0' '-n 99999999' '-m 0' '-m -5' '-t -3' '-t nan' '--top-p -1' '--top-p 7' '--top-k -9' '--seed -1'; do
   exits 2 'is (-?[0-9]|nan).*; allowed: ' "generate $option" "$hyperscale" generate pocket-reasoner hi $option
 done

@@ -69,15 +69,17 @@ kill -TERM $pid
 wait $pid
 is $? 75 'SIGTERM ends a run with exit code 75'
 like "$(cat "$tmp/stderr")" 'run the same command again' 'and says how to go on'
+exits 0 'pocket-aime +5 +40 ' 'what is still to be run counts the methods that were not reached' "$hyperscale" status --db "$tmp/stopped.db"
 
-# A run that ended between two methods is not complete.
+# So is one whose second method cannot begin: what was found until then can be looked at, and is not called complete.
 plan between 1 96
-sed -i 's|model: pocket-reasoner-dms-4x|model: '"$tmp"'/broken|' "$tmp/between.yaml"
+sed -i "s|model: pocket-reasoner-dms-4x|model: $tmp/broken|" "$tmp/between.yaml"
 cp -r datasets/pocket/models/pocket-reasoner-dms-4x "$tmp/broken"
 chmod -R u+w "$tmp/broken"
 sed -i 's/"vocab_size": 640/"vocab_size": 639/' "$tmp/broken/config.json"
 run between between > /dev/null 2>&1
 is "$("$hyperscale" status --db "$tmp/between.db" --json | field complete)" False 'a run that could not begin its second method is incomplete'
+is "$(sqlite3 "$tmp/between.db" "SELECT count(*) FROM points WHERE method = 'vanilla' AND task = 'pocket-aime'")" 1 'and has the points of its first'
 
 # Derived budgets equal direct runs, tokens and all.
 for pair in "1 96" "2 256" "4 96"; do
@@ -122,6 +124,11 @@ exits 0 'vanilla 1x +window 4x .*A better' 'compare' "$hyperscale" compare vanil
 exits 4 'gate: pocket-aime' 'a gate that fails' "$hyperscale" compare window vanilla --db "$tmp/gate.db" --fail-if-worse 5
 exits 0 'policy differs: dms \| vanilla' 'compare two methods' "$hyperscale" compare dms vanilla --db "$tmp/whole.db"
 exits 0 '"pairs"' 'compare --json' "$hyperscale" compare dms vanilla --db "$tmp/whole.db" --json
+exits 2 'nothing was compared' 'a gate at a budget that nobody ran has not been passed' \
+  "$hyperscale" compare window vanilla --db "$tmp/gate.db" --fail-if-worse 5 --length 7
+exits 2 'fail-if-worse is nan' 'a gate that is no number' "$hyperscale" compare window vanilla --db "$tmp/gate.db" --fail-if-worse nan
+exits 2 'fail-if-worse is -1' 'a gate below zero' "$hyperscale" compare window vanilla --db "$tmp/gate.db" --fail-if-worse -1
+exits 2 'no report format "docx"' 'an unknown format' "$hyperscale" report --db "$tmp/whole.db" --format docx
 exits 2 "no method 'nobody'" 'compare with nobody' "$hyperscale" compare nobody vanilla --db "$tmp/whole.db"
 
 # Two shards, merged in any order and more than once, are the whole.
