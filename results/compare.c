@@ -1,233 +1,22 @@
-/* Two methods, of one run or of two, paired by problem: the same problems weigh on both sides, so how hard they are cancels out. */
+/* Two runs, or two methods of one, side by side: what differs, what is shared, and the statistics of what is. */
 #include <math.h>
 #include <string.h>
 
 #include "results/differences.h"
-#include "results/estimate.h"
-#include "results/statistics.h"
+#include "results/match.h"
 #include "results/store.h"
 #include "results/summary.h"
-
-#define RESAMPLES 2000
-#define SAME 1e-12         /* accuracies of a problem that differ by rounding only */
-#define POWER_QUANTILE 0.8 /* how often the detectable difference would be found */
-
-/* One name on each side, over one task. */
-typedef struct {
-  const ResultsReadSide *side[2];
-  const char *name[2];
-  const char *task;
-  ResultsCells *cells;
-  ResultsFamily family[2]; /* the methods of both sides in the cells */
-  guint n_resamples;
-  uint64_t seed;
-  GArray *pairs, *along, *margins;
-} Work;
 
 static const char *keep(ResultsComparison *comparison, const char *text) {
   return g_string_chunk_insert_const(comparison->strings, text);
 }
 
-/* A true difference of t(97.5 %) + t(80 %) standard errors is found significant 4 times in 5. */
-static double detectable(double se, guint problems) {
-  return problems < 2 ? NAN
-                      : se * (results_t_quantile(0.975, (int)problems - 1) +
-                              results_t_quantile(POWER_QUANTILE, (int)problems - 1));
-}
-
-static gboolean holds_zero(double low, double high) {
-  return !(low > 0 || high < 0);
-}
-
-/* ---- At equal budgets ---------------------------------------------------------------------------------------------------------- */
-
-/* If no problem of n differs, a share of problems that differ above this would have shown in 95 % of such samples. */
-static double unseen(int n) {
-  return 1 - pow(0.05, 1.0 / n);
-}
-
-static void bootstrap_pair(const Work *work, const double *difference, guint n, ResultsPair *pair) {
-  g_autofree double *mean = g_new0(double, work->n_resamples + 1);
-  for (guint b = 0; b < work->n_resamples; b++) {
-    g_autofree char *name = g_strdup_printf("%s/%u", work->task, b);
-    uint64_t state = results_random_state(work->seed, name);
-    for (guint draw = 0; draw < n; draw++) mean[b] += difference[results_random_below(&state, n)] / n;
-  }
-  ResultsInterval interval = results_bootstrap_interval(mean, work->n_resamples, n);
-  pair->low = interval.low;
-  pair->high = interval.high;
-}
-
-/* The CR `a` of the first side against the CR `b` of the second at one (L, W). */
-static void compare_budget(const Work *work, guint a, guint b, int l, int w) {
-  const ResultsCells *cells = work->cells;
-  ResultsPair pair = {.task = work->task,
-                      .method_a = work->name[0],
-                      .method_b = work->name[1],
-                      .cr_a = work->family[0].method[a]->cr,
-                      .cr_b = work->family[1].method[b]->cr,
-                      .length = cells->lengths[l],
-                      .threads = cells->threads[w]};
-  g_autofree double *difference = g_new(double, cells->n_problems + 1);
-  guint n = 0;
-  double square = 0;
-  for (guint p = 0; p < cells->n_problems; p++) {
-    const double *x = cells->value + results_cell(cells, p, work->family[0].slot[a], l, w) * CELL_QUANTITIES;
-    const double *y = cells->value + results_cell(cells, p, work->family[1].slot[b], l, w) * CELL_QUANTITIES;
-    if (!x[CELL_PRESENT] || !y[CELL_PRESENT]) continue;
-    difference[n] = x[CELL_ACCURACY] - y[CELL_ACCURACY];
-    pair.better += difference[n] > SAME;
-    pair.worse += difference[n] < -SAME;
-    pair.accuracy_a += x[CELL_ACCURACY];
-    pair.accuracy_b += y[CELL_ACCURACY];
-    pair.reads_a += x[CELL_READS];
-    pair.reads_b += y[CELL_READS];
-    n++;
-  }
-  if (n == 0) return;
-  double *const means[] = {&pair.accuracy_a, &pair.accuracy_b, &pair.reads_a, &pair.reads_b};
-  for (guint i = 0; i < G_N_ELEMENTS(means); i++) *means[i] /= n;
-  pair.problems = (int)n;
-  pair.difference = pair.accuracy_a - pair.accuracy_b;
-  for (guint p = 0; p < n; p++) square += pow(difference[p] - pair.difference, 2);
-  pair.se = n > 1 ? sqrt(square / (n - 1) / n) : NAN;
-  pair.p = results_mcnemar(pair.better, pair.worse);
-  if (pair.better + pair.worse > 0) {
-    bootstrap_pair(work, difference, n, &pair);
-    pair.detectable = detectable(pair.se, n);
-  } else {
-    pair.high = pair.detectable = unseen(pair.problems);
-    pair.low = -pair.high;
-  }
-  pair.indistinguishable = holds_zero(pair.low, pair.high);
-  g_array_append_val(work->pairs, pair);
-}
-
-static void compare_budgets(const Work *work) {
-  gboolean alike = g_str_equal(work->name[0], work->name[1]);
-  for (guint a = 0; a < work->family[0].n; a++)
-    for (guint b = 0; b < work->family[1].n; b++) {
-      if (alike && work->family[0].method[a]->cr != work->family[1].method[b]->cr) continue;
-      for (int l = 0; l < work->cells->n_lengths; l++)
-        for (int w = 0; w < work->cells->n_threads; w++) compare_budget(work, a, b, l, w);
-    }
-}
-
-/* ---- Along the frontiers ------------------------------------------------------------------------------------------------------- */
-
-/* Knots of both frontiers within the budgets that they share, ascending, and the frontiers' heights there. */
-static void add_knots(Work *work, const ResultsMeans *means, int cost, GArray *knots) {
-  const ResultsParetoPoint *a = means->frontier[cost], *b = means->frontier[COSTS + cost];
-  guint n_a = means->n_frontier[cost], n_b = means->n_frontier[COSTS + cost];
-  double low, high;
-  if (!results_shared_budgets(a, n_a, b, n_b, FALSE, &low, &high)) return;
-  for (guint i = 0, j = 0; i < n_a || j < n_b;) {
-    double x = j == n_b || (i < n_a && a[i].x <= b[j].x) ? a[i].x : b[j].x;
-    while (i < n_a && a[i].x <= x) i++;
-    while (j < n_b && b[j].x <= x) j++;
-    if (x < low || x > high) continue;
-    ResultsAlong along = {.task = work->task,
-                          .method_a = work->name[0],
-                          .method_b = work->name[1],
-                          .cost = results_cost_names[cost],
-                          .x = x,
-                          .accuracy_a = results_frontier_at(a, n_a, x, FALSE),
-                          .accuracy_b = results_frontier_at(b, n_b, x, FALSE)};
-    along.difference = along.accuracy_a - along.accuracy_b;
-    g_array_append_val(knots, along);
-  }
-}
-
-static void add_margins(Work *work, const ResultsMeans *means, int cost, GArray *margins) {
-  for (int log2_x = 0; log2_x < 2; log2_x++) {
-    const ResultsParetoPoint *a = means->frontier[cost], *b = means->frontier[COSTS + cost];
-    guint n_a = means->n_frontier[cost], n_b = means->n_frontier[COSTS + cost];
-    ResultsMargin margin = {.task = work->task,
-                            .cost = results_cost_names[cost],
-                            .scale = log2_x ? "log2" : "linear",
-                            .method_a = work->name[0],
-                            .method_b = work->name[1]};
-    results_shared_budgets(a, n_a, b, n_b, log2_x, &margin.x_low, &margin.x_high);
-    margin.margin = results_margin(a, n_a, b, n_b, log2_x, margin.x_low, margin.x_high);
-    g_array_append_val(margins, margin);
-  }
-}
-
-static int cost_of(const char *name) {
-  int cost = 0;
-  while (!g_str_equal(results_cost_names[cost], name)) cost++;
-  return cost;
-}
-
-/* Column `b` of resampled [knots and margins, n_resamples]. */
-static void put_resample(const Work *work, const ResultsMeans *means, const GArray *knots, const GArray *margins,
-                         double *at) {
-  for (guint i = 0; i < knots->len; i++, at += work->n_resamples) {
-    const ResultsAlong *along = &g_array_index(knots, ResultsAlong, i);
-    int cost = cost_of(along->cost);
-    guint n_a = means->n_frontier[cost], n_b = means->n_frontier[COSTS + cost];
-    *at = !n_a || !n_b ? NAN
-                       : results_frontier_at(means->frontier[cost], n_a, along->x, FALSE) -
-                             results_frontier_at(means->frontier[COSTS + cost], n_b, along->x, FALSE);
-  }
-  for (guint i = 0; i < margins->len; i++, at += work->n_resamples) {
-    const ResultsMargin *margin = &g_array_index(margins, ResultsMargin, i);
-    int cost = cost_of(margin->cost);
-    *at = results_margin(means->frontier[cost], means->n_frontier[cost], means->frontier[COSTS + cost],
-                         means->n_frontier[COSTS + cost], g_str_equal(margin->scale, "log2"), margin->x_low,
-                         margin->x_high);
-  }
-}
-
-static void close_intervals(const Work *work, double *resampled, GArray *knots, GArray *margins) {
-  guint n = work->cells->n_problems;
-  for (guint i = 0; i < knots->len; i++, resampled += work->n_resamples) {
-    ResultsAlong *along = &g_array_index(knots, ResultsAlong, i);
-    ResultsInterval interval = results_bootstrap_interval(resampled, work->n_resamples, n);
-    along->se = interval.se;
-    along->low = MAX(-1, along->difference - interval.reach);
-    along->high = MIN(1, along->difference + interval.reach);
-    along->detectable = detectable(along->se, n);
-    along->indistinguishable = holds_zero(along->low, along->high);
-  }
-  for (guint i = 0; i < margins->len; i++, resampled += work->n_resamples) {
-    ResultsMargin *margin = &g_array_index(margins, ResultsMargin, i);
-    ResultsInterval interval = results_bootstrap_interval(resampled, work->n_resamples, n);
-    margin->se = interval.se;
-    margin->low = MAX(-1, margin->margin - interval.reach);
-    margin->high = MIN(1, margin->margin + interval.reach);
-  }
-}
-
-static void compare_frontiers(Work *work) {
-  g_autoptr(ResultsMeans) means = results_means_new(work->cells, work->family, 2);
-  g_autoptr(GArray) knots = g_array_new(FALSE, TRUE, sizeof(ResultsAlong)),
-                    margins = g_array_new(FALSE, TRUE, sizeof(ResultsMargin));
-  g_autofree double *sums = g_new(double, results_sums_size(work->cells) + 1);
-  results_cells_sum(work->cells, sums);
-  results_means_fill(means, work->cells, work->family, sums);
-  for (int cost = 0; cost < COSTS; cost++) {
-    add_knots(work, means, cost, knots);
-    add_margins(work, means, cost, margins);
-  }
-  g_autofree double *resampled = g_new(double, (gsize)(knots->len + margins->len) * work->n_resamples + 1);
-  for (guint b = 0; b < work->n_resamples; b++) {
-    results_cells_resample(work->cells, work->seed, work->task, b, 1, sums);
-    results_means_fill(means, work->cells, work->family, sums);
-    put_resample(work, means, knots, margins, resampled + b);
-  }
-  close_intervals(work, resampled, knots, margins);
-  g_array_append_vals(work->along, knots->data, knots->len);
-  g_array_append_vals(work->margins, margins->data, margins->len);
-}
-
 /* ---- One task, one name on each side ------------------------------------------------------------------------------------------- */
 
 /* The problems that both sides have. */
-static GPtrArray *shared_problems(const Work *work, GError **error) {
-  g_autoptr(GPtrArray) a = results_problem_names(work->side[0]->store, work->side[0]->summary->run, work->task, error);
-  g_autoptr(GPtrArray) b =
-      a ? results_problem_names(work->side[1]->store, work->side[1]->summary->run, work->task, error) : NULL;
+static GPtrArray *shared_problems(const ResultsReadSide side[2], const char *task, GError **error) {
+  g_autoptr(GPtrArray) a = results_problem_names(side[0].store, side[0].summary->run, task, error);
+  g_autoptr(GPtrArray) b = a ? results_problem_names(side[1].store, side[1].summary->run, task, error) : NULL;
   if (!b) return NULL;
   g_autoptr(GHashTable) in_b = g_hash_table_new(g_str_hash, g_str_equal);
   GPtrArray *shared = g_ptr_array_new_with_free_func(g_free);
@@ -238,43 +27,52 @@ static GPtrArray *shared_problems(const Work *work, GError **error) {
   return shared;
 }
 
-static void find_family(Work *work, int side, guint first_slot) {
-  const ResultsSummary *summary = work->side[side]->summary;
-  ResultsFamily *family = &work->family[side];
-  *family = (ResultsFamily){.name = work->name[side],
-                            .slot = g_new(guint, summary->n_methods),
-                            .method = g_new(const ResultsMethodInfo *, summary->n_methods)};
+static ResultsFamily find_family(const ResultsSummary *summary, const char *name, guint first_slot) {
+  ResultsFamily family = {.name = name,
+                          .slot = g_new(guint, summary->n_methods),
+                          .method = g_new(const ResultsMethodInfo *, summary->n_methods)};
   for (guint m = 0; m < summary->n_methods; m++)
-    if (g_str_equal(summary->method[m].name, work->name[side])) {
-      family->slot[family->n] = first_slot + family->n;
-      family->method[family->n++] = &summary->method[m];
+    if (g_str_equal(summary->method[m].name, name)) {
+      family.slot[family.n] = first_slot + family.n;
+      family.method[family.n++] = &summary->method[m];
     }
+  return family;
 }
 
-static gboolean read_side(Work *work, int side, const ResultsGrid *grid, GError **error) {
-  const ResultsReadSide *read = work->side[side];
-  const ResultsTaskInfo *task = results_find_task(read->summary, work->task);
-  for (guint m = 0; m < work->family[side].n; m++)
-    if (!results_cells_read(work->cells, read->store, read->summary->run, task, work->family[side].method[m],
-                            work->family[side].slot[m], grid, error))
+static gboolean read_side(ResultsCells *cells, const ResultsReadSide *side, const char *task,
+                          const ResultsFamily *family, const ResultsGrid *grid, GError **error) {
+  for (guint m = 0; m < family->n; m++)
+    if (!results_cells_read(cells, side->store, side->summary->run, results_find_task(side->summary, task),
+                            family->method[m], family->slot[m], grid, error))
       return FALSE;
   return TRUE;
 }
 
-static gboolean compare_task(Work *work, const ResultsGrid *grid, GError **error) {
-  find_family(work, 0, 0);
-  find_family(work, 1, work->family[0].n);
-  GPtrArray *problems = shared_problems(work, error);
-  work->cells = problems ? results_cells_new(problems, grid, work->family[0].n + work->family[1].n, error) : NULL;
-  gboolean ok = work->cells && read_side(work, 0, grid, error) && read_side(work, 1, grid, error);
-  if (ok && work->cells->n_problems > 0) {
-    compare_budgets(work);
-    compare_frontiers(work);
+typedef struct {
+  GArray *pairs, *along, *margins;
+} Found;
+
+static gboolean compare_task(const ResultsReadSide side[2], const char *task, const char *a, const char *b,
+                             const ResultsGrid *grid, Found *found, GError **error) {
+  GPtrArray *problems = shared_problems(side, task, error);
+  if (!problems) return FALSE;
+  ResultsMatch match = {.task = task,
+                        .n_resamples = grid->bootstrap > 0 ? (guint)grid->bootstrap : RESULTS_RESAMPLES,
+                        .seed = grid->seed};
+  match.family[0] = find_family(side[0].summary, a, 0);
+  match.family[1] = find_family(side[1].summary, b, match.family[0].n);
+  ResultsCells *cells = results_cells_new(problems, grid, match.family[0].n + match.family[1].n, error);
+  gboolean ok = cells && read_side(cells, &side[0], task, &match.family[0], grid, error) &&
+                read_side(cells, &side[1], task, &match.family[1], grid, error);
+  match.cells = cells;
+  if (ok && cells->n_problems > 0) {
+    results_match_budgets(&match, found->pairs);
+    results_match_frontiers(&match, found->along, found->margins);
   }
-  results_cells_free(work->cells);
-  for (int side = 0; side < 2; side++) {
-    g_free(work->family[side].slot);
-    g_free(work->family[side].method);
+  results_cells_free(cells);
+  for (int i = 0; i < 2; i++) {
+    g_free(match.family[i].slot);
+    g_free(match.family[i].method);
   }
   return ok;
 }
@@ -384,29 +182,24 @@ static gboolean compare_sides(const ResultsReadSide side[2], const GPtrArray *na
   g_autoptr(GArray) lengths = g_array_new(FALSE, FALSE, sizeof(int)), threads = g_array_new(FALSE, FALSE, sizeof(int));
   ResultsGrid filled = *grid;
   if ((!grid->lengths || !grid->threads) && !fill_grid(&side[0], &filled, lengths, threads, error)) return FALSE;
-  Work work = {.side = {&side[0], &side[1]},
-               .n_resamples = grid->bootstrap > 0 ? (guint)grid->bootstrap : RESAMPLES,
-               .seed = grid->seed,
-               .pairs = g_array_new(FALSE, FALSE, sizeof(ResultsPair)),
-               .along = g_array_new(FALSE, FALSE, sizeof(ResultsAlong)),
-               .margins = g_array_new(FALSE, FALSE, sizeof(ResultsMargin))};
+  Found found = {.pairs = g_array_new(FALSE, FALSE, sizeof(ResultsPair)),
+                 .along = g_array_new(FALSE, FALSE, sizeof(ResultsAlong)),
+                 .margins = g_array_new(FALSE, FALSE, sizeof(ResultsMargin))};
   gboolean ok = TRUE, shared = FALSE;
   for (guint t = 0; ok && t < side[0].summary->n_tasks; t++) {
-    work.task = keep(comparison, side[0].summary->task[t].name);
-    if (!results_find_task(side[1].summary, work.task)) continue;
+    const char *task = keep(comparison, side[0].summary->task[t].name);
+    if (!results_find_task(side[1].summary, task)) continue;
     shared = TRUE;
-    for (guint i = 0; ok && i < names->len; i += 2) {
-      work.name[0] = keep(comparison, names->pdata[i]);
-      work.name[1] = keep(comparison, names->pdata[i + 1]);
-      ok = compare_task(&work, &filled, error);
-    }
+    for (guint i = 0; ok && i < names->len; i += 2)
+      ok = compare_task(side, task, keep(comparison, names->pdata[i]), keep(comparison, names->pdata[i + 1]), &filled,
+                        &found, error);
   }
-  comparison->n_pairs = work.pairs->len;
-  comparison->n_along = work.along->len;
-  comparison->n_margins = work.margins->len;
-  comparison->pair = (ResultsPair *)g_array_free(work.pairs, FALSE);
-  comparison->along = (ResultsAlong *)g_array_free(work.along, FALSE);
-  comparison->margin = (ResultsMargin *)g_array_free(work.margins, FALSE);
+  comparison->n_pairs = found.pairs->len;
+  comparison->n_along = found.along->len;
+  comparison->n_margins = found.margins->len;
+  comparison->pair = (ResultsPair *)g_array_free(found.pairs, FALSE);
+  comparison->along = (ResultsAlong *)g_array_free(found.along, FALSE);
+  comparison->margin = (ResultsMargin *)g_array_free(found.margins, FALSE);
   if (ok && !shared) {
     g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING, "runs %s and %s have no task in common", comparison->run_a,
                 comparison->run_b);

@@ -5,6 +5,8 @@
 #include "results/cells.h"
 #include "results/frontier.h"
 
+#define RESULTS_RESAMPLES 2000 /* unless the grid says */
+
 /* In the order of their names. */
 enum { COST_BYTES, COST_PEAK, COST_READS, COST_SECONDS, COST_THROUGHPUT, COST_TOKENS, COSTS };
 extern const char *const results_cost_names[COSTS];
@@ -21,10 +23,12 @@ typedef struct {
 gsize results_sums_size(const ResultsCells *cells);
 /* Sums over problems. */
 void results_cells_sum(const ResultsCells *cells, double *sums);
-/* The same for the bootstrap's resamples first .. first + n - 1: in each, problems are drawn with replacement, as many as there are.
- * Resample b draws from the state named "TASK/b", so it does not depend on which others are made. sums [n, results_sums_size()]. */
-void results_cells_resample(const ResultsCells *cells, uint64_t seed, const char *task, guint first, guint n,
-                            double *sums);
+/* The same for the bootstrap's resamples first .. first + n - 1 of any numbers value [n_problems, size]: in each, problems are drawn with
+ * replacement, as many as there are. Resample b draws from the state named "TASK/b", so it does not depend on which others are made.
+ * sums [n, size]. Make RESULTS_BLOCK of them at a time: that is fastest. */
+#define RESULTS_BLOCK 64
+void results_resample(const double *value, gsize size, guint n_problems, uint64_t seed, const char *task, guint first,
+                      guint n, double *sums);
 
 /* Methods of one name, which share frontiers. */
 typedef struct {

@@ -81,20 +81,24 @@ static int compare_double(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-ResultsInterval results_bootstrap_interval(double *value, guint n, guint problems) {
+double results_bootstrap_reach(guint problems) {
+  return problems < 2 ? NAN : results_t_quantile(0.975, (int)problems - 1) * sqrt(problems / (problems - 1.0));
+}
+
+ResultsInterval results_bootstrap_interval(double *value, guint n, double reach) {
   ResultsInterval interval = {NAN, NAN, NAN, NAN};
   guint defined = 0;
   for (guint i = 0; i < n; i++)
     if (!isnan(value[i])) value[defined++] = value[i];
-  if (defined < 2 || defined < (n + 1) / 2 || problems < 2) return interval;
-  double mean = 0, square = 0, t = -results_t_quantile(0.025, (int)problems - 1) * sqrt(problems / (problems - 1.0));
+  if (defined < 2 || defined < (n + 1) / 2 || isnan(reach)) return interval;
+  double mean = 0, square = 0;
   for (guint i = 0; i < defined; i++) mean += value[i] / defined;
   for (guint i = 0; i < defined; i++) square += pow(value[i] - mean, 2);
   qsort(value, defined, sizeof *value, compare_double);
   interval.se = sqrt(square / (defined - 1));
-  interval.reach = t * interval.se;
-  interval.low = results_quantile(value, defined, results_normal_cdf(-t));
-  interval.high = results_quantile(value, defined, results_normal_cdf(t));
+  interval.reach = reach * interval.se;
+  interval.low = results_quantile(value, defined, results_normal_cdf(-reach));
+  interval.high = results_quantile(value, defined, results_normal_cdf(reach));
   return interval;
 }
 

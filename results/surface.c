@@ -12,9 +12,6 @@
 #include "results/parallel.h"
 #include "results/statistics.h"
 
-#define RESAMPLES 2000
-#define BLOCK 16 /* resamples that a processor makes at a time */
-
 enum { LINEAR, LOG2, SCALES };
 static const char *const scale_names[SCALES] = {"linear", "log2"};
 
@@ -70,11 +67,11 @@ static gsize put_statistics(const Work *work, const ResultsMeans *means, guint b
 
 static void resample_block(guint block, gpointer data) {
   const Work *work = data;
-  guint first = block * BLOCK, n = MIN(BLOCK, work->n_resamples - first);
+  guint first = block * RESULTS_BLOCK, n = MIN(RESULTS_BLOCK, work->n_resamples - first);
   gsize size = results_sums_size(work->cells);
   g_autofree double *sums = g_new(double, size *n);
   g_autoptr(ResultsMeans) means = results_means_new(work->cells, work->family, work->n_families);
-  results_cells_resample(work->cells, work->seed, work->task->name, first, n, sums);
+  results_resample(work->cells->value, size, work->cells->n_problems, work->seed, work->task->name, first, n, sums);
   for (guint b = 0; b < n; b++) {
     results_means_fill(means, work->cells, work->family, sums + b * size);
     put_statistics(work, means, first + b);
@@ -83,22 +80,24 @@ static void resample_block(guint block, gpointer data) {
 
 typedef struct {
   const Work *work;
+  double reach;
   ResultsInterval *interval; /* [n_statistics] */
 } Intervals;
 
 static void find_interval(guint statistic, gpointer data) {
   const Intervals *all = data;
   const Work *work = all->work;
-  all->interval[statistic] = results_bootstrap_interval(work->resampled + (gsize)statistic * work->n_resamples,
-                                                        work->n_resamples, work->cells->n_problems);
+  all->interval[statistic] =
+      results_bootstrap_interval(work->resampled + (gsize)statistic * work->n_resamples, work->n_resamples, all->reach);
 }
 
 static ResultsInterval *bootstrap(Work *work) {
   work->n_statistics = put_statistics(work, work->observed, 0);
   ResultsInterval *interval = g_new(ResultsInterval, work->n_statistics + 1);
   work->resampled = g_new(double, work->n_statistics * work->n_resamples + 1);
-  results_parallel((work->n_resamples + BLOCK - 1) / BLOCK, resample_block, work);
-  results_parallel((guint)work->n_statistics, find_interval, &(Intervals){work, interval});
+  results_parallel((work->n_resamples + RESULTS_BLOCK - 1) / RESULTS_BLOCK, resample_block, work);
+  results_parallel((guint)work->n_statistics, find_interval,
+                   &(Intervals){work, results_bootstrap_reach(work->cells->n_problems), interval});
   g_clear_pointer(&work->resampled, g_free);
   return interval;
 }
@@ -268,7 +267,7 @@ static void add_margins(GArray *margins, const Work *work, const ResultsInterval
 /* ---- Together ------------------------------------------------------------------------------------------------------------------ */
 
 static guint resamples(const ResultsGrid *grid) {
-  return grid->bootstrap < 0 ? 0 : grid->bootstrap == 0 ? RESAMPLES : (guint)grid->bootstrap;
+  return grid->bootstrap < 0 ? 0 : grid->bootstrap == 0 ? RESULTS_RESAMPLES : (guint)grid->bootstrap;
 }
 
 void results_surface_of_cells(const ResultsCells *cells, const ResultsMethodInfo *method, const ResultsTaskInfo *task,

@@ -126,18 +126,18 @@ static void test_interval(void) {
   g_autofree double *resampled = g_new0(double, RESAMPLES);
   for (int b = 0; b < RESAMPLES; b++)
     for (int i = 0; i < PROBLEMS; i++) resampled[b] += value[results_random_below(&state, PROBLEMS)] / PROBLEMS;
-  ResultsInterval interval = results_bootstrap_interval(resampled, RESAMPLES, PROBLEMS);
+  ResultsInterval interval = results_bootstrap_interval(resampled, RESAMPLES, results_bootstrap_reach(PROBLEMS));
   double t = results_t_quantile(0.975, PROBLEMS - 1) * sqrt(square / (PROBLEMS - 1) / PROBLEMS);
   assert_near(interval.high - interval.low, 2 * t, 0.03 * t);
   assert_near(interval.reach, t, 0.02 * t);
   assert_near(interval.se, sqrt(square) / PROBLEMS, 0.02 * interval.se);
   /* too little to say anything */
   double few[] = {1, NAN, NAN, NAN}, half[] = {NAN, 1, 3, NAN}, alone[] = {1, 2};
-  interval = results_bootstrap_interval(few, 4, 10);
+  interval = results_bootstrap_interval(few, 4, 2);
   g_assert_true(isnan(interval.se) && isnan(interval.low) && isnan(interval.high) && isnan(interval.reach));
-  interval = results_bootstrap_interval(half, 4, 10);
+  interval = results_bootstrap_interval(half, 4, 2);
   g_assert_true(interval.low >= 1 && interval.high <= 3 && interval.low < interval.high);
-  interval = results_bootstrap_interval(alone, 2, 1);
+  interval = results_bootstrap_interval(alone, 2, results_bootstrap_reach(1));
   g_assert_true(isnan(interval.low));
 }
 
