@@ -115,6 +115,7 @@ __global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
   extern __shared__ int before[];
   __shared__ int shared[32];
   wait_for_previous();
+  let_next_start();
   int lists = rows.rows * kv_heads, running = 0;
   const int32_t *lengths = rows.lengths + (size_t)blockIdx.x * lists;
   DmsCudaList *list = rows.lists + (size_t)blockIdx.x * lists;

@@ -285,6 +285,7 @@ __global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaHeads
   if (layer == 0) wait_for_previous(); /* the plan may have been the kernel just before */
   Walk walk(rows, heads.kv_heads, layer);
   wait_for_previous();
+  let_next_start();
   if (walk.tile >= walk.end) return;
   if (threadIdx.x / 32 == kConsumers)
     produce<D>(cache, layer, memory, walk);
@@ -300,6 +301,7 @@ __global__ void decode_attention_plain_kernel(DmsCudaHeads heads, DmsCudaCache c
   __shared__ float sums[kPlainWarps][DMS_CUDA_MAX_HEAD_DIM], tops[kPlainWarps], weights[kPlainWarps];
   int head = blockIdx.x, row = blockIdx.y, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   wait_for_previous();
+  let_next_start();
   int slot = rows.slots[row];
   if (slot < 0) return;
   int dim = heads.head_dim, kv_head = head / heads.group, pairs = cache.layers * cache.kv_heads;

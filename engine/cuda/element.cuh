@@ -51,11 +51,15 @@ template <typename T> __device__ __forceinline__ T *page_base(const DmsCudaCache
 
 /* ---- Overlap of a step's kernels (programmatic dependent launch) ----
  *
- * A kernel that launch() queues may start while the one before it runs. It waits here before it reads what that one wrote, and only then lets the
- * next start; so when a kernel begins, all but its predecessor have ended: it may fetch weights and plans before it waits. */
+ * A kernel that launch() queues may start while the one before it runs. It waits here before it reads what that one wrote, and only after that does it
+ * let the next start; so when a kernel begins, all but its predecessor have ended: it may fetch weights and plans before it waits. */
 __device__ __forceinline__ void wait_for_previous() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void let_next_start() {
+#if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }

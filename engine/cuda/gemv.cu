@@ -106,6 +106,7 @@ template <int kTiles> __global__ __launch_bounds__(kMostWarps<kTiles> * 32) void
 #pragma unroll
   for (int t = 0; t < kTiles; t++)
     for (int c = 0; c < 4; c++) sums[warp][t][lane / 4 + (c & 2) * 4][lane % 4 * 2 + (c & 1)] = sum[t][c];
+  let_next_start(); /* not before: the next kernel's blocks would take the place of this one's */
   __syncthreads();
   for (int i = threadIdx.x; i < kRows * g.rows; i += blockDim.x) {
     int n = i % kRows, row = i / kRows;

@@ -3,6 +3,7 @@
 
 template <typename T> __global__ void embed_kernel(const T *embed, const int32_t *tokens, int hidden, float *x) {
   wait_for_previous();
+  let_next_start();
   int token = tokens[blockIdx.x];
   if (token < 0) token = 0; /* a row that does not run, or an invalid token: its outcome is never used */
   for (int i = threadIdx.x; i < hidden; i += blockDim.x)
@@ -13,6 +14,7 @@ __global__ void embed_next_kernel(const bf16 *embed, const int32_t *tokens, int 
                                   bf16 *next, float *squares, int n_squares) {
   __shared__ float shared[32];
   wait_for_previous();
+  let_next_start();
   int token = max(tokens[blockIdx.x], 0);
   size_t row = (size_t)blockIdx.x * hidden;
   float sum = 0;
@@ -28,6 +30,7 @@ template <typename T>
 __global__ void rms_norm_kernel(const float *x, const float *weight, float eps, int hidden, T *out) {
   __shared__ float shared[32];
   wait_for_previous();
+  let_next_start();
   const float4 *row = reinterpret_cast<const float4 *>(x + (size_t)blockIdx.x * hidden);
   float sum = 0;
   for (int i = threadIdx.x; i < hidden / 4; i += blockDim.x) {
@@ -47,6 +50,7 @@ __global__ void adapter_kernel(const float *x, const float *weight, const float 
                                float *out) {
   __shared__ float shared[32];
   wait_for_previous();
+  let_next_start();
   const float *row = x + (size_t)blockIdx.x * hidden;
   float sum = 0;
   for (int i = threadIdx.x; i < hidden; i += blockDim.x) sum += row[i] * row[i];
@@ -61,6 +65,7 @@ __global__ void adapter_kernel(const float *x, const float *weight, const float 
 
 template <typename T> __global__ void swiglu_kernel(const T *gate_up, int inner, T *out) {
   wait_for_previous();
+  let_next_start();
   const T *gate = gate_up + (size_t)blockIdx.y * 2 * inner, *up = gate + inner;
   constexpr int kWide = 16 / sizeof(T);
   int i = (blockIdx.x * blockDim.x + threadIdx.x) * kWide;

@@ -110,6 +110,7 @@ __device__ void rotate_in_place(const DmsCudaRope &rope, HeadVector<T> &v, T *ve
 template <typename T> __global__ void rope_append_kernel(DmsCudaRope rope, DmsCudaCache cache, DmsCudaRows rows) {
   int head = blockIdx.x, row = blockIdx.y, part = threadIdx.x / 32, group = rope.heads.group, dim = rope.heads.head_dim;
   wait_for_previous();
+  let_next_start();
   int slot = rows.slots[row];
   if (slot < 0) return;
   int position = rows.positions[row];
@@ -157,6 +158,7 @@ template <typename T> __global__ void rope_prefill_kernel(DmsCudaRope rope, DmsC
 template <typename T> __global__ void borrowed_logits_kernel(DmsCudaRope rope, int rows, float *out) {
   int row = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32, half = rope.heads.head_dim / 2;
   wait_for_previous();
+  let_next_start();
   if (row >= rows) return;
   HeadVector<T> q;
   q.load((const T *)rope.qkv + (size_t)row * rope.heads.stride, half);

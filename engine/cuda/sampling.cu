@@ -366,6 +366,7 @@ __global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers sample
   extern __shared__ float cached[];
   __shared__ Shared shared;
   wait_for_previous();
+  let_next_start();
   int row = blockIdx.x / cluster_size(), slot = slots[row];
   if (slot < 0) return; /* the whole cluster */
   int id = sample(samplers.samplers[slot], samplers.drawn[slot], logits + (size_t)row * vocab, vocab, shared,
