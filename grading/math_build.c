@@ -74,6 +74,18 @@ MathNode *grade_math_literal(MathTree *tree, const char *digits) {
   return node;
 }
 
+/* Whether arithmetic of `kind` makes sense with its children: numbers, and of the infinite ones only -1 times one. */
+static gboolean makes_sense(MathKind kind, MathNode *const *child, int n) {
+  for (int i = 0; i < n; i++) {
+    gboolean minus_infinity = child[i]->kind == MATH_MULTIPLY && child[i]->child[1]->kind == MATH_INFINITY;
+    if (!grade_math_is_scalar(child[i])) return FALSE;
+    if (kind == MATH_PLUS_MINUS || (child[i]->kind != MATH_INFINITY && !minus_infinity)) continue;
+    if (kind != MATH_MULTIPLY || n != 2 || child[0]->kind != MATH_NUMBER || child[0]->p != -1 || child[0]->q != 1)
+      return FALSE;
+  }
+  return TRUE;
+}
+
 MathNode *grade_math_node(MathTree *tree, MathKind kind, MathNode *const *child, int n) {
   MathNode *node = new_node(tree, kind);
   node->child = own(tree, g_new(MathNode *, MAX(n, 1)));
@@ -82,8 +94,8 @@ MathNode *grade_math_node(MathTree *tree, MathKind kind, MathNode *const *child,
     node->child[i] = child[i];
     node->depth = MAX(node->depth, child[i]->depth + 1);
     node->decimal |= child[i]->decimal;
-    if (kind >= MATH_FUNCTION && kind <= MATH_PERCENTAGE && !grade_math_is_scalar(child[i])) tree->broken = TRUE;
   }
+  if (kind >= MATH_FUNCTION && kind <= MATH_PERCENTAGE && !makes_sense(kind, child, n)) tree->broken = TRUE;
   if (node->depth > MATH_MAX_DEPTH) tree->broken = TRUE;
   return node;
 }

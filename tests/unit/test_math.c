@@ -210,6 +210,10 @@ static void test_tuples_and_intervals(void) {
   equal("x \\le -2 \\text{ or } x \\ge 2", "(-\\infty,-2] \\cup [2,\\infty)");
   differ("(1,2)", "(2,1)");
   differ("(1,2)", "[1,2]");
+  equal("(-\\infty, +\\infty)", "(-\\infty, \\infty)");
+  differ("(2,\\infty)", "(2,-\\infty)");
+  differ("\\infty - \\infty", "0");
+  differ("2\\infty", "\\infty");
   differ("(2,\\infty)", "[2,\\infty)");
   differ("(1,2)", "\\{1,2\\}");
   differ("(1,2)", "(1,2,3)");
