@@ -2,9 +2,12 @@
 #
 #   CUDA=0        build without the GPU backend even where nvcc is found
 #   SANITIZE=1    AddressSanitizer and UndefinedBehaviorSanitizer, into build-sanitize/
+#   V=1           show the commands
 #   PREFIX=/usr/local, DESTDIR=     for `make install`
 
 SHELL := /bin/bash
+Q := $(if $(V),,@)
+show = @$(if $(V),:,echo "  $(1)  $(patsubst $(BUILD)/%,%,$@)")
 MAKEFLAGS += --no-builtin-rules
 CC := gcc
 CUDA_HOME ?= /usr/local/cuda
@@ -71,18 +74,22 @@ deps test-deps:
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(call show,CC  )
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(BUILD)/cuda/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fPIC -isystem $(CUDA_HOME)/include -c $< -o $@
+	$(call show,CC  )
+	$(Q)$(CC) $(ALL_CFLAGS) -fPIC -isystem $(CUDA_HOME)/include -c $< -o $@
 
 $(BUILD)/cuda/%.o: %.cu
 	@mkdir -p $(@D)
-	$(NVCC) $(NVCC_FLAGS) -c $< -o $@
+	$(call show,NVCC)
+	$(Q)$(NVCC) $(NVCC_FLAGS) -c $< -o $@
 
 $(BUILD)/libdms-cuda.so: $(patsubst %,$(BUILD)/cuda/%.o,$(basename $(CUDA_SOURCES)))
-	$(CC) -shared $(LDFLAGS) $^ -o $@ -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 \
+	$(call show,LINK)
+	$(Q)$(CC) -shared $(LDFLAGS) $^ -o $@ -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 \
 	  -lcublasLt -lcudart_static $(shell pkg-config --libs glib-2.0) -lstdc++ -lm -ldl -lrt -lpthread
 
 # Rewritten only when the version has changed, so that nothing else is rebuilt for it.
@@ -94,13 +101,15 @@ $(BUILD)/harness/version.o: ALL_CFLAGS += -DVERSION='"$(VERSION)"'
 
 $(BUILD)/%.embed.o: %
 	@mkdir -p $(@D)
-	ld -r -b binary -z noexecstack -o $@ $<
-	objcopy --rename-section .data=.rodata,alloc,load,readonly,data,contents $@
+	$(call show,BIN )
+	$(Q)ld -r -b binary -z noexecstack -o $@ $<
+	$(Q)objcopy --rename-section .data=.rodata,alloc,load,readonly,data,contents $@
 
 define KERNEL_RULE
 $(BUILD)/%.$(1).o: %.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math $(if $(filter v%,$(1)),-march=x86-64-$(1)) -c $$< -o $$@
+	$$(call show,CC  )
+	$$(Q)$$(CC) $$(ALL_CFLAGS) -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math $(if $(filter v%,$(1)),-march=x86-64-$(1)) -c $$< -o $$@
 endef
 $(foreach set,$(KERNEL_SETS),$(eval $(call KERNEL_RULE,$(set))))
 
@@ -110,39 +119,45 @@ $(addprefix $(BUILD)/engine/model/,weights.o random.o): ALL_CFLAGS += -O3
 # What python3 loads in the sandbox: libc and no sanitizers, which it would not know.
 $(BUILD)/grading/sandbox.so: $(SANDBOX) $(wildcard grading/sandbox/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARNINGS) -O2 -fPIC -shared -I. -D_GNU_SOURCE $(SANDBOX) -o $@
+	$(call show,CC  )
+	$(Q)$(CC) -std=gnu17 $(WARNINGS) -O2 -fPIC -shared -I. -D_GNU_SOURCE $(SANDBOX) -o $@
 
 $(BUILD)/grading/sandbox.so.embed.o: $(BUILD)/grading/sandbox.so
-	cd $(BUILD) && ld -r -b binary -z noexecstack -o grading/sandbox.so.embed.o grading/sandbox.so
+	$(call show,BIN )
+	$(Q)cd $(BUILD) && ld -r -b binary -z noexecstack -o grading/sandbox.so.embed.o grading/sandbox.so
 
 $(BUILD)/libhyperscale.a: $(OBJECTS)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call show,AR  )
+	$(Q)ar rcs $@ $^
 
 # The commands' parts but main.c, for the unit tests.
 $(BUILD)/libharness.a: $(patsubst %.c,$(BUILD)/%.o,$(filter-out harness/main.c,$(HARNESS)))
 	@rm -f $@
-	ar rcs $@ $^
+	$(call show,AR  )
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/hyperscale: $(patsubst %.c,$(BUILD)/%.o,$(HARNESS)) $(BUILD)/libhyperscale.a
-	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+	$(call show,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libharness.a $(BUILD)/libhyperscale.a
-	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+	$(call show,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 unit: $(UNIT_TESTS) $(CUDA_LIBRARY) ## the unit tests alone
-	prove --exec '' $(UNIT_TESTS) :: --tap
+	$(Q)prove --exec '' $(UNIT_TESTS) :: --tap
 
 test: deps ## all tests
 	@$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT_TESTS)
-	prove --exec '' $(UNIT_TESTS) :: --tap
-	BUILD=$(BUILD) prove --exec bash $(E2E_TESTS)
+	$(Q)prove --exec '' $(UNIT_TESTS) :: --tap
+	$(Q)BUILD=$(BUILD) prove --exec bash $(E2E_TESTS)
 
 demo: deps ## install what is missing, build, sweep the pocket models, write demo/report.html
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@mkdir -p demo
-	$(BUILD)/hyperscale run pocket --db demo/pocket.db
-	$(BUILD)/hyperscale report pocket --db demo/pocket.db --evictions 1 --output demo/report.html
+	$(Q)$(BUILD)/hyperscale run pocket --db demo/pocket.db
+	$(Q)$(BUILD)/hyperscale report pocket --db demo/pocket.db --evictions 1 --output demo/report.html
 	@echo && echo "The report: file://$(CURDIR)/demo/report.html"
 
 reports/pocket.svg: ## the README's picture, from demo/pocket.db
@@ -171,7 +186,7 @@ check-sanitize: ## all tests under ASan and UBSan
 
 check-threads: ## the engine's tests under ThreadSanitizer
 	$(MAKE) BUILD=build-threads CUDA=0 CFLAGS='-O2 -g -fsanitize=thread' LDFLAGS=-fsanitize=thread build-threads/tests/test_batch
-	prove --exec '' build-threads/tests/test_batch :: --tap
+	$(Q)prove --exec '' build-threads/tests/test_batch :: --tap
 
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libhyperscale.a
 	@mkdir -p $(@D)
@@ -182,7 +197,8 @@ fuzz: ## build the fuzz targets with clang and libFuzzer
 
 $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libhyperscale.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+	$(call show,LINK)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
 bench: $(BENCHES) ## measure each part's speed
 	@for bench in $(BENCHES); do $$bench || exit 1; done
