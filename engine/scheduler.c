@@ -6,11 +6,9 @@
 
 #include <string.h>
 
-enum {
-  MAX_LATENCY = 3,
-  PREFILL_TOKENS =
-      4096, /* prompts prefilled between two steps: enough to fill a device, few enough not to hold the others up */
-};
+enum { MAX_LATENCY = 3 };
+/* Tokens of prompts prefilled between two steps: enough to fill a device, few enough not to hold the others up. */
+enum { PREFILL_TOKENS = 4096 };
 
 /* A prompt, shared by its threads. */
 typedef struct {
@@ -44,6 +42,7 @@ typedef struct {
 typedef struct {
   Sequence **sequences;
   int n;
+  uint64_t releases; /* of slots, until it was issued */
 } Batch;
 
 typedef struct {
@@ -56,10 +55,11 @@ struct DmsScheduler {
   const DmsBackendOps *ops;
   DmsBackend *backend;
   const DmsConfig *config;
-  int max_sequences, n_lists;
+  int max_sequences;
   GQueue waiting;                 /* Sequence *, the oldest first; all younger than those that run */
   GPtrArray *running;             /* Sequence *, the oldest first */
   GArray *free_slots;             /* int */
+  uint64_t releases;              /* slots given back so far */
   Batch batches[MAX_LATENCY + 1]; /* a ring: [first_batch, first_batch + n_batches) are issued */
   int first_batch, n_batches;
   DmsStepEntry *entries;  /* [max_sequences] */
@@ -165,6 +165,7 @@ static int take_slot(DmsScheduler *scheduler) {
 static void give_slot(DmsScheduler *scheduler, int *slot) {
   scheduler->ops->release(scheduler->backend, *slot);
   g_array_append_val(scheduler->free_slots, *slot);
+  scheduler->releases++;
   *slot = -1;
 }
 
@@ -250,19 +251,21 @@ static gboolean prefill(DmsScheduler *scheduler, int n, GError **error) {
   return TRUE;
 }
 
-/* Gives the first waiting sequence a slot of its own: a copy of its prompt's, or for the last thread the prompt's
- * itself. */
-static gboolean start_first(DmsScheduler *scheduler, GError **error) {
+/* Gives the first waiting sequence a slot: a copy of its prompt's; or the prompt's itself, for the last thread and
+ * where there is no memory for a copy (`take_over`: the other threads' prompt is prefilled again). */
+static gboolean start_first(DmsScheduler *scheduler, gboolean take_over, GError **error) {
   Sequence *sequence = g_queue_peek_head(&scheduler->waiting);
   Prompt *prompt = sequence->prompt;
   DmsSampler sampler = prompt->sampler;
   sampler.thread = sequence->thread;
-  int slot = prompt->waiting == 1 ? prompt->slot : take_slot(scheduler);
+  take_over |= prompt->waiting == 1;
+  int slot = take_over ? prompt->slot : take_slot(scheduler);
   if (!scheduler->ops->fork(scheduler->backend, prompt->slot, slot, &sampler, error)) {
-    if (slot != prompt->slot) give_slot(scheduler, &slot);
+    if (!take_over) give_slot(scheduler, &slot);
     return FALSE;
   }
-  if (--prompt->waiting == 0) prompt->slot = -1;
+  if (take_over) prompt->slot = -1;
+  prompt->waiting--;
   g_queue_pop_head(&scheduler->waiting);
   sequence->slot = slot, sequence->issued = sequence->collected = sequence->outstanding = 0, sequence->stalled = FALSE;
   g_ptr_array_add(scheduler->running, sequence);
@@ -278,18 +281,37 @@ static void fail_first_prompt(DmsScheduler *scheduler, const char *message) {
   prompt->waiting = 0;
 }
 
+/* Gives up the prompts that were prefilled in vain; the first may stay, there is a slot for it. */
+static void drop_prefilled(DmsScheduler *scheduler) {
+  GList *link = scheduler->waiting.head;
+  const Prompt *first = link ? ((Sequence *)link->data)->prompt : NULL;
+  for (; link; link = link->next) {
+    Prompt *prompt = ((Sequence *)link->data)->prompt;
+    if (prompt != first && prompt->slot >= 0) give_slot(scheduler, &prompt->slot);
+  }
+}
+
+static gboolean is_memory(const GError *error) {
+  return g_error_matches(error, DMS_ERROR, DMS_ERROR_MEMORY);
+}
+
 static gboolean admit(DmsScheduler *scheduler, GError **error) {
   int n = scheduler->waiting.length ? count_admissible(scheduler) : 0;
   if (n == 0) return TRUE;
   g_autoptr(GError) problem = NULL;
-  gboolean ok = prefill(scheduler, n, &problem);
-  if (!ok && n > 1 && g_error_matches(problem, DMS_ERROR, DMS_ERROR_MEMORY)) {
+  gboolean prefilled = prefill(scheduler, n, &problem);
+  if (!prefilled && n > 1 && is_memory(problem)) {
     g_clear_error(&problem);
-    ok = prefill(scheduler, n = 1, &problem);
+    prefilled = prefill(scheduler, n = 1, &problem);
   }
-  while (ok && n-- > 0) ok = start_first(scheduler, &problem);
-  if (ok) return TRUE;
-  if (!g_error_matches(problem, DMS_ERROR, DMS_ERROR_MEMORY)) {
+  while (prefilled && n > 0 && start_first(scheduler, FALSE, &problem)) n--;
+  if (prefilled && n > 0 && is_memory(problem) && scheduler->running->len == 0) {
+    g_clear_error(&problem);
+    start_first(scheduler, TRUE, &problem);
+  }
+  if (n > 0) drop_prefilled(scheduler);
+  if (!problem) return TRUE;
+  if (!is_memory(problem)) {
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
   }
@@ -305,7 +327,7 @@ static gboolean admit(DmsScheduler *scheduler, GError **error) {
 static gboolean issue(DmsScheduler *scheduler, GError **error) {
   Batch *batch = &scheduler->batches[(scheduler->first_batch + scheduler->n_batches) % (MAX_LATENCY + 1)];
   gint64 now = g_get_monotonic_time();
-  batch->n = 0;
+  batch->n = 0, batch->releases = scheduler->releases;
   for (guint i = 0; i < scheduler->running->len; i++) {
     Sequence *sequence = scheduler->running->pdata[i];
     if (sequence->stalled || sequence->issued == sequence->prompt->max_new_tokens) continue;
@@ -342,10 +364,10 @@ static void take_token(DmsScheduler *scheduler, Sequence *sequence, const DmsSte
     end_sequence(scheduler, sequence, DMS_FINISH_LENGTH, NULL);
 }
 
-/* Takes the results of the oldest step; *dry: the memory ran out for one of its sequences. `start`: when the
- * device's time began that is shared out among them. */
+/* Takes the results of the oldest step; *dry: the memory ran out for one of its sequences, and none was given back
+ * since. `start`: when the device's time began that is shared out among them. */
 static gboolean collect(DmsScheduler *scheduler, gint64 start, gboolean *dry, GError **error) {
-  int n;
+  int n, stalls = 0;
   if (!scheduler->ops->collect(scheduler->backend, scheduler->results, &n, error)) return FALSE;
   Batch *batch = &scheduler->batches[scheduler->first_batch];
   g_assert(n == batch->n);
@@ -362,11 +384,12 @@ static gboolean collect(DmsScheduler *scheduler, gint64 start, gboolean *dry, GE
       end_sequence(scheduler, sequence, DMS_FINISH_ERROR,
                    g_strdup_printf("the logits for token %d are NaN or infinite", sequence->collected));
     } else {
-      if (!sequence->stalled) *dry = TRUE;
+      if (!sequence->stalled) stalls++;
       sequence->stalled = sequence->outstanding > 0;
       if (!sequence->stalled) sequence->issued = sequence->collected;
     }
   }
+  *dry = stalls > 0 && batch->releases == scheduler->releases;
   return TRUE;
 }
 
@@ -378,7 +401,6 @@ static void preempt(DmsScheduler *scheduler) {
     scheduler->hold = TRUE;
     return;
   }
-  if (scheduler->running->len == 0) return;
   Sequence *youngest = scheduler->running->pdata[scheduler->running->len - 1];
   if (scheduler->running->len == 1) {
     end_sequence(
