@@ -173,7 +173,7 @@ static void sum_known(Problem *problem, int l, int before, Known *known, double 
     known->seconds[known->n] = thread->seconds_decode * part;
     known->voting[known->n++] = outcome == SHARE_TRUNCATED ? RESULTS_NO_VOTE : problem->group[i];
   }
-  qsort(known->seconds, (gsize)known->n, sizeof *known->seconds, compare_double);
+  if (known->n > 1) qsort(known->seconds, (gsize)known->n, sizeof *known->seconds, compare_double);
 }
 
 static void fill_cells(const Problem *problem, int l, const Known *known, const ResultsVote *vote) {
