@@ -1,4 +1,5 @@
-/* dms_bench_*: decode, prefill and attention timed against the device's own limit. Drives a backend by its table, without the batch loop. */
+/* dms_bench_*: decode, prefill and attention timed against the device's own limit. Drives a backend by its table,
+ * without the batch loop. */
 #include "engine/backend.h"
 
 #include <errno.h>
@@ -76,8 +77,8 @@ const DmsBenchInfo *dms_bench_info(const DmsBench *bench) {
   return &bench->info;
 }
 
-/* Live items of each list of a sequence, context / cr on average and as uneven as trained decisions leave them: log-normal, a standard deviation
- * of about 0.9 in the logarithm. */
+/* Live items of each list of a sequence, context / cr on average and as uneven as trained decisions leave them:
+ * log-normal, a standard deviation of about 0.9 in the logarithm. */
 static void draw_live(int sequence, int lists, int context, double cr, int32_t *live) {
   g_autofree double *weight = g_new(double, lists);
   double sum = 0;
@@ -113,7 +114,8 @@ static gboolean start_sequence(DmsBench *bench, int slot, int context, double cr
   return bench->ops->fork(bench->backend, slot, slot, &sampler, error);
 }
 
-/* `n` steps of all sequences from token `index` on, as many under way as the backend allows. `*live` is that of the last. */
+/* `n` steps of all sequences from token `index` on, as many under way as the backend allows. `*live` is that of the
+ * last. */
 static gboolean run_steps(DmsBench *bench, DmsStepEntry *entries, int batch, int index, int n, double *live,
                           GError **error) {
   g_autofree DmsStepResult *results = g_new(DmsStepResult, bench->max_batch);

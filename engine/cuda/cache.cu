@@ -1,10 +1,11 @@
-/* Pages: who gets which, and the lists made of them. The free list is a stack; a kernel either takes pages or gives them back, never both,
- * so the entries below the top are stable while it runs. */
+/* Pages: who gets which, and the lists made of them. The free list is a stack; a kernel either takes pages or gives
+ * them back, never both, so the entries below the top are stable while it runs. */
 #include "engine/cuda/element.cuh"
 
 enum { kLeastTiles = 2 + DMS_CUDA_LIST_COST }; /* of one CTA's share of a layer's attention */
 
-/* Takes `need` pages: the index of the first in the free list, or -1. Exact under contention, unlike a decrement that is undone. */
+/* Takes `need` pages: the index of the first in the free list, or -1. Exact under contention, unlike a decrement that
+ * is undone. */
 __device__ int reserve_pages(const DmsCudaCache &cache, int need) {
   int old = *(volatile int32_t *)cache.free_count;
   while (old >= need) {
@@ -110,7 +111,8 @@ __device__ int block_scan(int x, int *shared) {
   return x;
 }
 
-/* A CTA a layer. Places are counted in shared memory, [lists + 1]; then each list finds its place and each part its first list. */
+/* A CTA a layer. Places are counted in shared memory, [lists + 1]; then each list finds its place and each part its
+ * first list. */
 __global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
   extern __shared__ int before[];
   __shared__ int shared[32];

@@ -1,9 +1,10 @@
 /* Decode attention over ragged lists of pages.
  *
- * The tiled kernel reads memory and nothing else should show: the lists of a layer, cut into tiles of one page each, are dealt out evenly to
- * as many CTAs as stay resident, whatever the raggedness. A producer warp streams K and V pages into a ring of shared memory stages across
- * list borders; four warps take 16 items of each tile on the tensor cores, with K as the 16-row operand (S^T = K Q^T, then O^T = V^T P^T),
- * so that a group of up to 8 query heads costs one column tile. A list cut by a border is merged by the last CTA that arrives.
+ * The tiled kernel reads memory and nothing else should show: the lists of a layer, cut into tiles of one page each,
+ * are dealt out evenly to as many CTAs as stay resident, whatever the raggedness. A producer warp streams K and V pages
+ * into a ring of shared memory stages across list borders; four warps take 16 items of each tile on the tensor cores,
+ * with K as the 16-row operand (S^T = K Q^T, then O^T = V^T P^T), so that a group of up to 8 query heads costs one
+ * column tile. A list cut by a border is merged by the last CTA that arrives.
  *
  * The plain kernel takes every other shape: a CTA a query head, a warp an item. */
 #include "engine/cuda/element.cuh"
@@ -27,7 +28,8 @@ template <int D> struct TileMemory {
 /* What a CTA leaves for the merge of a list that it has only part of. */
 template <int D> struct Partial { float sum[kColumns][D], top[kColumns], weight[kColumns]; };
 
-/* A warp's walk over its CTA's share of a layer's tiles, list by list; the next list is known before this one is done. */
+/* A warp's walk over its CTA's share of a layer's tiles, list by list; the next list is known before this one is done.
+ */
 struct Walk {
   const DmsCudaList *lists;
   int n_lists, total, parts, tile, end;
@@ -144,7 +146,8 @@ __device__ __forceinline__ void store_four(bf16 *to, const float4 &sum, float we
       make_uint2(pack(sum.x / weight, sum.y / weight), pack(sum.z / weight, sum.w / weight));
 }
 
-/* One more part is written: what the block wrote before its last barrier is seen by whoever counts after. Returns those before. */
+/* One more part is written: what the block wrote before its last barrier is seen by whoever counts after. Returns those
+ * before. */
 __device__ __forceinline__ int count_arrival(int32_t *counter) {
   int before;
   asm volatile("atom.add.acq_rel.gpu.global.s32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");

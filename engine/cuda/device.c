@@ -109,7 +109,6 @@ static gboolean set_shapes(DmsBackend *b, GError **error) {
   b->cache = (DmsCudaCache){.type = b->type,
                             .layers = c->layers,
                             .kv_heads = c->kv_heads,
-                            .group = group,
                             .head_dim = c->head_dim,
                             .slots = o->max_sequences,
                             .max_pages = (c->context + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE,

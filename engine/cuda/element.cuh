@@ -37,8 +37,8 @@ __device__ __forceinline__ float block_sum(float x, float *shared) {
   return x;
 }
 
-/* Where channel `dim` of row `row` lies within a page's K or V, in elements. bf16 rows of 64 and 128 channels have their 16-byte chunks
- * permuted by the row, so that ldmatrix finds eight rows in eight different banks. */
+/* Where channel `dim` of row `row` lies within a page's K or V, in elements. bf16 rows of 64 and 128 channels have
+ * their 16-byte chunks permuted by the row, so that ldmatrix finds eight rows in eight different banks. */
 template <typename T> __device__ __forceinline__ int page_offset(int row, int dim, int head_dim) {
   if (sizeof(T) == 2 && (head_dim == 64 || head_dim == 128)) dim ^= (row & 7) << 3;
   return row * head_dim + dim;
@@ -51,8 +51,9 @@ template <typename T> __device__ __forceinline__ T *page_base(const DmsCudaCache
 
 /* ---- Overlap of a step's kernels (programmatic dependent launch) ----
  *
- * A kernel that launch() queues may start while the one before it runs. It waits here before it reads what that one wrote, and only after that does it
- * let the next start; so when a kernel begins, all but its predecessor have ended: it may fetch weights and plans before it waits. */
+ * A kernel that launch() queues may start while the one before it runs. It waits here before it reads what that one
+ * wrote, and only after that does it let the next start; so when a kernel begins, all but its predecessor have ended:
+ * it may fetch weights and plans before it waits. */
 __device__ __forceinline__ void wait_for_previous() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");

@@ -1,5 +1,6 @@
-/* Steps of a few sequences: the layers of layers.c with gemv.cu's products. A row's normalised form is never stored: `normed` holds the residual
- * stream times the next norm's weight, `squares` the sums that its root mean square comes from. */
+/* Steps of a few sequences: the layers of layers.c with gemv.cu's products. A row's normalised form is never stored:
+ * `normed` holds the residual stream times the next norm's weight, `squares` the sums that its root mean square comes
+ * from. */
 #include "engine/cuda/layers.h"
 
 /* Each CTA reads all of x: where rows are deep that is worth it for one of them only (measured on an H200). */

@@ -1,4 +1,5 @@
-/* cuBLASLt behind one function. Row-major [m][n] is column-major [n][m], so the weight is the transposed left operand. */
+/* cuBLASLt behind one function. Row-major [m][n] is column-major [n][m], so the weight is the transposed left operand.
+ */
 #include "engine/cuda/gemm.h"
 
 #include <cublasLt.h>

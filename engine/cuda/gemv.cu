@@ -1,18 +1,21 @@
-/* Matrix products of up to 8 rows: the weights are read once, as fast as memory gives them, and nothing else should show.
+/* Matrix products of up to 8 rows: the weights are read once, as fast as memory gives them, and nothing else should
+ * show.
  *
- * A CTA takes 16 outputs (32 where gate meets up), its warps the depth in turns of 128. The weights are the 16-row operand of mma.m16n8k16, the
- * rows of x its 8 columns. Which k a lane holds is free as long as both operands agree: lane j of a row takes 8 neighbours, so that every load
- * is 16 bytes, straight from memory to registers. The first loads are queued before the kernel waits for the one that makes x.
+ * A CTA takes 16 outputs (32 where gate meets up), its warps the depth in turns of 128. The weights are the 16-row
+ * operand of mma.m16n8k16, the rows of x its 8 columns. Which k a lane holds is free as long as both operands agree:
+ * lane j of a row takes 8 neighbours, so that every load is 16 bytes, straight from memory to registers. The first
+ * loads are queued before the kernel waits for the one that makes x.
  *
- * RMSNorm has no kernel of its own here: who adds to the residual stream also leaves it times the next norm's weight, and the sums of its squares
- * by 16; who reads that multiplies its results by 1 / rms. */
+ * RMSNorm has no kernel of its own here: who adds to the residual stream also leaves it times the next norm's weight,
+ * and the sums of its squares by 16; who reads that multiplies its results by 1 / rms. */
 #include "engine/cuda/element.cuh"
 #include "engine/cuda/tensor_core.cuh"
 
 enum { kRows = DMS_CUDA_SQUARES, kTurn = 128, kBlocks = kTurn / 32 };
 template <int kTiles> constexpr int kMostWarps = kTiles == 1 ? 8 : 4; /* two tiles take twice the registers */
 
-/* A turn's weights of one tile: for each block of 32 k, a lane's 8 neighbours of row lane / 4 and of row lane / 4 + 8. */
+/* A turn's weights of one tile: for each block of 32 k, a lane's 8 neighbours of row lane / 4 and of row lane / 4 + 8.
+ */
 struct Turn {
   uint4 low[kBlocks], high[kBlocks];
 
@@ -61,7 +64,8 @@ __device__ __forceinline__ void store(const DmsCudaGemv &g, int row, int n, floa
   if (n % kRows == 0) g.next_squares[(size_t)row * (g.n / kRows) + n / kRows] = square;
 }
 
-/* What the rows' normalisation still lacks: 1 / rms, from the sums of squares that the kernel before left. 16 threads a row. */
+/* What the rows' normalisation still lacks: 1 / rms, from the sums of squares that the kernel before left. 16 threads a
+ * row. */
 __device__ __forceinline__ void find_factors(const DmsCudaGemv &g, float *factor) {
   int row = threadIdx.x / 16;
   if (row >= DMS_CUDA_GEMV_ROWS) return;

@@ -1,7 +1,9 @@
-/* The launchers of the CUDA kernels, one family a .cu file, and the plain structs that they share with the C files of the backend.
+/* The launchers of the CUDA kernels, one family a .cu file, and the plain structs that they share with the C files of
+ * the backend.
  *
- * Every launcher queues its work on `stream` and returns what cudaGetLastError() says; none of them waits. All pointers are device
- * memory. An element ("T") is float under DMS_CUDA_F32 and bf16 else; the residual stream, norms, scores and sums are always float. */
+ * Every launcher queues its work on `stream` and returns what cudaGetLastError() says; none of them waits. All pointers
+ * are device memory. An element ("T") is float under DMS_CUDA_F32 and bf16 else; the residual stream, norms, scores and
+ * sums are always float. */
 #ifndef DMS_CUDA_KERNELS_H
 #define DMS_CUDA_KERNELS_H
 
@@ -20,11 +22,12 @@ enum {
   DMS_CUDA_MAX_GROUP = 24,     /* query heads a KV head; the tensor core decode kernel takes up to 8 */
 };
 
-/* The KV cache. A list of items per (slot, layer, KV head) in pages; `pair` counts layer * kv_heads + head. A token that leaves the
- * window and is flagged gives its place to the arriving one, else the arriving one is appended: lists never shrink, nothing moves. */
+/* The KV cache. A list of items per (slot, layer, KV head) in pages; `pair` counts layer * kv_heads + head. A token
+ * that leaves the window and is flagged gives its place to the arriving one, else the arriving one is appended: lists
+ * never shrink, nothing moves. */
 typedef struct {
   DmsCudaType type;
-  int layers, kv_heads, group, head_dim;
+  int layers, kv_heads, head_dim;
   int slots;
   int max_pages; /* of one list */
   int ring;      /* window + 1: the tokens whose fate is open; 0 where nothing is ever evicted */
@@ -45,9 +48,10 @@ typedef struct {
 typedef enum {
   DMS_CUDA_KEEP,     /* never */
   DMS_CUDA_BORROWED, /* by a query channel of its own group, in the kernel that rotates it */
-  DMS_CUDA_LOGITS, /* by logits computed before: DMS_SOURCE_ADAPTER, or a borrowed channel that decides for the whole layer */
-  DMS_CUDA_SINKS,  /* from position `sinks` on: the fixed window */
-  DMS_CUDA_RANDOM, /* a model of random weights: a share `rate` of tokens, drawn by hash */
+  DMS_CUDA_LOGITS,   /* by logits computed before: DMS_SOURCE_ADAPTER, or a borrowed channel that decides for the whole
+                        layer */
+  DMS_CUDA_SINKS,    /* from position `sinks` on: the fixed window */
+  DMS_CUDA_RANDOM,   /* a model of random weights: a share `rate` of tokens, drawn by hash */
 } DmsCudaDecision;
 
 typedef struct {
@@ -57,8 +61,8 @@ typedef struct {
   float scale, offset, rate;
 } DmsCudaRule;
 
-/* A list as attention sees it: its tiles, of 64 items, have the places begin .. end - 1 in the layer's order of work, where DMS_CUDA_LIST_COST places
- * before each list stand for what a list costs beside its tiles. */
+/* A list as attention sees it: its tiles, of 64 items, have the places begin .. end - 1 in the layer's order of work,
+ * where DMS_CUDA_LIST_COST places before each list stand for what a list costs beside its tiles. */
 typedef struct {
   int32_t slot, length, begin, end;
 } DmsCudaList;
@@ -113,7 +117,8 @@ typedef struct {
 /* ---- norm.cu: embedding, RMSNorm, adapter logits, SwiGLU ---- */
 cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens, int rows,
                            int hidden, float *x);
-/* The same, and what the first own product reads: bf16 next = x * norm, squares [rows][n_squares] with the whole sum in the first. */
+/* The same, and what the first own product reads: bf16 next = x * norm, squares [rows][n_squares] with the whole sum in
+ * the first. */
 cudaError_t dms_cuda_embed_next(cudaStream_t stream, const void *embed, const int32_t *tokens, int rows, int hidden,
                                 float *x, const float *norm, void *next, float *squares, int n_squares);
 /* out T [rows][hidden] = x / rms(x) * weight */
@@ -140,7 +145,8 @@ typedef struct {
   const float *logits; /* DMS_CUDA_LOGITS: [rows][kv_heads, or 1 per layer], before scale and offset */
   int layer;
 } DmsCudaRope;
-/* out [rows]: the channel that the layer's first query head lends, for rules that decide per layer. To be called before the rotation. */
+/* out [rows]: the channel that the layer's first query head lends, for rules that decide per layer. To be called before
+ * the rotation. */
 cudaError_t dms_cuda_borrowed_logits(cudaStream_t stream, const DmsCudaRope *rope, int rows, float *out);
 /* One token a row: K and V also go to their place in the cache, and the decision to the recent ring. */
 cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,
@@ -150,13 +156,14 @@ cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope, 
                                   uint8_t *flags);
 
 /* ---- cache.cu: pages ---- */
-/* The head of a step: what each entry's token is, and for all layers at once where its keys and values go, how long the lists are then.
- * Entries that find no page stall as they are. */
+/* The head of a step: what each entry's token is, and for all layers at once where its keys and values go, how long the
+ * lists are then. Entries that find no page stall as they are. */
 cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaSamplers *samplers,
                                const DmsCudaRows *rows);
 /* The lists of all layers cut into tiles and dealt out to `parts` CTAs. */
 cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int kv_heads, const DmsCudaRows *rows);
-/* One layer's K and V of prompts into pages, by the rule. `reads` [n] is added to. `*failed` is set when pages run out. */
+/* One layer's K and V of prompts into pages, by the rule. `reads` [n] is added to. `*failed` is set when pages run out.
+ */
 cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads,
                                 const DmsCudaPrompts *prompts, const void *qkv, const uint8_t *flags, int layer,
                                 unsigned long long *reads, int32_t *failed);
@@ -164,7 +171,8 @@ cudaError_t dms_cuda_cache_fork(cudaStream_t stream, const DmsCudaCache *cache, 
 cudaError_t dms_cuda_cache_release(cudaStream_t stream, const DmsCudaCache *cache, int slot);
 /* Sets up an empty pool. */
 cudaError_t dms_cuda_cache_reset(cudaStream_t stream, const DmsCudaCache *cache, int pages);
-/* Makes `slot` what `position` tokens with live[pairs] items kept would have left, with whatever the pages hold (for measurements). */
+/* Makes `slot` what `position` tokens with live[pairs] items kept would have left, with whatever the pages hold (for
+ * measurements). */
 cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, int slot, int position,
                                 const int32_t *live, float rate, int32_t *failed);
 
@@ -186,7 +194,8 @@ cudaError_t dms_cuda_prefill_attention(cudaStream_t stream, const DmsCudaHeads *
 /* samplers->next[slot of row] from logits [rows][vocab]; rows with slot -1 are left out. */
 cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots, int rows,
                             const float *logits, int vocab);
-/* A slot takes `sampler`, has taken no token yet, and the first is sampled from logits [vocab]. `slots` [1] is scratch. */
+/* A slot takes `sampler`, has taken no token yet, and the first is sampled from logits [vocab]. `slots` [1] is scratch.
+ */
 cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot, DmsSampler sampler,
                                   const float *logits, int vocab, int32_t *slots);
 
@@ -202,12 +211,11 @@ typedef enum {
   DMS_CUDA_GEMV_LOGITS, /* float out = x w^T */
 } DmsCudaGemvEnd;
 typedef struct {
-  const void *weight; /* bf16 [n][k] */
-  const void *bias;   /* [n] or NULL; float for DMS_CUDA_GEMV_ADD, bf16 else */
-  const void *x;      /* bf16 [rows][k] */
-  const float *
-      squares; /* [rows][n_squares] whose sum is that of the squares of the row that x comes from: x is divided by its root mean
-                           square; NULL: x is what it is */
+  const void *weight;   /* bf16 [n][k] */
+  const void *bias;     /* [n] or NULL; float for DMS_CUDA_GEMV_ADD, bf16 else */
+  const void *x;        /* bf16 [rows][k] */
+  const float *squares; /* [rows][n_squares] whose sum is that of the squares of the row that x comes from: x is divided
+                           by its root mean square; NULL: x is what it is */
   float eps;
   int n_squares;
   int rows, n, k;

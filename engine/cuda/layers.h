@@ -15,7 +15,8 @@ DmsCudaRope dms_cuda_layer_rope(DmsBackend *backend, int layer);
 /* Final norm and head of `n` rows of `x`, at most max_rows, into `logits`. */
 gboolean dms_cuda_head(DmsBackend *backend, const float *x, int n, float *logits, GError **error);
 
-/* ---- few_rows.c: the same for steps of up to DMS_CUDA_GEMV_ROWS rows, by own products with the norms folded in ---- */
+/* ---- few_rows.c: the same for steps of up to DMS_CUDA_GEMV_ROWS rows, by own products with the norms folded in ----
+ */
 gboolean dms_cuda_few_rows(const DmsBackend *backend, int n);
 gboolean dms_cuda_few_embed(DmsBackend *backend, int n, GError **error);
 gboolean dms_cuda_few_layer_in(DmsBackend *backend, int layer, int first, int n, GError **error); /* `first` is 0 */

@@ -1,4 +1,5 @@
-/* dms_backend_cuda(): finds and opens libdms-cuda.so, or says what is missing. The only file of this folder in every build. */
+/* dms_backend_cuda(): finds and opens libdms-cuda.so, or says what is missing. The only file of this folder in every
+ * build. */
 #include "engine/cuda/library.h"
 
 #include <dlfcn.h>

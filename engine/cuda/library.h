@@ -1,5 +1,5 @@
-/* Between the program and libdms-cuda.so, which holds everything that needs a GPU. The program opens it when a CUDA device is asked for, so that
- * it runs where there is no CUDA at all. Internal to engine/cuda. */
+/* Between the program and libdms-cuda.so, which holds everything that needs a GPU. The program opens it when a CUDA
+ * device is asked for, so that it runs where there is no CUDA at all. Internal to engine/cuda. */
 #ifndef DMS_CUDA_LIBRARY_H
 #define DMS_CUDA_LIBRARY_H
 

@@ -184,8 +184,8 @@ static gboolean launch_graph(void *data, GError **error) {
   return TRUE;
 }
 
-/* Layers of the same lengths, each with pages of its own: as many as a model has or 40 GiB hold, so that the plan, made once for all of them, has its
- * usual share and no page is still in the L2. */
+/* Layers of the same lengths, each with pages of its own: as many as a model has or 40 GiB hold, so that the plan, made
+ * once for all of them, has its usual share and no page is still in the L2. */
 static int layers_for(const DmsAttentionCase *shape, gsize *pages) {
   *pages = 0;
   for (int i = 0; i < shape->batch * shape->kv_heads; i++)
@@ -215,7 +215,6 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
   a->cache = (DmsCudaCache){.type = DMS_CUDA_BF16,
                             .layers = layers,
                             .kv_heads = shape->kv_heads,
-                            .group = shape->group,
                             .head_dim = shape->head_dim,
                             .slots = shape->batch,
                             .max_pages = (longest + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE,

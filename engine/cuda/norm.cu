@@ -1,4 +1,5 @@
-/* Embedding, RMSNorm, the adapter's logits and SwiGLU: the kernels between the matrix products. Memory moves once, sums are float. */
+/* Embedding, RMSNorm, the adapter's logits and SwiGLU: the kernels between the matrix products. Memory moves once, sums
+ * are float. */
 #include "engine/cuda/element.cuh"
 
 template <typename T> __global__ void embed_kernel(const T *embed, const int32_t *tokens, int hidden, float *x) {

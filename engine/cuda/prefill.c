@@ -1,5 +1,5 @@
-/* Prompts: layer by layer over all tokens of as many prompts as fit the work buffers, products in chunks. Attention sees a layer's keys and
- * values whole, under the mask; what the rule keeps goes to pages as each layer is done. */
+/* Prompts: layer by layer over all tokens of as many prompts as fit the work buffers, products in chunks. Attention
+ * sees a layer's keys and values whole, under the mask; what the rule keeps goes to pages as each layer is done. */
 #include "engine/cuda/layers.h"
 
 #include <string.h>

@@ -1,7 +1,9 @@
-/* Attention of whole prompts under the DMS mask: token j is visible to query i iff j <= i and (i - j <= window or it is not flagged).
+/* Attention of whole prompts under the DMS mask: token j is visible to query i iff j <= i and (i - j <= window or it is
+ * not flagged).
  *
- * The tiled kernel is flash attention with mma.m16n8k16: 64 queries of one head a CTA, 64 keys a tile, two tiles in flight, flags as a bit
- * mask a tile; tiles of which no query sees anything cost no arithmetic. The plain kernel takes every other shape, a warp a query. */
+ * The tiled kernel is flash attention with mma.m16n8k16: 64 queries of one head a CTA, 64 keys a tile, two tiles in
+ * flight, flags as a bit mask a tile; tiles of which no query sees anything cost no arithmetic. The plain kernel takes
+ * every other shape, a warp a query. */
 #include "engine/cuda/element.cuh"
 #include "engine/cuda/tensor_core.cuh"
 
@@ -24,7 +26,8 @@ __device__ void load_tile(const bf16 *keys, int stride, int value_offset, int fi
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
-/* Scores of a warp's 16 queries against a tile; element (n, i) is query lane / 4 (+ 8), key 8 n + lane % 4 * 2 (+ 1). */
+/* Scores of a warp's 16 queries against a tile; element (n, i) is query lane / 4 (+ 8), key 8 n + lane % 4 * 2 (+ 1).
+ */
 template <int D> __device__ __forceinline__ void score(const bf16 *keys, const uint32_t (*query)[4], float (*s)[4]) {
   int lane = threadIdx.x % 32;
 #pragma unroll

@@ -1,5 +1,6 @@
-/* q/k norm, eviction decision, RoPE and cache append in one pass over a row of qkv. A block takes one KV head of one token, a warp one
- * vector of it: the group's queries, K, V and, where a query channel decides, one more warp for the decision. */
+/* q/k norm, eviction decision, RoPE and cache append in one pass over a row of qkv. A block takes one KV head of one
+ * token, a warp one vector of it: the group's queries, K, V and, where a query channel decides, one more warp for the
+ * decision. */
 #include "engine/cuda/element.cuh"
 
 enum { kPairs = DMS_CUDA_MAX_HEAD_DIM / 64 }; /* rotated pairs a lane at most */

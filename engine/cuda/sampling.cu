@@ -1,9 +1,10 @@
-/* Sampling on the device: engine/sampling.h's rule, a cluster of CTAs a row. Every sum is of integers, so the order in which threads add does
- * not matter and the tokens are the CPU's.
+/* Sampling on the device: engine/sampling.h's rule, a cluster of CTAs a row. Every sum is of integers, so the order in
+ * which threads add does not matter and the tokens are the CPU's.
  *
- * Each CTA keeps its slice of the logits in shared memory and builds its own sums; all CTAs add up the cluster's and come to the same conclusion.
- * Nucleus and top-k cuts are found without sorting: a histogram of the weights by leading bits, then of the one bin in which the cut falls by
- * the bits below, until one weight is left. Weights far below the top go into the histogram only if the cut turns out to lie there. */
+ * Each CTA keeps its slice of the logits in shared memory and builds its own sums; all CTAs add up the cluster's and
+ * come to the same conclusion. Nucleus and top-k cuts are found without sorting: a histogram of the weights by leading
+ * bits, then of the one bin in which the cut falls by the bits below, until one weight is left. Weights far below the
+ * top go into the histogram only if the cut turns out to lie there. */
 #include "engine/cuda/cluster.cuh"
 #include "engine/cuda/element.cuh"
 
@@ -26,7 +27,8 @@ struct Histogram {
   }
 };
 
-/* A cut through the ids in order of weight: all heavier than `weight` are kept, and the first `ties` ids that weigh just that. */
+/* A cut through the ids in order of weight: all heavier than `weight` are kept, and the first `ties` ids that weigh
+ * just that. */
 struct Cut {
   uint64_t weight, sum; /* sum of what is kept */
   uint32_t ties;
@@ -77,7 +79,8 @@ __device__ uint64_t block_total(uint64_t x, Shared &shared) {
   return x;
 }
 
-/* Calls f(weight) for the logits begin + lane, begin + lane + step, ... before `end` whose weight may reach 2^bits; f checks. */
+/* Calls f(weight) for the logits begin + lane, begin + lane + step, ... before `end` whose weight may reach 2^bits; f
+ * checks. */
 template <typename F>
 __device__ __forceinline__ void for_weights(const Slice &slice, int begin, int end, int lane, int step, float bits,
                                             F f) {
@@ -95,7 +98,8 @@ __device__ __forceinline__ int leading_bin(uint64_t weight) {
   return power * 32 + (int)(power >= 5 ? weight >> (power - 5) & 31 : weight << (5 - power) & 31);
 }
 
-/* The cluster's histogram, in every CTA: each adds up its share of the bins, then all fetch what the others added up. */
+/* The cluster's histogram, in every CTA: each adds up its share of the bins, then all fetch what the others added up.
+ */
 __device__ void add_up(Shared &shared) {
   int ranks = cluster_size(), share = (kBins + ranks - 1) / ranks, first = cluster_rank() * share;
   cluster_sync();
@@ -118,8 +122,8 @@ __device__ void add_up(Shared &shared) {
   __syncthreads();
 }
 
-/* The bin, from the heaviest down, in which the running count or sum reaches `target`; what lies above it and in it. Nothing is found when
- * all bins together fall short: bin -1. */
+/* The bin, from the heaviest down, in which the running count or sum reaches `target`; what lies above it and in it.
+ * Nothing is found when all bins together fall short: bin -1. */
 __device__ void find_bin(Shared &shared, bool by_count, uint64_t target, uint64_t above, uint32_t above_count) {
   if (threadIdx.x == 0) shared.bin = -1;
   __syncthreads();
@@ -154,8 +158,8 @@ __device__ void find_bin(Shared &shared, bool by_count, uint64_t target, uint64_
   __syncthreads();
 }
 
-/* The cut among the few weights low <= w < high, what lies above them being known: all CTAs gather them, and each thread asks of one whether it is
- * where the target is reached. */
+/* The cut among the few weights low <= w < high, what lies above them being known: all CTAs gather them, and each
+ * thread asks of one whether it is where the target is reached. */
 __device__ Cut cut_candidates(const Slice &slice, Shared &shared, bool by_count, uint64_t target, int power,
                               uint64_t low, uint64_t high) {
   uint64_t above = shared.above;
@@ -192,7 +196,8 @@ __device__ Cut cut_candidates(const Slice &slice, Shared &shared, bool by_count,
   return shared.cut;
 }
 
-/* The cut at a count of `target` ids or, where that is 0, at the share `top_p` of `total`, which is found on the way where it is 0. */
+/* The cut at a count of `target` ids or, where that is 0, at the share `top_p` of `total`, which is found on the way
+ * where it is 0. */
 __device__ Cut find_cut(const Slice &slice, Shared &shared, uint64_t target, float top_p, uint64_t total) {
   bool by_count = target > 0;
   for (int tail = kTailBits;; tail = 0) { /* once more with all weights if the cut lies among the smallest */
@@ -259,8 +264,8 @@ __device__ void count_kept(const Slice &slice, const Cut &cut, int begin, int en
   *heavier = sum, *equal = count;
 }
 
-/* The id at which the running sum of kept weights, in id order, exceeds `draw`, or -1 in the CTAs whose slice it is not in: the block narrows its
- * slice by the number of its warps until one logit is left. */
+/* The id at which the running sum of kept weights, in id order, exceeds `draw`, or -1 in the CTAs whose slice it is not
+ * in: the block narrows its slice by the number of its warps until one logit is left. */
 __device__ int find_id(const Slice &slice, Shared &shared, Cut cut, uint64_t draw) {
   int begin = 0, end = slice.n, warp = threadIdx.x / 32;
   uint32_t ties = cut.ties;
@@ -299,7 +304,8 @@ __device__ int find_id(const Slice &slice, Shared &shared, Cut cut, uint64_t dra
   return slice.first + begin;
 }
 
-/* The row's largest logit, its lowest id among equals, and whether all are numbers. Copies the slice to `cached` unless that is NULL. */
+/* The row's largest logit, its lowest id among equals, and whether all are numbers. Copies the slice to `cached` unless
+ * that is NULL. */
 __device__ bool find_top(Slice &slice, float *cached, Shared &shared, int *id) {
   float best = -INFINITY;
   int at = INT32_MAX;

@@ -1,4 +1,5 @@
-/* The instructions that the attention kernels are made of: mma.m16n8k16, ldmatrix, mbarriers and copies into shared memory. */
+/* The instructions that the attention kernels are made of: mma.m16n8k16, ldmatrix, mbarriers and copies into shared
+ * memory. */
 #pragma once
 
 #include "engine/cuda/element.cuh"
@@ -74,7 +75,8 @@ __device__ __forceinline__ void copy_16(void *to, const void *from) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from) : "memory");
 }
 
-/* Arrivals that complete a barrier which copy_to_shared() fills: one lane and the bytes, or (before Hopper) every lane's copies. */
+/* Arrivals that complete a barrier which copy_to_shared() fills: one lane and the bytes, or (before Hopper) every
+ * lane's copies. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
 enum { kCopyArrivals = 32 };
 #else

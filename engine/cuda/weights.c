@@ -1,5 +1,5 @@
-/* Weights from disk into their final place on the device, each value touched once: worker threads read blocks into pinned buffers and copy
- * them to where they belong. q, k, v lie as one matrix, gate and up as another. */
+/* Weights from disk into their final place on the device, each value touched once: worker threads read blocks into
+ * pinned buffers and copy them to where they belong. q, k, v lie as one matrix, gate and up as another. */
 #include "engine/cuda/device.h"
 
 #include <string.h>

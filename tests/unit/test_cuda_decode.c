@@ -1,4 +1,5 @@
-/* Steps of the CUDA backend: against the goldens' greedy tokens, against its own forward pass, through forks, stalls and replays. */
+/* Steps of the CUDA backend: against the goldens' greedy tokens, against its own forward pass, through forks, stalls
+ * and replays. */
 #include "tests/unit/cuda_device.h"
 
 #include <glib/gstdio.h>
@@ -46,8 +47,8 @@ static int32_t *ids_of(json_t *array, int *n) {
   return ids;
 }
 
-/* One golden row, greedy: the tokens, and the live counts as a mean over layers and heads. In bf16 a decision within rounding of its threshold
- * may fall the other way, which leaves a list an item longer or shorter. */
+/* One golden row, greedy: the tokens, and the live counts as a mean over layers and heads. In bf16 a decision within
+ * rounding of its threshold may fall the other way, which leaves a list an item longer or shorter. */
 static gboolean row_agrees(DmsBackend *backend, const DmsConfig *config, json_t *row, gboolean exact) {
   int n_prompt, n_want;
   g_autofree int32_t *prompt = ids_of(json_object_get(row, "prompt_ids"), &n_prompt);
@@ -123,7 +124,8 @@ static DmsModel *random_model(const char *name, int hidden, int heads, int kv_he
   return model;
 }
 
-/* Greedy steps agree with one forward pass over what they made: the token wherever its lead is clear, the live counts everywhere. */
+/* Greedy steps agree with one forward pass over what they made: the token wherever its lead is clear, the live counts
+ * everywhere. */
 static void test_steps_are_forward(gconstpointer data) {
   static const struct {
     int hidden, heads, kv_heads, head_dim;
@@ -179,8 +181,9 @@ static void test_steps_are_forward(gconstpointer data) {
   }
 }
 
-/* Generates `steps` tokens of `threads` sampled threads of one prompt in a pool of `kv_bytes`. A stalled thread, when all that run are
- * stalled, has another one preempted, which is replayed by forced tokens later: what the engine does. Returns tokens [threads][steps]. */
+/* Generates `steps` tokens of `threads` sampled threads of one prompt in a pool of `kv_bytes`. A stalled thread, when
+ * all that run are stalled, has another one preempted, which is replayed by forced tokens later: what the engine does.
+ * Returns tokens [threads][steps]. */
 static int32_t *generate(const DmsModel *model, gsize kv_bytes, int threads, int steps, int *preemptions) {
   DmsBackendOptions options = options_for(model, DMS_PRECISION_F32, threads, kv_bytes);
   DmsBackend *backend = open_or_skip(&options);

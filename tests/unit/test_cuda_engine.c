@@ -1,5 +1,5 @@
-/* The whole engine on a GPU against the engine on the CPU, both in f32: the same requests give the same tokens and live counts, also when KV memory
- * holds few of the sequences at a time. */
+/* The whole engine on a GPU against the engine on the CPU, both in f32: the same requests give the same tokens and live
+ * counts, also when KV memory holds few of the sequences at a time. */
 #include "tests/unit/cuda_device.h"
 
 #define MODEL "datasets/pocket/models/pocket-reasoner-dms-4x"

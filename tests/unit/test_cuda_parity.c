@@ -1,5 +1,5 @@
-/* The CUDA backend's forward pass against transformers' logits and the reference's flags and live counts, for every case of
- * tests/goldens/parity and, where tests/bench/parity_cases.sh has made them, of build/parity. */
+/* The CUDA backend's forward pass against transformers' logits and the reference's flags and live counts, for every
+ * case of tests/goldens/parity and, where tests/bench/parity_cases.sh has made them, of build/parity. */
 #include "tests/unit/cuda_device.h"
 
 #include <math.h>
