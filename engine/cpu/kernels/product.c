@@ -94,10 +94,11 @@ static void finish(const DmsProduct *product, int panel, float *sums, float *out
     for (int i = 0; i < DMS_LANES; i += DMS_WIDTH)
       dms_store(sums + i, swiglu(dms_load(sums + i), dms_load(sums + DMS_LANES + i)));
   out += panel * width;
-  if (product->mode == DMS_PRODUCT_ADD)
-    for (int i = 0; i < valid; i++) out[i] += sums[i];
-  else
-    memcpy(out, sums, valid * sizeof *out);
+  gboolean add = product->mode == DMS_PRODUCT_ADD;
+  int i = 0;
+  for (; i + DMS_WIDTH <= valid; i += DMS_WIDTH)
+    dms_store(out + i, add ? dms_load(out + i) + dms_load(sums + i) : dms_load(sums + i));
+  for (; i < valid; i++) out[i] = add ? out[i] + sums[i] : sums[i];
 }
 
 void DMS_KERNEL(dms_product)(const DmsProduct *product, int rows, int first_panel, int end_panel) {
