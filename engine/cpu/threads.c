@@ -118,12 +118,17 @@ void dms_threads_run(DmsThreads *threads, int n, DmsTask task, void *context) {
 
 DmsThreads *dms_threads_new(int count) {
   DmsThreads *threads = g_aligned_alloc0(1, sizeof *threads, _Alignof(DmsThreads));
-  threads->count = count > 0 ? count : (int)g_get_num_processors();
-  threads->threads = g_new0(GThread *, threads->count);
-  for (int i = 1; i < threads->count; i++) {
+  int wanted = count > 0 ? count : (int)g_get_num_processors();
+  threads->threads = g_new0(GThread *, wanted);
+  for (threads->count = 1; threads->count < wanted; threads->count++) {
     WorkerStart *start = g_new(WorkerStart, 1);
-    *start = (WorkerStart){threads, i};
-    threads->threads[i - 1] = g_thread_new("dms-cpu", worker_main, start);
+    *start = (WorkerStart){threads, threads->count};
+    GThread *thread = g_thread_try_new("dms-cpu", worker_main, start, NULL);
+    if (!thread) { /* the system allows no more: fewer do the same */
+      g_free(start);
+      break;
+    }
+    threads->threads[threads->count - 1] = thread;
   }
   return threads;
 }

@@ -12,7 +12,8 @@ typedef struct DmsThreads DmsThreads;
 /* `worker`: 0 .. count-1, for scratch memory; 0 is the caller of dms_threads_run(). */
 typedef void (*DmsTask)(void *context, int task, int worker);
 
-/* `count` threads, the caller included; 0: as many as the process may run on. */
+/* `count` threads, the caller included; 0: as many as there are cores that the process may run on. Fewer where the
+ * system allows no more. */
 DmsThreads *dms_threads_new(int count);
 void dms_threads_free(DmsThreads *threads);
 int dms_threads_count(const DmsThreads *threads);
