@@ -120,6 +120,11 @@ static gboolean check_options(GError **error) {
       {"top-k", top_k, top_k == NOT_GIVEN || top_k >= 0, "0 or more"},
       {"seed", (double)seed, seed >= 0, "0 or more"},
   };
+  if (raw && (chat || system_turn)) {
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "--raw has no chat format: leave out --chat and --system");
+    return FALSE;
+  }
   for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
     if (checks[i].right) continue;
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s is %g; allowed: %s", checks[i].option,

@@ -140,6 +140,11 @@ static int run(int argc, char **argv) {
   if (!options_parse(&command_grade, entries, 0, 1, &argc, &argv)) return EXIT_USAGE;
   programs.workers = workers;
   if (!sandbox_parse(sandbox, &programs.sandbox, &error)) return command_fail(&command_grade, error);
+  if (!input && (problems || mode)) {
+    fputs("hyperscale grade: --problems and --mode belong to --input; a stored run is graded as its plan says\n",
+          stderr);
+    return EXIT_USAGE;
+  }
   if (!input) return grade_store(argc > 1 ? argv[1] : NULL, &programs);
   if (!task_wanted) {
     fputs("hyperscale grade: --input needs --task\nTry 'hyperscale grade --help'.\n", stderr);

@@ -42,11 +42,24 @@ static GArray *select_problems(const Dataset *dataset, guint limit, uint64_t see
   return selected;
 }
 
+/* Keys that would do nothing are mistakes. */
+static gboolean check_keys(const PlanTask *wanted, DatasetKind kind, GError **error) {
+  const char *idle = wanted->verdict && kind != DATASET_CODE     ? "verdict belongs to LiveCodeBench"
+                     : wanted->options && kind != DATASET_CHOICE ? "options (their order) belongs to GPQA"
+                                                                 : NULL;
+  if (idle) g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "task %s: %s; remove it", wanted->name, idle);
+  return idle == NULL;
+}
+
 static Task *task_open(const Plan *plan, const PlanTask *wanted, int limit, GError **error) {
   DatasetOptions options = {.path = wanted->path, .option_order = wanted->options, .seed = plan->seed};
   Dataset *dataset = dataset_open(wanted->name, &options, error);
   if (!dataset) {
     g_prefix_error(error, "task %s: ", wanted->name);
+    return NULL;
+  }
+  if (!check_keys(wanted, dataset_kind(dataset), error)) {
+    dataset_close(dataset);
     return NULL;
   }
   Task *task = g_new0(Task, 1);

@@ -56,6 +56,12 @@ exits 2 'store.db' 'a store of another program' run
 is "$(sqlite3 "$tmp/store.db" 'select x from t')" 1 'the other program still has its rows'
 rm -f "$tmp/store.db"
 
+for key in 'verdict: real' 'options: seeded'; do
+  task="pocket-aime, $key" plan
+  exits 2 "task pocket-aime: ${key%%:*} .*belongs to" "a key that this task has no use for ($key)" run
+done
+exits 2 'belong to --input' 'grade: a mode for a stored run' "$hyperscale" grade --db "$tmp/store.db" --mode real
+exits 2 'leave out --chat' 'generate --raw with a chat format' "$hyperscale" generate pocket-reasoner hi --raw --chat chatml
 rm -f "$tmp/store.db"
 plan
 run > /dev/null
