@@ -22,13 +22,14 @@ static double seconds_now(void) {
 
 static void describe_model(DmsBench *bench, DmsPrecision precision) {
   const DmsConfig *c = &bench->model->config;
-  gsize element =
-      precision == DMS_PRECISION_F32 || (precision == DMS_PRECISION_AUTO && bench->ops == &dms_backend_cpu) ? 4 : 2;
+  gboolean cpu = bench->ops == &dms_backend_cpu; /* which keeps bf16 weights as they are, and keys and values in f32 */
+  gsize item = cpu || precision == DMS_PRECISION_F32 ? 4 : 2;
+  gsize weight = cpu && bench->model->embed->dtype == DMS_DTYPE_BF16 ? 2 : item;
   double attention = (double)c->hidden * c->head_dim * (2 * c->heads + 2 * c->kv_heads);
   double values = c->layers * (attention + 3.0 * c->hidden * c->intermediate) + (double)c->vocab * c->hidden;
-  bench->info.weight_bytes = (gsize)values * element;
+  bench->info.weight_bytes = (gsize)values * weight;
   bench->info.flops_token = 2 * values;
-  bench->info.item_bytes = 2 * c->head_dim * element;
+  bench->info.item_bytes = 2 * c->head_dim * item;
 }
 
 DmsBench *dms_bench_open(const DmsBenchOptions *options, GError **error) {

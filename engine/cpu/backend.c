@@ -3,6 +3,7 @@
 
 #include "engine/cpu/memory.h"
 #include "engine/cpu/network.h"
+#include "engine/cpu/rates.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -235,6 +236,27 @@ static gboolean backend_forward(DmsBackend *backend, const int32_t *ids, int n, 
   return count > 0 || no_pages(backend, n, error);
 }
 
+/* ---- For measurements ---- */
+
+static gboolean backend_fill(DmsBackend *backend, int slot, int position, const int32_t *live, double rate,
+                             GError **error) {
+  DmsNetwork *network = &backend->network;
+  float *logits = slot_logits(backend, slot);
+  memset(logits, 0, network->config->vocab * sizeof *logits);
+  logits[position % network->config->vocab] = 20; /* as sure of one token as models are */
+  return dms_cache_fill(&backend->slots[slot].cache, position, live, rate, &network->eviction, &network->pool) ||
+         no_pages(backend, position, error);
+}
+
+/* Of all cores, by arrays that no cache holds. */
+static gboolean backend_rates(int device_index, double *read_bytes, double *matrix_flops, GError **error) {
+  DmsThreads *threads = dms_threads_new(0);
+  *matrix_flops = 2 * dms_cpu_multiply_rate(threads);
+  gboolean ok = dms_cpu_read_rate(threads, (gsize)256 << 20, read_bytes, error);
+  dms_threads_free(threads);
+  return ok;
+}
+
 const DmsBackendOps dms_backend_cpu = {
     .name = "cpu",
     .latency = 0,
@@ -248,4 +270,6 @@ const DmsBackendOps dms_backend_cpu = {
     .memory = backend_memory,
     .describe = backend_describe,
     .forward = backend_forward,
+    .fill = backend_fill,
+    .rates = backend_rates,
 };

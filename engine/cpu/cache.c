@@ -146,10 +146,43 @@ gboolean dms_cache_reserve(DmsSequenceCache *cache, int n, const DmsEviction *ev
   return TRUE;
 }
 
+static int pages_for(int items) {
+  return (items + DMS_PAGE_ITEMS - 1) / DMS_PAGE_ITEMS;
+}
+
+/* The window's tokens as the last items of a list; older ones count as gone. */
+static void fill_recent(DmsHeadList *list, int position, double rate, const DmsEviction *eviction) {
+  int size = ring_size(eviction);
+  for (int age = 1; age <= MIN(size, position); age++) {
+    int place = list->length - age;
+    gboolean flagged = place >= 0 && dms_philox(1, (uint32_t)position, (uint32_t)age) < rate * 0x1p64;
+    list->recent[(position - age) % size] = (uint32_t)MAX(place, 0) << 1 | flagged;
+  }
+}
+
+gboolean dms_cache_fill(DmsSequenceCache *cache, int position, const int32_t *length, double rate,
+                        const DmsEviction *eviction, DmsPagePool *pool) {
+  uint64_t needed = 0;
+  for (int i = 0; i < cache->n_lists; i++) needed += (uint64_t)pages_for(length[i]);
+  if (needed > pool->free_count) return FALSE;
+  for (int i = 0; i < cache->n_lists; i++) {
+    DmsHeadList *list = &cache->lists[i];
+    list->length = length[i];
+    for (int p = 0; p < pages_for(length[i]); p++) {
+      take(list, p, pool);
+      memset(pool->base + list->pages[p] * pool->page_bytes, 0x3c, pool->page_bytes); /* 0.0115 everywhere */
+    }
+    if (list->recent) fill_recent(list, position, rate, eviction);
+    cache->live += (uint64_t)length[i];
+  }
+  cache->position = position;
+  return TRUE;
+}
+
 void dms_cache_trim(DmsSequenceCache *cache, DmsPagePool *pool) {
   for (int i = 0; i < cache->n_lists; i++) {
     DmsHeadList *list = &cache->lists[i];
-    drop_pages_from(list, (list->length + DMS_PAGE_ITEMS - 1) / DMS_PAGE_ITEMS, pool);
+    drop_pages_from(list, pages_for(list->length), pool);
   }
 }
 

@@ -87,9 +87,14 @@ typedef struct {
   /* Softmax attention of `group` queries [group, dim], scaled by log2(e) / sqrt(dim), over the items. `out` [group,
    * dim]; `scratch` [DMS_SHARED_HEADS, length rounded up to DMS_PAGE_ITEMS]. */
   void (*attend)(const DmsHeadShape *shape, const DmsItems *items, const float *queries, float *scratch, float *out);
+  /* For measurements: `rounds` * DMS_PROBE_CHAINS * 16 multiply-adds; the sum of n floats, n a multiple of 64. */
+  float (*probe_multiply)(int rounds);
+  float (*probe_read)(const float *array, gsize n);
   /* dms_sample() of sampling.h. */
   int32_t (*sample)(const DmsSampler *sampler, uint32_t step, const float *logits, int vocab, uint64_t *scratch);
 } DmsKernels;
+
+enum { DMS_PROBE_CHAINS = 12 };
 
 /* The best that this machine can run. */
 const DmsKernels *dms_cpu_kernels(void);

@@ -6,12 +6,12 @@
  * alone. The floor of a run is the larger of two times: its multiply-adds at the measured rate, and the bytes of
  * keys and values that it read at the measured rate of reading memory (of a second-level cache's size for one
  * sequence alone, whose KV fits there). */
+#include "engine/cpu/rates.h"
 #include "engine/engine.h"
 
 #include <jansson.h>
 #include <math.h>
-#include <pthread.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define MODELS "datasets/pocket/models/"
 
@@ -20,68 +20,15 @@ typedef struct {
   double memory_bytes, cache_bytes; /* read a second, all threads: of a large array, of one of 512 KiB a thread */
 } Machine;
 
-/* ---- The machine ---- */
-
-typedef float Lanes __attribute__((vector_size(64)));
-enum { CHAINS = 12 };
-
-typedef struct {
-  double seconds;
-  gsize bytes; /* 0: multiply, otherwise read that much over and over */
-  double done;
-} Probe;
-
-#define WIDEST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
-
-WIDEST static double multiply(int n) {
-  Lanes sums[CHAINS], x = {0};
-  x += 0.5f;
-  for (int j = 0; j < CHAINS; j++) sums[j] = x * (float)j; /* all different, or one chain would do */
-  for (int i = 0; i < n; i++)
-#pragma GCC unroll 12
-    for (int j = 0; j < CHAINS; j++) sums[j] = sums[j] * x + x;
-  Lanes total = {0};
-  for (int j = 0; j < CHAINS; j++) total += sums[j];
-  return (double)total[0];
-}
-
-WIDEST static double read_all(const float *p, gsize n) {
-  Lanes sums[4] = {0};
-  for (gsize i = 0; i < n; i += 64)
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; j++) sums[j] += *(const Lanes *)(p + i + 16 * j);
-  return (double)(sums[0] + sums[1] + sums[2] + sums[3])[0];
-}
-
-static volatile double sink;
-
-static gpointer probe_main(gpointer data) {
-  Probe *probe = data;
-  float *array = probe->bytes ? g_aligned_alloc0(probe->bytes, 1, 1 << 21) : NULL;
-  for (gsize i = 0; i < probe->bytes / sizeof *array; i++) array[i] = 1;
-  gint64 start = g_get_monotonic_time(), now = start;
-  for (; now - start < 3e5; now = g_get_monotonic_time()) {
-    sink = array ? read_all(array, probe->bytes / sizeof *array) : multiply(100000);
-    probe->done += array ? (double)probe->bytes : 100000.0 * CHAINS * 16;
-  }
-  probe->seconds = (double)(now - start) / 1e6;
-  g_aligned_free(array);
-  return NULL;
-}
-
-static double measure(int threads, gsize bytes) {
-  g_autofree Probe *probes = g_new0(Probe, threads);
-  g_autofree GThread **started = g_new(GThread *, threads);
-  double rate = 0;
-  for (int i = 0; i < threads; i++) {
-    probes[i].bytes = bytes;
-    started[i] = g_thread_new("probe", probe_main, &probes[i]);
-  }
-  for (int i = 0; i < threads; i++) {
-    g_thread_join(started[i]);
-    rate += probes[i].done / probes[i].seconds;
-  }
-  return rate;
+static Machine measure(int count) {
+  g_autoptr(GError) error = NULL;
+  DmsThreads *threads = dms_threads_new(count);
+  Machine machine = {.multiply_adds = dms_cpu_multiply_rate(threads)};
+  if (!dms_cpu_read_rate(threads, (gsize)256 << 20, &machine.memory_bytes, &error) ||
+      !dms_cpu_read_rate(threads, 512 << 10, &machine.cache_bytes, &error))
+    g_error("%s", error->message);
+  dms_threads_free(threads);
+  return machine;
 }
 
 /* ---- The load ---- */
@@ -151,12 +98,12 @@ static void report(const char *what, const DmsModelInfo *info, const Totals *tot
 int main(int argc, char **argv) {
   static const char *const models[] = {"pocket-reasoner", "pocket-reasoner-dms-2x", "pocket-reasoner-dms-4x",
                                        "pocket-reasoner-dms-8x"};
-  int threads = argc > 1 ? atoi(argv[1]) : (int)g_get_num_processors(), sequences = argc > 2 ? atoi(argv[2]) : 256;
+  int threads = argc > 1 ? atoi(argv[1]) : (int)g_get_num_processors(), sequences = argc > 2 ? atoi(argv[2]) : 64;
   g_autoptr(GError) error = NULL;
   json_error_t problem;
   json_t *prompts = json_load_file("tests/goldens/pocket-greedy.json", 0, &problem);
   if (!prompts) g_error("tests/goldens/pocket-greedy.json: %s", problem.text);
-  Machine machine = {measure(threads, 0), measure(threads, (gsize)256 << 20), measure(threads, 512 << 10)};
+  Machine machine = measure(threads);
   Totals sweep = {0};
   for (gsize i = 0; i < G_N_ELEMENTS(models); i++) {
     g_autofree char *dir = g_strconcat(MODELS, models[i], NULL);
@@ -167,8 +114,7 @@ int main(int argc, char **argv) {
     DmsEngine *engine = dms_engine_open(&options, &error);
     if (!engine) g_error("%s", error->message);
     const DmsModelInfo *info = dms_engine_model(engine);
-    Totals batch = run(engine, prompts, 48, 8), alone = run(engine, prompts, 4, 1);
-    alone = (Totals){0};
+    Totals batch = run(engine, prompts, 48, 8), alone = {0};
     for (int kind = 0; kind < 4; kind++) {
       json_t *one = json_pack("[O]", json_array_get(prompts, (size_t)kind));
       Totals part = run(engine, one, 1, 1);

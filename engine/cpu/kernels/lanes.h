@@ -125,6 +125,8 @@ void DMS_KERNEL(dms_rotate)(float *x, const float *angles, int dim);
 void DMS_KERNEL(dms_store_item)(const DmsHeadShape *shape, char *page, int item, const float *key, const float *value);
 void DMS_KERNEL(dms_attend)(const DmsHeadShape *shape, const DmsItems *items, const float *queries, float *scratch,
                             float *out);
+float DMS_KERNEL(dms_probe_multiply)(int rounds);
+float DMS_KERNEL(dms_probe_read)(const float *array, gsize n);
 int32_t DMS_KERNEL(dms_sample)(const DmsSampler *sampler, uint32_t step, const float *logits, int vocab,
                                uint64_t *scratch);
 

@@ -18,5 +18,7 @@ const DmsKernels DMS_KERNEL(dms_kernels) = {
     .rotate = DMS_KERNEL(dms_rotate),
     .store_item = DMS_KERNEL(dms_store_item),
     .attend = DMS_KERNEL(dms_attend),
+    .probe_multiply = DMS_KERNEL(dms_probe_multiply),
+    .probe_read = DMS_KERNEL(dms_probe_read),
     .sample = DMS_KERNEL(dms_sample),
 };
