@@ -40,17 +40,14 @@ static void folder_set_up(Folder *folder, gconstpointer unused) {
 }
 
 static void folder_tear_down(Folder *folder, gconstpointer unused) {
-  static const char *const names[] = {"model/config.json",
-                                      "model/generation_config.json",
-                                      "model/dms_rule.json",
-                                      "model/dms_metadata.json",
-                                      "training_log.json",
-                                      "model",
-                                      "."};
+  static const char *const names[] = {"model/config.json",   "model/generation_config.json",
+                                      "model/dms_rule.json", "model/dms_metadata.json",
+                                      "training_log.json",   "model"};
   for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
     g_autofree char *path = g_build_filename(folder->parent, names[i], NULL);
     g_remove(path);
   }
+  g_assert_cmpint(g_remove(folder->parent), ==, 0);
   g_free(folder->dir);
   g_free(folder->parent);
 }
