@@ -185,7 +185,7 @@ char *dataset_model_dir(const char *name, GError **error) {
   if (g_file_test(name, G_FILE_TEST_IS_DIR)) return g_strdup(name);
   if (!strchr(name, '/')) {
     g_autofree char *relative = g_build_filename("pocket", "models", name, NULL);
-    char *shipped = dataset_shipped(relative);
+    char *shipped = *name ? dataset_shipped(relative) : NULL;
     if (!shipped)
       g_set_error(error, DATASET_ERROR, DATASET_ERROR_NAME,
                   "no model \"%s\"; give a folder, ORG/NAME[@revision] of the hub, or one of pocket-reasoner, "

@@ -107,8 +107,11 @@ static void print_margins(const ResultsComparison *comparison) {
     }
     printf("  %-24s %-12s %-12s %-10s %8s %18s %21s  %s\n", margin->task, margin->method_a, margin->method_b,
            margin->cost, value, interval, over,
-           isnan(margin->margin) ? "no common budget" : verdict(margin->low <= 0 && margin->high >= 0, margin->margin));
+           isnan(margin->margin)                 ? "no common budget"
+           : results_cost_is_timed(margin->cost) ? "timed once"
+                                                 : verdict(margin->low <= 0 && margin->high >= 0, margin->margin));
   }
+  puts("  (timed once: the interval covers problems, not what else the machine was doing)");
 }
 
 static void print_text(const ResultsComparison *comparison) {

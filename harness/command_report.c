@@ -59,6 +59,11 @@ static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened
   int index;
   gboolean html = g_str_equal(wanted, "html");
   if (!device_parse(device, &where, &index, error)) return FALSE;
+  if (cost && !g_strv_contains((const char *const[]){"svg", "pdf", "vega-lite", NULL}, wanted)) {
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                "--cost belongs to the formats svg, pdf and vega-lite; %s shows every cost", wanted);
+    return FALSE;
+  }
   if (evictions < 0) {
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--evictions is %d; allowed: 0 or more", evictions);
     return FALSE;

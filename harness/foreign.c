@@ -131,12 +131,16 @@ static gboolean check_mode(DatasetKind kind, const char *mode, GError **error) {
 /* The kind of answer that a task wants, told by its name where its data is not needed. */
 static gboolean kind_of(const Foreign *foreign, DatasetKind *kind, GError **error) {
   static const struct {
-    const char *part;
+    const char *name;
     DatasetKind kind;
-  } names[] = {
-      {"aime", DATASET_INTEGER}, {"math", DATASET_MATH}, {"gpqa", DATASET_CHOICE}, {"livecodebench", DATASET_CODE}};
+  } names[] = {{"aime24", DATASET_INTEGER},     {"aime25", DATASET_INTEGER},           {"pocket-aime", DATASET_INTEGER},
+               {"math500", DATASET_MATH},       {"gpqa-diamond", DATASET_CHOICE},      {"pocket-gpqa", DATASET_CHOICE},
+               {"livecodebench", DATASET_CODE}, {"pocket-livecodebench", DATASET_CODE}};
+  const char *task = foreign->options->task;
+  gsize length = strcspn(task, "@:"); /* a release and a window of LiveCodeBench */
   for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-    if (!strstr(foreign->options->task, names[i].part)) continue;
+    if (strlen(names[i].name) != length || strncmp(names[i].name, task, length) != 0) continue;
+    if (task[length] && !g_str_equal(names[i].name, "livecodebench")) continue;
     *kind = names[i].kind;
     return TRUE;
   }

@@ -319,10 +319,13 @@ static gboolean submit(const Run *run, DmsEngine *engine, const Missing *missing
   return dms_engine_submit(engine, &request, error);
 }
 
-/* Grades what is there; programs run while the engine does only where the engine does not need the cores. */
-static gboolean grade_now(Run *run, GError **error) {
-  for (guint t = 0; t < run->tasks->len; t++)
-    if (!verdicts_pass(&run->verdicts, run->id, run->tasks->pdata[t], 0, error)) return FALSE;
+/* Grades what is there. Programs run beside the engine only where it does not need the cores. */
+static gboolean grade_now(Run *run, gboolean programs, GError **error) {
+  for (guint t = 0; t < run->tasks->len; t++) {
+    Task *task = run->tasks->pdata[t];
+    if (!programs && dataset_kind(task->dataset) == DATASET_CODE) continue;
+    if (!verdicts_pass(&run->verdicts, run->id, task, 0, error)) return FALSE;
+  }
   return TRUE;
 }
 
@@ -342,9 +345,8 @@ static gboolean drive(Run *run, DmsEngine *engine, GError **error) {
     run->outcome->tokens = run->progress.tokens;
     if (!batch_commit(&run->batch, FALSE, error)) return FALSE;
     progress_show(&run->progress);
-    if (run->options->device == DMS_DEVICE_CPU) continue;
     if (g_get_monotonic_time() - graded > 5 * G_USEC_PER_SEC) {
-      if (!grade_now(run, error)) return FALSE;
+      if (!grade_now(run, run->options->device != DMS_DEVICE_CPU, error)) return FALSE;
       graded = g_get_monotonic_time();
     } else if (!verdicts_take(&run->verdicts, &out, error)) {
       return FALSE;
@@ -375,7 +377,7 @@ static gboolean generate(Run *run, const Method *method, const GArray *missing, 
 
 static gboolean finish_grading(Run *run, GError **error) {
   guint out = 1;
-  if (!grade_now(run, error)) return FALSE;
+  if (!grade_now(run, TRUE, error)) return FALSE;
   while (out > 0 && !stop_requested()) {
     if (!verdicts_take(&run->verdicts, &out, error)) return FALSE;
     if (out > 0) g_usleep(2000);
@@ -393,7 +395,7 @@ static gboolean run_method(Run *run, Method *method, GError **error) {
   for (guint i = 0; ok && i < method->questions->len; i++)
     ok = find_missing(run, method, method->questions->pdata[i], missing, error);
   ok = ok && (missing->len == 0 || generate(run, method, missing, error)) && batch_commit(&run->batch, TRUE, error);
-  ok = ok && (stop_requested() || finish_grading(run, error));
+  ok = ok && (stop_requested() ? grade_now(run, FALSE, error) : finish_grading(run, error));
   run->progress.stage = "";
   return ok;
 }

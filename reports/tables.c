@@ -9,6 +9,7 @@
 
 const char *report_tables_verdict(const ResultsMargin *margin) {
   if (!isfinite(margin->margin)) return "no common budget";
+  if (results_cost_is_timed(margin->cost)) return "timed once";
   if (margin->low > 0) return "better";
   return margin->high < 0 ? "worse" : "indistinguishable";
 }

@@ -270,6 +270,9 @@ typedef struct {
   guint n_margins;
   GStringChunk *strings;
 } ResultsSummary;
+/* Whether a cost is read off a clock ("seconds", "throughput"). Its intervals cover problems, not what else the machine and the batch were
+ * doing: no verdict follows from them. */
+gboolean results_cost_is_timed(const char *cost);
 /* The names of all runs, oldest first; free with g_strfreev(). NULL on failure. */
 char **results_runs(ResultsStore *store, GError **error);
 /* `run` NULL: the newest. RESULTS_ERROR_MISSING lists the runs there are. */

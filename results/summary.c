@@ -231,6 +231,10 @@ static ResultsSummary *read_summary(ResultsStore *store, const char *run, GError
   return NULL;
 }
 
+gboolean results_cost_is_timed(const char *cost) {
+  return strcmp(cost, "seconds") == 0 || strcmp(cost, "throughput") == 0;
+}
+
 char **results_runs(ResultsStore *store, GError **error) {
   g_autoptr(sqlite3_stmt) names = results_db_prepare(store, error, "SELECT name FROM run ORDER BY id", "");
   g_autoptr(GStrvBuilder) runs = g_strv_builder_new();

@@ -53,6 +53,7 @@ exits 2 'line 2: not JSON' 'a row that is not JSON' grade aime24
 echo '{"id": 1, "response": "x", "problem": "pocket-99"}' > "$tmp/rows.jsonl"
 exits 2 'no problem "pocket-99"' 'an unknown problem' grade pocket-aime
 exits 2 'allowed: aime24' 'an unknown task' grade history
+exits 2 'allowed: aime24' 'a task that only looks like one' grade aime99
 
 # A stored run, graded by an earlier version: both grades stay, and what moved is shown.
 cat > "$tmp/plan.yaml" <<PLAN
