@@ -33,6 +33,8 @@ void grade_math_append_raw(Parser *parser, GString *name) {
     depth += (token->kind == '{') - (token->kind == '}');
     if (token->text)
       g_string_append(name, token->text);
+    else if (token->kind == ',')
+      g_string_append(name, ", "); /* 0,801 would read as one number */
     else if (token->kind < MATH_TOKEN_END && !strchr("{}", token->kind))
       g_string_append_c(name, (char)token->kind);
     else if (token->kind > MATH_TOKEN_END)
