@@ -18,18 +18,23 @@ static gboolean derive_task(ResultsStore *store, const ResultsSummary *summary, 
   return TRUE;
 }
 
+/* Lengths evenly spaced in log2 up to the longest thread, threads up to the most that a problem has. */
 static gboolean fill_grid(ResultsStore *store, const ResultsSummary *summary, ResultsGrid *grid, GArray *lengths,
                           GArray *threads, GError **error) {
-  gint64 longest = 0;
-  int most = 0, before = 0;
+  gint64 longest = 0, most = 0;
+  int before = 0;
   if (!results_db_integer(store, &longest, error,
                           "SELECT max(n_tokens) FROM method JOIN thread ON thread.method = method.id "
                           "JOIN generation ON generation.id = thread.generation WHERE method.run = ?",
-                          "i", summary->run))
+                          "i", summary->run) ||
+      !results_db_integer(
+          store, &most, error,
+          "SELECT max(n) FROM (SELECT count(*) AS n FROM method JOIN thread ON thread.method = method.id "
+          "WHERE method.run = ? GROUP BY method.id, problem)",
+          "i", summary->run))
     return FALSE;
-  for (guint t = 0; t < summary->n_tasks; t++) most = MAX(most, summary->task[t].max_threads);
   for (int step = 0; step < 32 && longest > 0; step++) {
-    int length = (int)lround((double)longest * exp2((step - 31) / 4.0));
+    int length = (int)lround((double)MIN(longest, G_MAXINT) * exp2((step - 31) / 4.0));
     if (length > before) g_array_append_val(lengths, length);
     before = MAX(before, length);
   }
@@ -132,7 +137,7 @@ static gboolean derive(ResultsStore *store, gint64 run, const ResultsGrid *grid,
     g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING, "%s: there is no run %" G_GINT64_FORMAT, store->path, run);
     return FALSE;
   }
-  ResultsSummary *summary = results_surface(store, (const char *)sqlite3_column_text(name, 0), grid, error);
+  ResultsSummary *summary = results_surface(store, results_column_string(name, 0), grid, error);
   gboolean ok = summary && results_forget_derived(store, run, error) && put_points(store, summary, error) &&
                 put_frontiers(store, summary, error) && put_margins(store, summary, error);
   results_summary_free(summary);

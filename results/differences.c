@@ -88,14 +88,14 @@ static GHashTable *read_problems(const ResultsReadSide *side, const char *task, 
   if (!rows) return NULL;
   g_autoptr(GHashTable) problems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, problem_free);
   while (results_db_next(side->store, rows, &ok, error)) {
-    Problem *problem = g_hash_table_lookup(problems, sqlite3_column_text(rows, 0));
+    Problem *problem = g_hash_table_lookup(problems, results_column_string(rows, 0));
     if (!problem) {
       problem = g_new(Problem, 1);
-      *problem = (Problem){.data = results_column_text(rows, 1),
+      *problem = (Problem){.data = g_strdup(results_column_string(rows, 1)),
                            .ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
-      g_hash_table_insert(problems, results_column_text(rows, 0), problem);
+      g_hash_table_insert(problems, g_strdup(results_column_string(rows, 0)), problem);
     }
-    g_hash_table_add(problem->ids, results_column_text(rows, 2));
+    g_hash_table_add(problem->ids, g_strdup(results_column_string(rows, 2)));
   }
   return ok ? g_steal_pointer(&problems) : NULL;
 }

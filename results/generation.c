@@ -112,7 +112,7 @@ static gboolean stored_read(ResultsStore *store, const char *key, Stored *stored
   gint64 n = sqlite3_column_int64(statement, 1);
   gsize live_size = (gsize)sqlite3_column_bytes(statement, 3), tokens_size = (gsize)sqlite3_column_bytes(statement, 4);
   if (!results_blob_holds(live_size, n) || !results_blob_holds(tokens_size, n) ||
-      !results_finish_parse((const char *)sqlite3_column_text(statement, 2), &stored->finish)) {
+      !results_finish_parse(results_column_string(statement, 2), &stored->finish)) {
     return results_corrupt(store, "a generation has a damaged row", error);
   }
   stored->id = sqlite3_column_int64(statement, 0);
@@ -261,8 +261,8 @@ static gboolean add_grade(ResultsStore *store, gint64 generation, gint64 problem
                 problem);
     return FALSE;
   }
-  return results_grade_merge(store, generation, (const char *)sqlite3_column_text(statement, 0),
-                             (const char *)sqlite3_column_text(statement, 1), grade, &changed, &same, error);
+  return results_grade_merge(store, generation, results_column_string(statement, 0),
+                             results_column_string(statement, 1), grade, &changed, &same, error);
 }
 
 gboolean results_grade_add(ResultsStore *store, gint64 generation, gint64 problem, const ResultsGrade *grade,

@@ -24,7 +24,7 @@ static gint64 mapped(GHashTable *ids, gint64 id) {
   return found ? *found : 0;
 }
 
-static const char *text_of(sqlite3_stmt *row, int column) {
+static const char *text_or_null(sqlite3_stmt *row, int column) {
   return (const char *)sqlite3_column_text(row, column);
 }
 
@@ -39,13 +39,13 @@ static gboolean merge_methods(Merge *merge, GError **error) {
       "i", merge->from_run);
   if (!rows) return FALSE;
   while (ok && results_db_next(merge->from, rows, &ok, error)) {
-    ResultsMethod method = {.name = text_of(rows, 1),
-                            .model = {.name = text_of(rows, 2),
-                                      .fingerprint = text_of(rows, 3),
+    ResultsMethod method = {.name = results_column_string(rows, 1),
+                            .model = {.name = results_column_string(rows, 2),
+                                      .fingerprint = results_column_string(rows, 3),
                                       .layers = sqlite3_column_int(rows, 4),
                                       .kv_heads = sqlite3_column_int(rows, 5),
                                       .item_bytes = (gsize)sqlite3_column_int64(rows, 6)},
-                            .policy = text_of(rows, 7),
+                            .policy = results_column_string(rows, 7),
                             .cr = sqlite3_column_double(rows, 8),
                             .temperature = (float)sqlite3_column_double(rows, 9),
                             .top_p = (float)sqlite3_column_double(rows, 10),
@@ -71,14 +71,14 @@ static gboolean merge_problems(Merge *merge, gint64 from_task, gint64 into_task,
     gsize size = (gsize)sqlite3_column_bytes(rows, 7);
     if (!results_blob_holds(size, length)) return results_corrupt(merge->from, "a prompt is damaged", error);
     g_autofree int32_t *prompt = g_new(int32_t, (gsize)length + 1);
-    ResultsProblem problem = {.id = text_of(rows, 1),
-                              .fingerprint = text_of(rows, 2),
-                              .order = text_of(rows, 3),
-                              .gold = text_of(rows, 4),
-                              .question = text_of(rows, 5),
+    ResultsProblem problem = {.id = results_column_string(rows, 1),
+                              .fingerprint = results_column_string(rows, 2),
+                              .order = text_or_null(rows, 3),
+                              .gold = text_or_null(rows, 4),
+                              .question = text_or_null(rows, 5),
                               .prompt = prompt,
                               .prompt_length = (int)length,
-                              .prompt_text = text_of(rows, 8)};
+                              .prompt_text = text_or_null(rows, 8)};
     gint64 id = 0;
     ok = results_tokens_decode(decoder, sqlite3_column_blob(rows, 7), size, prompt, (int)length, error) &&
          (id = results_problem_add(merge->into, into_task, &problem, error)) != 0;
@@ -96,11 +96,11 @@ static gboolean merge_tasks(Merge *merge, GError **error) {
                          "i", merge->from_run);
   if (!rows) return FALSE;
   while (ok && results_db_next(merge->from, rows, &ok, error)) {
-    ResultsTask task = {.name = text_of(rows, 1),
-                        .aggregate = text_of(rows, 2),
-                        .style = text_of(rows, 3),
-                        .source = text_of(rows, 4),
-                        .grader = text_of(rows, 5),
+    ResultsTask task = {.name = results_column_string(rows, 1),
+                        .aggregate = results_column_string(rows, 2),
+                        .style = results_column_string(rows, 3),
+                        .source = results_column_string(rows, 4),
+                        .grader = results_column_string(rows, 5),
                         .problems = sqlite3_column_int(rows, 6),
                         .max_threads = sqlite3_column_int(rows, 7),
                         .max_length = sqlite3_column_int(rows, 8)};
@@ -117,7 +117,7 @@ static gboolean read_generation(const Merge *merge, sqlite3_stmt *row, ResultsDe
   gint64 n = sqlite3_column_int64(row, 4), most = sqlite3_column_int64(row, 5);
   gsize tokens_size = (gsize)sqlite3_column_bytes(row, 13), live_size = (gsize)sqlite3_column_bytes(row, 14);
   if (!results_blob_holds(tokens_size, n) || !results_blob_holds(live_size, n) || most > G_MAXINT ||
-      !results_finish_parse(text_of(row, 6), &generation->finish))
+      !results_finish_parse(results_column_string(row, 6), &generation->finish))
     return results_corrupt(merge->from, "a generation has a damaged row", error);
   *tokens = g_new(int32_t, (gsize)n + 1);
   *live = g_new(uint64_t, (gsize)n + 1);
@@ -129,9 +129,9 @@ static gboolean read_generation(const Merge *merge, sqlite3_stmt *row, ResultsDe
   generation->seconds_prefill = sqlite3_column_double(row, 8);
   generation->seconds_decode = sqlite3_column_double(row, 9);
   generation->seconds_device = sqlite3_column_double(row, 10);
-  generation->device = text_of(row, 11);
-  generation->message = text_of(row, 12);
-  generation->text = text_of(row, 15);
+  generation->device = results_column_string(row, 11);
+  generation->message = text_or_null(row, 12);
+  generation->text = results_column_string(row, 15);
   generation->text_length = (gsize)sqlite3_column_bytes(row, 15);
   return results_tokens_decode(decoder, sqlite3_column_blob(row, 13), tokens_size, *tokens, (int)n, error) &&
          results_live_decode(decoder, sqlite3_column_blob(row, 14), live_size, *live, (int)n, error);
@@ -166,16 +166,17 @@ static gboolean merge_grades(Merge *merge, gint64 from_generation, const char *k
       "i", from_generation);
   if (!rows) return FALSE;
   while (ok && results_db_next(merge->from, rows, &ok, error)) {
-    ResultsGrade grade = {.grader = text_of(rows, 1),
-                          .outcome = text_of(rows, 2),
-                          .answer = text_of(rows, 3),
-                          .rule = text_of(rows, 4),
-                          .detail = text_of(rows, 5),
-                          .official = text_of(rows, 6),
-                          .real = text_of(rows, 7),
-                          .sandbox = text_of(rows, 8)};
+    ResultsGrade grade = {.grader = results_column_string(rows, 1),
+                          .outcome = results_column_string(rows, 2),
+                          .answer = text_or_null(rows, 3),
+                          .rule = text_or_null(rows, 4),
+                          .detail = text_or_null(rows, 5),
+                          .official = text_or_null(rows, 6),
+                          .real = text_or_null(rows, 7),
+                          .sandbox = text_or_null(rows, 8)};
     gboolean same, changed;
-    ok = results_grade_merge(merge->into, into_generation, key, text_of(rows, 0), &grade, &changed, &same, error);
+    ok = results_grade_merge(merge->into, into_generation, key, results_column_string(rows, 0), &grade, &changed, &same,
+                             error);
     if (!ok) return FALSE;
     if (!same && !g_str_equal(grade.outcome, "ungraded")) {
       g_set_error(
@@ -200,14 +201,14 @@ static gboolean merge_thread(Merge *merge, sqlite3_stmt *row, ResultsDecoder *de
   gboolean changed;
   if (!problem) return results_corrupt(merge->from, "a thread belongs to a problem of another run", error);
   if (!read_generation(merge, row, decoder, &tokens, &live, &generation, error) ||
-      !results_generation_merge(merge->into, text_of(row, 3), &generation, &id, &changed, error) ||
+      !results_generation_merge(merge->into, results_column_string(row, 3), &generation, &id, &changed, error) ||
       !merge_link(merge, method, problem, sqlite3_column_int(row, 1), id, error) ||
       !results_db_integer(merge->into, &length, error, "SELECT n_tokens FROM generation WHERE id = ?", "i", id))
     return FALSE;
   merge->merged->generations += changed;
   merge->grown |= changed;
   if (length != generation.n_tokens) return TRUE; /* its grades are of a shorter text than the store now has */
-  return merge_grades(merge, sqlite3_column_int64(row, 2), text_of(row, 3), id, error);
+  return merge_grades(merge, sqlite3_column_int64(row, 2), results_column_string(row, 3), id, error);
 }
 
 static gboolean merge_threads(Merge *merge, GError **error) {
@@ -240,14 +241,15 @@ static gboolean merge_invocations(const Merge *merge, GError **error) {
         results_db_run(merge->into, error,
                        "INSERT INTO invocation (run, started, version, machine) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS "
                        "(SELECT 1 FROM invocation WHERE run = ?1 AND started = ?2 AND version = ?3 AND machine = ?4)",
-                       "isss", merge->into_run, text_of(rows, 0), text_of(rows, 1), text_of(rows, 2));
+                       "isss", merge->into_run, results_column_string(rows, 0), results_column_string(rows, 1),
+                       results_column_string(rows, 2));
   return ok;
 }
 
 static gboolean merge_run(Merge *merge, sqlite3_stmt *row, GError **error) {
-  ResultsRun run = {.name = text_of(row, 1),
-                    .plan = text_of(row, 2),
-                    .seed = g_ascii_strtoull(text_of(row, 3), NULL, 10),
+  ResultsRun run = {.name = results_column_string(row, 1),
+                    .plan = results_column_string(row, 2),
+                    .seed = g_ascii_strtoull(results_column_string(row, 3), NULL, 10),
                     .partial = sqlite3_column_int(row, 4)};
   gint64 before = 0, after = 0;
   merge->from_run = sqlite3_column_int64(row, 0);
@@ -255,7 +257,7 @@ static gboolean merge_run(Merge *merge, sqlite3_stmt *row, GError **error) {
   merge->method = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
   merge->problem = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
   gboolean ok = results_db_integer(merge->into, &before, error, "SELECT count(*) FROM run", "") &&
-                results_run_find_or_add(merge->into, &run, text_of(row, 5), &merge->into_run, error) &&
+                results_run_find_or_add(merge->into, &run, results_column_string(row, 5), &merge->into_run, error) &&
                 results_db_integer(merge->into, &after, error, "SELECT count(*) FROM run", "") &&
                 merge_invocations(merge, error) && merge_methods(merge, error) && merge_tasks(merge, error) &&
                 merge_threads(merge, error) &&

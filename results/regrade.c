@@ -13,16 +13,16 @@ gboolean results_regrades(ResultsStore *store, gint64 run, ResultsRegradeFunc fu
   if (!walk) return FALSE;
   while (results_db_next(store, walk, &ok, error)) {
     ResultsRegrade regrade = {
-        .method = (const char *)sqlite3_column_text(walk, 0),
+        .method = results_column_string(walk, 0),
         .cr = sqlite3_column_double(walk, 1),
-        .task = (const char *)sqlite3_column_text(walk, 2),
-        .problem_id = (const char *)sqlite3_column_text(walk, 3),
+        .task = results_column_string(walk, 2),
+        .problem_id = results_column_string(walk, 3),
         .thread = sqlite3_column_int(walk, 4),
-        .grader_before = (const char *)sqlite3_column_text(walk, 5),
-        .outcome_before = (const char *)sqlite3_column_text(walk, 6),
+        .grader_before = results_column_string(walk, 5),
+        .outcome_before = results_column_string(walk, 6),
         .answer_before = (const char *)sqlite3_column_text(walk, 7),
-        .grader_after = (const char *)sqlite3_column_text(walk, 8),
-        .outcome_after = (const char *)sqlite3_column_text(walk, 9),
+        .grader_after = results_column_string(walk, 8),
+        .outcome_after = results_column_string(walk, 9),
         .answer_after = (const char *)sqlite3_column_text(walk, 10),
     };
     func(&regrade, user_data);

@@ -13,8 +13,6 @@
 
 G_DEFINE_QUARK(results - error - quark, results_error)
 
-extern const char _binary_results_schema_sql_start[], _binary_results_schema_sql_end[];
-
 /* ---- Failures ------------------------------------------------------------------------------------------------------------------ */
 
 gboolean results_db_error(const ResultsStore *store, const char *doing, GError **error) {
@@ -30,6 +28,10 @@ gboolean results_db_error(const ResultsStore *store, const char *doing, GError *
   case SQLITE_ERROR: /* our SQL against tables that are not ours */
     kind = RESULTS_ERROR_CORRUPT;
     advice = "the file has not the tables of its schema version: use a copy, or start a new store";
+    break;
+  case SQLITE_CONSTRAINT:
+    kind = RESULTS_ERROR_CONFLICT;
+    advice = "that is no value that a store may hold, and nothing of it was kept";
     break;
   case SQLITE_FULL:
     kind = RESULTS_ERROR_WRITE;
@@ -171,6 +173,11 @@ gboolean results_db_script(ResultsStore *store, const char *sql, GError **error)
   return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK || results_db_error(store, "writing", error);
 }
 
+const char *results_column_string(sqlite3_stmt *statement, int column) {
+  const char *text = (const char *)sqlite3_column_text(statement, column);
+  return text ? text : "";
+}
+
 char *results_column_text(sqlite3_stmt *statement, int column) {
   const char *text = (const char *)sqlite3_column_text(statement, column);
   return g_memdup2(text, text ? (gsize)sqlite3_column_bytes(statement, column) + 1 : 0); /* NUL may be anywhere in it */
@@ -271,16 +278,6 @@ static gboolean reopen_immutable(ResultsStore *store, GError **error) {
   return connect_database(store, name, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, error);
 }
 
-static gboolean create_schema(ResultsStore *store, GError **error) {
-  g_autofree char *schema = g_strndup(_binary_results_schema_sql_start,
-                                      (gsize)(_binary_results_schema_sql_end - _binary_results_schema_sql_start));
-  g_autofree char *script = g_strdup_printf(
-      "BEGIN EXCLUSIVE; %s; INSERT INTO store VALUES (1, strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'), 1);"
-      "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
-      schema, RESULTS_APPLICATION_ID, RESULTS_SCHEMA_VERSION);
-  return results_db_script(store, script, error);
-}
-
 /* Whose file it is. A kill while a store was being created leaves an empty file, which is as good as none. */
 static gboolean check_owner(ResultsStore *store, GError **error) {
   gint64 pages = 0, application = 0, version = 0, texts = 1;
@@ -295,7 +292,7 @@ static gboolean check_owner(ResultsStore *store, GError **error) {
     return FALSE;
   }
   if (pages == 0)
-    return store->mode == RESULTS_WRITE ? create_schema(store, error)
+    return store->mode == RESULTS_WRITE ? results_schema_create(store, error)
                                         : open_error(error, store->path, "is empty; `hyperscale run PLAN` fills it");
   if (application != RESULTS_APPLICATION_ID)
     return open_error(error, store->path, "is an SQLite file of another program; name another --db");
@@ -306,7 +303,8 @@ static gboolean check_owner(ResultsStore *store, GError **error) {
                 store->path, version, RESULTS_SCHEMA_VERSION);
     return FALSE;
   }
-  if (!results_db_integer(store, &texts, error, "SELECT texts FROM store", "")) return FALSE;
+  if (!results_schema_check(store, error) || !results_db_integer(store, &texts, error, "SELECT texts FROM store", ""))
+    return FALSE;
   if (store->mode == RESULTS_WRITE && !texts)
     return open_error(error, store->path,
                       "is an export without texts, which is only read; write to the store that it was made from");

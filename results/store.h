@@ -46,7 +46,9 @@ gboolean results_db_integer(ResultsStore *store, gint64 *value, GError **error, 
 /* One or more statements without values. */
 gboolean results_db_script(ResultsStore *store, const char *sql, GError **error);
 
-/* Copies of a column; NULL for SQL NULL. */
+/* The text of a column that is never NULL, until the next step; "" where a damaged file has NULL all the same. */
+const char *results_column_string(sqlite3_stmt *statement, int column);
+/* A copy of a text; NULL for SQL NULL. */
 char *results_column_text(sqlite3_stmt *statement, int column);
 double results_column_double(sqlite3_stmt *statement, int column); /* NAN for SQL NULL */
 
@@ -59,6 +61,13 @@ void results_db_rollback(ResultsStore *store);
 /* The same for a function that reads several tables and needs one state of them. */
 gboolean results_db_snapshot(ResultsStore *store, gboolean *began, GError **error);
 void results_db_snapshot_end(ResultsStore *store, gboolean began);
+
+/* ---- schema.c ---- */
+
+/* Makes an empty file a store, at once or not at all. */
+gboolean results_schema_create(ResultsStore *store, GError **error);
+/* Whether all tables and views of schema.sql are there with their columns. */
+gboolean results_schema_check(ResultsStore *store, GError **error);
 
 /* ---- lease.c ---- */
 

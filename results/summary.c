@@ -5,8 +5,7 @@
 #include "results/summary.h"
 
 static const char *keep(ResultsSummary *summary, sqlite3_stmt *row, int column) {
-  const char *text = (const char *)sqlite3_column_text(row, column);
-  return text ? g_string_chunk_insert_const(summary->strings, text) : "";
+  return g_string_chunk_insert_const(summary->strings, results_column_string(row, column));
 }
 
 /* One row of a query into one struct. */
@@ -188,7 +187,7 @@ static gboolean read_info(ResultsStore *store, ResultsSummary *summary, GError *
                 store->path, summary->run);
     return FALSE;
   }
-  const char *seed = (const char *)sqlite3_column_text(statement, 2);
+  const char *seed = results_column_string(statement, 2);
   summary->info = (ResultsRunInfo){.name = keep(summary, statement, 0),
                                    .plan = keep(summary, statement, 1),
                                    .seed = g_ascii_strtoull(seed, NULL, 10),
@@ -241,7 +240,7 @@ char **results_runs(ResultsStore *store, GError **error) {
   gboolean row = TRUE;
   while (names && row) {
     if (!results_db_step(store, names, &row, error)) return NULL;
-    if (row) g_strv_builder_add(runs, (const char *)sqlite3_column_text(names, 0));
+    if (row) g_strv_builder_add(runs, results_column_string(names, 0));
   }
   return names ? g_strv_builder_end(runs) : NULL;
 }

@@ -28,15 +28,15 @@ static gboolean walk_method(ResultsStore *store, gint64 method, const char *task
         .generation = sqlite3_column_int64(walk, 0),
         .problem = sqlite3_column_int64(walk, 1),
         .method = sqlite3_column_int64(walk, 2),
-        .task = (const char *)sqlite3_column_text(walk, 3),
-        .problem_id = (const char *)sqlite3_column_text(walk, 4),
+        .task = results_column_string(walk, 3),
+        .problem_id = results_column_string(walk, 4),
         .thread = sqlite3_column_int(walk, 5),
         .n_tokens = sqlite3_column_int(walk, 6),
         .text = (const char *)sqlite3_column_text(walk, 8),
         .text_length = (gsize)sqlite3_column_bytes(walk, 8),
         .outcome = (const char *)sqlite3_column_text(walk, 9),
     };
-    if (!results_finish_parse((const char *)sqlite3_column_text(walk, 7), &thread.finish))
+    if (!results_finish_parse(results_column_string(walk, 7), &thread.finish))
       return results_corrupt(store, "a generation ended in no known way", error);
     if (!thread.text) thread.text = "";
     *go_on = func(&thread, user_data);
@@ -84,7 +84,7 @@ static gboolean read_whole(ResultsStore *store, sqlite3_stmt *row, ResultsText *
   text->cr = sqlite3_column_double(row, 12);
   text->thread = sqlite3_column_int(row, 13);
   gint64 n_tokens = sqlite3_column_int64(row, 14), prompt_length = sqlite3_column_int64(row, 16);
-  gboolean sane = results_finish_parse((const char *)sqlite3_column_text(row, 15), &text->finish) &&
+  gboolean sane = results_finish_parse(results_column_string(row, 15), &text->finish) &&
                   results_blob_holds((gsize)sqlite3_column_bytes(row, 19), n_tokens) &&
                   (sqlite3_column_type(row, 17) == SQLITE_NULL ||
                    results_blob_holds((gsize)sqlite3_column_bytes(row, 17), prompt_length)) &&

@@ -56,9 +56,11 @@ void results_decoder_free(ResultsDecoder *decoder) {
   g_free(decoder);
 }
 
+#define MOST_NUMBERS (1 << 24) /* far more tokens than any model has positions */
+
 /* A number takes at least a byte and zlib makes at most 1032 bytes of one. */
 gboolean results_blob_holds(gsize blob_size, gint64 n) {
-  return n >= 0 && n <= INT_MAX && (gsize)n <= blob_size * 1032;
+  return n >= 0 && n <= MOST_NUMBERS && (gsize)n <= blob_size * 1032;
 }
 
 static gboolean corrupt(GError **error, const char *what) {

@@ -358,7 +358,7 @@ static void run_sql(const char *path, const char *sql) {
 
 static void test_other_files(void) {
   g_autofree char *absent = new_path(), *note = new_path(), *large_note = new_path(), *foreign = new_path(),
-                  *newer = new_path(), *hollow = new_path(),
+                  *newer = new_path(), *hollow = new_path(), *altered = new_path(), *indexed = new_path(),
                   *lost = g_build_filename(folder, "no", "such", "folder.db", NULL);
   refuse(absent, RESULTS_READ, RESULTS_ERROR_OPEN, "hyperscale run");
   refuse(folder, RESULTS_WRITE, RESULTS_ERROR_OPEN, "folder");
@@ -378,7 +378,14 @@ static void test_other_files(void) {
   refuse(newer, RESULTS_WRITE, RESULTS_ERROR_OPEN, "schema 99");
   results_close(open_store(hollow, RESULTS_WRITE));
   run_sql(hollow, "DROP TABLE store");
-  refuse(hollow, RESULTS_READ, RESULTS_ERROR_CORRUPT, "tables");
+  refuse(hollow, RESULTS_READ, RESULTS_ERROR_CORRUPT, "'store' has not the columns");
+  results_close(open_store(altered, RESULTS_WRITE));
+  run_sql(altered, "ALTER TABLE thread ADD COLUMN mine INTEGER");
+  refuse(altered, RESULTS_WRITE, RESULTS_ERROR_CORRUPT, "'thread' has not the columns");
+  results_close(open_store(indexed, RESULTS_WRITE));
+  run_sql(indexed,
+          "CREATE INDEX mine ON thread (generation); CREATE TABLE notes (text)"); /* beside ours anything may be */
+  results_close(open_store(indexed, RESULTS_READ));
 }
 
 static void test_corrupt(void) {
