@@ -19,6 +19,7 @@ enum { START_SECONDS = 60 };
 
 struct GradeLauncher {
   pid_t pid;
+  gboolean ready; /* it has answered: from here on it is our own code that runs, and ends by itself */
   int control;
   int guard; /* socket to the guard of the program that runs, or -1 */
   int cancelled;
@@ -181,7 +182,7 @@ static gboolean introduce(GradeLauncher *launcher, const char *python, const San
     return FALSE;
   }
   if (note.error) set_sandbox_error(error, &note);
-  return !note.error;
+  return launcher->ready = !note.error;
 }
 
 GradeLauncher *grade_launcher_start(const char *python, const SandboxSetup *setup, GBytes *filter, int cancelled,
@@ -217,7 +218,7 @@ void grade_launcher_stop(GradeLauncher *launcher) {
   close_fd(&launcher->guard);
   close_fd(&launcher->control);
   if (launcher->pid > 0) {
-    kill(launcher->pid, SIGKILL); /* guards die with it, and with them their namespaces */
+    if (!launcher->ready) kill(launcher->pid, SIGKILL);
     while (waitpid(launcher->pid, NULL, 0) < 0 && errno == EINTR) {}
   }
   g_free(launcher);

@@ -192,7 +192,10 @@ static void job_free(Job *job) {
 
 /* Starts a launcher at `level` and runs the simplest program in it. */
 static GradeLauncher *try_level(GradePrograms *programs, GradeSandbox level, GError **error) {
+  g_clear_pointer(&programs->filter, g_bytes_unref);
   programs->setup.level = level;
+  programs->filter = grade_filter_compile(level == GRADE_SANDBOX_FULL, error);
+  if (!programs->filter) return NULL;
   GradeLauncher *launcher =
       grade_launcher_start(programs->python, &programs->setup, programs->filter, programs->cancelled, error);
   if (!launcher) return NULL;
@@ -221,14 +224,13 @@ GradePrograms *grade_programs_open(const GradeProgramOptions *options, GError **
   programs->cancelled = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   programs->threads = g_ptr_array_new();
   programs->jobs = g_hash_table_new(g_str_hash, g_str_equal);
-  programs->filter = grade_filter_compile(error);
   g_rw_lock_init(&programs->alone);
   g_mutex_init(&programs->mutex);
   g_cond_init(&programs->changed);
 
   /* The strongest level that the machine can give, but never one weaker than asked for. */
   GradeLauncher *first = NULL;
-  for (GradeSandbox level = GRADE_SANDBOX_FULL; programs->filter && !first && level <= options->sandbox; level++) {
+  for (GradeSandbox level = GRADE_SANDBOX_FULL; !first && level <= options->sandbox; level++) {
     g_clear_error(error);
     first = try_level(programs, level, error);
   }

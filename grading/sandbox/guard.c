@@ -5,6 +5,7 @@
 #include "grading/sandbox/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -82,18 +83,27 @@ static int input_file(const char *input, size_t length) {
   return fd;
 }
 
-enum {
-  INPUT,
-  OUTPUT,
-  ERROR,
-  CHANNEL,
-  CONFINED,
-  N_DESCRIPTORS
-}; /* a program's descriptors; CONFINED is closed before it starts */
+/* Both ends of what a program is started with; the guard keeps the first of each pair. */
+typedef struct {
+  int input, null, output[2], channel[2], confined[2];
+} Ends;
 
-/* In the child: nothing of the guard remains but `fds`, as descriptors 0, 1, 2, ... */
-static const char *become_program(const Sandbox *sandbox, const int *fds) {
-  int high[N_DESCRIPTORS];
+static bool open_ends(Ends *ends, const char *input, size_t input_length, bool capture) {
+  *ends = (Ends){-1, -1, {-1, -1}, {-1, -1}, {-1, -1}};
+  ends->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  ends->input = capture ? input_file(input, input_length) : dup(ends->null);
+  return ends->null >= 0 && ends->input >= 0 && (!capture || !pipe2(ends->output, O_CLOEXEC)) &&
+         !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends->channel) && !pipe2(ends->confined, O_CLOEXEC);
+}
+
+/* In the child: nothing of the guard remains but a program's descriptors, 0 to SANDBOX_CHANNEL_FD, and CONFINED, which is closed before
+ * it starts. */
+enum { CONFINED = SANDBOX_CHANNEL_FD + 1, N_DESCRIPTORS };
+
+static const char *become_program(const Sandbox *sandbox, const Ends *ends) {
+  const int output = ends->output[1] >= 0 ? ends->output[1] : ends->null;
+  const int fds[N_DESCRIPTORS] = {ends->input, output, ends->null, ends->channel[1], ends->confined[1]};
+  int high[N_DESCRIPTORS]; /* first out of each other's way */
   for (int i = 0; i < N_DESCRIPTORS; i++)
     if ((high[i] = fcntl(fds[i], F_DUPFD, 64)) < 0) return "descriptors";
   for (int i = 0; i < N_DESCRIPTORS; i++)
@@ -106,65 +116,58 @@ static const char *become_program(const Sandbox *sandbox, const int *fds) {
 }
 
 static void end_program(Guard *guard) {
-  if (!guard->program) return;
-  /* Process 1 may signal all of its namespace; without a namespace the program's process group has to do. */
-  kill(guard->sandbox->setup.level == SANDBOX_FULL ? -1 : -guard->program, SIGKILL);
-  kill(guard->program, SIGKILL);
-  while (wait4(guard->program, &guard->status, 0, &guard->usage) < 0 && errno == EINTR) {}
+  if (guard->program) {
+    /* Process 1 may signal all of its namespace; without a namespace the program's process group has to do. */
+    kill(guard->sandbox->setup.level == SANDBOX_FULL ? -1 : -guard->program, SIGKILL);
+    kill(guard->program, SIGKILL);
+    while (wait4(guard->program, &guard->status, 0, &guard->usage) < 0 && errno == EINTR) {}
+  }
   guard->program = 0;
   close_fd(&guard->process);
   close_fd(&guard->channel);
   close_fd(&guard->output);
 }
 
-/* Forks a program. Returns NULL and sets `*child` in the child, which is then confined; names the part that failed otherwise. */
-static const char *start_program(Guard *guard, const char *input, size_t input_length, bool capture, bool *child) {
-  int channel[2] = {-1, -1}, output[2] = {-1, -1}, confined[2] = {-1, -1};
-  static char part[sizeof((SandboxNote){0}).part];
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  int in = capture ? input_file(input, input_length) : dup(null);
-  bool ready = null >= 0 && in >= 0 && !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) &&
-               !pipe2(confined, O_CLOEXEC) && (!capture || !pipe2(output, O_CLOEXEC));
-  pid_t pid = ready ? fork() : -1;
-  if (pid == 0) {
-    const int fds[N_DESCRIPTORS] = {in, capture ? output[1] : null, null, channel[1], confined[1]};
-    const char *failed = become_program(guard->sandbox, fds);
-    SandboxNote note = {.error = failed ? errno : 0};
-    if (failed) strncpy(note.part, failed, sizeof note.part - 1);
-    if (write(failed ? confined[1] : CONFINED, &note, sizeof note) != sizeof note || failed) _exit(1);
-    close(CONFINED);
-    *child = true;
-    return NULL;
-  }
-  int error = errno;
-  close_fd(&null);
-  close_fd(&in);
-  close_fd(&channel[1]);
-  close_fd(&output[1]);
-  close_fd(&confined[1]);
-  guard->channel = channel[0];
-  guard->output = output[0];
-  guard->program = pid > 0 ? pid : 0;
+/* Waits until the child says that it is confined, and gets hold of its clock and its end. */
+static SandboxNote watch_program(Guard *guard, pid_t pid, int confined) {
+  SandboxNote note;
+  guard->program = pid;
   guard->usage = (struct rusage){0};
-  SandboxNote note = {.error = error, .part = "starting a process"};
-  if (pid > 0) {
-    if (!read_all(confined[0], &note, sizeof note)) note = (SandboxNote){ECHILD, "confining a process"};
-    guard->process = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (!note.error && (guard->process < 0 || clock_getcpuclockid(pid, &guard->clock)))
-      note = (SandboxNote){errno, "watching a process"};
+  guard->process = (int)syscall(SYS_pidfd_open, pid, 0);
+  if (!read_all(confined, &note, sizeof note)) return (SandboxNote){ECHILD, "confining a process"};
+  if (!note.error && (guard->process < 0 || clock_getcpuclockid(pid, &guard->clock)))
+    return (SandboxNote){errno, "watching a process"};
+  return note;
+}
+
+/* Forks a program. False when that failed, with `*note` saying where. In the child, which is confined then, sets `*child`. */
+static bool start_program(Guard *guard, const char *input, size_t input_length, bool capture, SandboxNote *note,
+                          bool *child) {
+  Ends ends;
+  const pid_t pid = open_ends(&ends, input, input_length, capture) ? fork() : -1;
+  if (pid == 0) {
+    const char *failed = become_program(guard->sandbox, &ends);
+    *note = (SandboxNote){.error = failed ? errno : 0};
+    if (failed) strncpy(note->part, failed, sizeof note->part - 1);
+    if (write(failed ? ends.confined[1] : CONFINED, note, sizeof *note) != sizeof *note || failed) _exit(1);
+    close(CONFINED);
+    return *child = true;
   }
-  close_fd(&confined[0]);
-  if (pid > 0 && !note.error) {
-    fcntl(guard->channel, F_SETFL, O_NONBLOCK);
-    if (capture) fcntl(guard->output, F_SETFL, O_NONBLOCK);
-    return NULL;
-  }
+  *note = (SandboxNote){errno, "starting a process"};
+  close_fd(&ends.null);
+  close_fd(&ends.input);
+  close_fd(&ends.output[1]);
+  close_fd(&ends.channel[1]);
+  close_fd(&ends.confined[1]);
+  guard->output = ends.output[0];
+  guard->channel = ends.channel[0];
+  fcntl(guard->output, F_SETFL, O_NONBLOCK);
+  fcntl(guard->channel, F_SETFL, O_NONBLOCK);
+  if (pid > 0) *note = watch_program(guard, pid, ends.confined[0]);
+  close_fd(&ends.confined[0]);
+  if (!note->error) return true;
   end_program(guard);
-  close_fd(&guard->channel);
-  close_fd(&guard->output);
-  memcpy(part, note.part, sizeof part);
-  errno = note.error;
-  return part;
+  return false;
 }
 
 /* ---- One step ------------------------------------------------------------------------------------------------------------------- */
@@ -198,62 +201,83 @@ static uint64_t used_cpu(const Guard *guard) {
   return 1000 * (microseconds(guard->usage.ru_utime) + microseconds(guard->usage.ru_stime));
 }
 
+/* Reads what has arrived. True when there is more of it than the step allows. */
+static bool collect(Guard *guard, const SandboxStep *step) {
+  bool over = false;
+  if (guard->channel >= 0 && !drain(guard->channel, &guard->frames, step->output_bytes + sizeof(uint32_t), &over))
+    close_fd(&guard->channel);
+  if (guard->output >= 0 && !drain(guard->output, &guard->written, step->output_bytes, &over)) close_fd(&guard->output);
+  return over;
+}
+
 /* Feeds `frame` [length bytes, its own length in front] and waits until the step ends or a limit is reached. */
 static SandboxStatus run_step(Guard *guard, const SandboxStep *step, const char *frame, size_t length,
-                              uint64_t cpu_start) {
-  const uint64_t wall_start = read_clock(CLOCK_MONOTONIC);
-  const bool until_exit = step->flags & SANDBOX_STEP_UNTIL_EXIT;
+                              uint64_t cpu_start, uint64_t wall_start) {
   size_t sent = 0;
   for (;;) {
     const uint64_t cpu = used_cpu(guard) - cpu_start, wall = read_clock(CLOCK_MONOTONIC) - wall_start;
     if (cpu >= step->cpu_ns) return SANDBOX_CPU_LIMIT;
     if (wall >= step->wall_ns) return SANDBOX_WALL_LIMIT;
-    uint64_t left = step->cpu_ns - cpu < step->wall_ns - wall ? step->cpu_ns - cpu : step->wall_ns - wall;
+    const uint64_t left = step->cpu_ns - cpu < step->wall_ns - wall ? step->cpu_ns - cpu : step->wall_ns - wall;
+    const uint64_t ms = left / 1000000u + 1;
     struct pollfd fds[] = {
         {.fd = guard->grader, .events = POLLIN},
         {.fd = guard->process, .events = POLLIN},
         {.fd = guard->channel, .events = (short)(POLLIN | (sent < length ? POLLOUT : 0))},
         {.fd = guard->output, .events = POLLIN},
     };
-    if (poll(fds, sizeof fds / sizeof *fds, (int)(left / 1000000u < 3600000u ? left / 1000000u + 1 : 3600000)) < 0)
-      continue;
+    if (poll(fds, sizeof fds / sizeof *fds, ms < INT_MAX ? (int)ms : INT_MAX) < 0) continue;
     if (fds[0].revents) _exit(0);
     if (fds[2].revents & POLLOUT) {
-      ssize_t n = send(guard->channel, frame + sent, length - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-      sent = n > 0 ? sent + (size_t)n : errno == EAGAIN || errno == EINTR ? sent : length;
+      const ssize_t n = send(guard->channel, frame + sent, length - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n > 0)
+        sent += (size_t)n;
+      else if (errno != EAGAIN && errno != EINTR)
+        sent = length; /* it has closed its end */
     }
-    bool over = false;
-    if (guard->channel >= 0 && fds[2].revents & ~POLLOUT &&
-        !drain(guard->channel, &guard->frames, step->output_bytes + sizeof(uint32_t), &over))
-      close_fd(&guard->channel);
-    if (guard->output >= 0 && fds[3].revents && !drain(guard->output, &guard->written, step->output_bytes, &over))
-      close_fd(&guard->output);
-    if (over) return SANDBOX_OUTPUT_LIMIT;
-    if (!until_exit && first_frame(&guard->frames) >= 0) return SANDBOX_REPLIED;
-    if (fds[1].revents) {
-      /* What it wrote before it ended is in the pipes by now. */
-      if (guard->channel >= 0) drain(guard->channel, &guard->frames, step->output_bytes + sizeof(uint32_t), &over);
-      if (guard->output >= 0) drain(guard->output, &guard->written, step->output_bytes, &over);
-      if (over) return SANDBOX_OUTPUT_LIMIT;
-      if (!until_exit && first_frame(&guard->frames) >= 0) return SANDBOX_REPLIED;
+    const bool ended = fds[1].revents; /* asked for before, so that all that it wrote is collected now */
+    if (collect(guard, step)) return SANDBOX_OUTPUT_LIMIT;
+    if (!(step->flags & SANDBOX_STEP_UNTIL_EXIT) && first_frame(&guard->frames) >= 0) return SANDBOX_REPLIED;
+    if (ended) {
       end_program(guard);
       return WIFSIGNALED(guard->status) ? SANDBOX_SIGNALLED : SANDBOX_EXITED;
     }
   }
 }
 
-static void reply(Guard *guard, SandboxReply *reply, const char *output, const char *frame) {
+static void send_reply(const Guard *guard, const SandboxReply *reply, const char *output, const char *frame) {
   if (!write_all(guard->grader, reply, sizeof *reply) || !write_all(guard->grader, output, reply->output_length) ||
       !write_all(guard->grader, frame, reply->frame_length))
     _exit(0);
 }
 
+/* One step with `frame` as in run_step(), whose process has been started. */
+static void serve_step(Guard *guard, const SandboxStep *step, const char *frame, size_t length, uint64_t wall_start) {
+  const uint64_t cpu_start = step->flags & SANDBOX_STEP_FRESH ? 0 : used_cpu(guard);
+  SandboxStatus status = guard->program ? run_step(guard, step, frame, length, cpu_start, wall_start) : SANDBOX_EXITED;
+  /* The clock is the judge, however late the guard came to read it. */
+  const uint64_t cpu = used_cpu(guard) - cpu_start;
+  if (status != SANDBOX_OUTPUT_LIMIT && cpu >= step->cpu_ns) status = SANDBOX_CPU_LIMIT;
+  if (status == SANDBOX_CPU_LIMIT || status == SANDBOX_WALL_LIMIT || status == SANDBOX_OUTPUT_LIMIT) end_program(guard);
+
+  const int64_t frame_length = first_frame(&guard->frames);
+  const SandboxReply reply = {
+      .status = status,
+      .code = WIFSIGNALED(guard->status) ? WTERMSIG(guard->status) : WEXITSTATUS(guard->status),
+      .cpu_ns = cpu,
+      .wall_ns = read_clock(CLOCK_MONOTONIC) - wall_start,
+      .preemptions = (uint64_t)guard->usage.ru_nivcsw,
+      .output_length = guard->written.length,
+      .frame_length = frame_length < 0 ? 0 : (uint64_t)frame_length,
+  };
+  send_reply(guard, &reply, guard->written.data, frame_length < 0 ? NULL : guard->frames.data + sizeof(uint32_t));
+}
+
 void guard_serve(const Sandbox *sandbox, int grader) {
   Guard guard = {.sandbox = sandbox, .grader = grader, .process = -1, .channel = -1, .output = -1};
-  sigset_t all;
+  sigset_t all; /* the program shares the namespace: no signal of its may reach a handler here */
   sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all,
-              NULL); /* the program shares the namespace: no signal of its may reach a handler here */
+  sigprocmask(SIG_SETMASK, &all, NULL);
   for (;;) {
     SandboxStep step;
     if (!read_all(grader, &step, sizeof step)) _exit(0);
@@ -263,35 +287,17 @@ void guard_serve(const Sandbox *sandbox, int grader) {
     memcpy(frame, &length, sizeof length);
     guard.written.length = guard.frames.length = 0;
     const uint64_t wall_start = read_clock(CLOCK_MONOTONIC);
+    bool child = false, started = true;
     if (step.flags & SANDBOX_STEP_FRESH) {
-      bool child = false;
+      SandboxNote note;
       end_program(&guard);
-      const char *part = start_program(&guard, input, step.input_length, step.flags & SANDBOX_STEP_UNTIL_EXIT, &child);
+      started = start_program(&guard, input, step.input_length, step.flags & SANDBOX_STEP_UNTIL_EXIT, &note, &child);
       if (child) return;
-      if (part) {
-        reply(&guard, &(SandboxReply){.status = SANDBOX_BROKEN, .code = errno, .frame_length = strlen(part)}, NULL,
-              part);
-        continue;
-      }
+      const SandboxReply broken = {.status = SANDBOX_BROKEN, .code = note.error, .frame_length = strlen(note.part)};
+      if (!started) send_reply(&guard, &broken, NULL, note.part);
     }
+    if (started) serve_step(&guard, &step, frame, sizeof length + length, wall_start);
     free(input);
-    const uint64_t cpu_start = step.flags & SANDBOX_STEP_FRESH || !guard.program ? 0 : used_cpu(&guard);
-    SandboxStatus status =
-        guard.program ? run_step(&guard, &step, frame, sizeof length + length, cpu_start) : SANDBOX_EXITED;
-    if (status == SANDBOX_CPU_LIMIT || status == SANDBOX_WALL_LIMIT || status == SANDBOX_OUTPUT_LIMIT)
-      end_program(&guard);
     free(frame);
-
-    const int64_t frame_length = first_frame(&guard.frames);
-    SandboxReply result = {
-        .status = status,
-        .code = WIFSIGNALED(guard.status) ? WTERMSIG(guard.status) : WEXITSTATUS(guard.status),
-        .cpu_ns = used_cpu(&guard) - cpu_start,
-        .wall_ns = read_clock(CLOCK_MONOTONIC) - wall_start,
-        .preemptions = (uint64_t)guard.usage.ru_nivcsw,
-        .output_length = guard.written.length,
-        .frame_length = frame_length < 0 ? 0 : (uint64_t)frame_length,
-    };
-    reply(&guard, &result, guard.written.data, guard.frames.data ? guard.frames.data + sizeof(uint32_t) : NULL);
   }
 }

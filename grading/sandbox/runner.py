@@ -13,8 +13,8 @@ that hostile code does to this interpreter can make it right.
 """
 import sys
 
-import ast, bisect, builtins, collections, copy, ctypes, datetime, decimal, fractions, functools, heapq, io, itertools, json, math
-import operator, os, random, re, shutil, statistics, string, struct, subprocess, threading, typing
+import ast, atexit, bisect, builtins, collections, copy, ctypes, datetime, decimal, fractions, functools, heapq, io, itertools, json
+import math, operator, os, random, re, shutil, statistics, string, struct, subprocess, threading, typing
 
 CHANNEL = 3
 MAX_DEPTH = 500
@@ -267,7 +267,7 @@ def run_plain(source):
         status = 1
     # What the interpreter does at its end, short of tearing down modules.
     threading._shutdown()
-    __import__("atexit")._run_exitfuncs()
+    atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
     except BaseException:
@@ -280,6 +280,7 @@ def run():
     source = source.decode("utf-8", "surrogateescape")
     sys.argv = ["solution.py"]
     os.environ.clear()
+    random.seed(0)  # the same verdict in every run
     if kind == b"plain":
         run_plain(source)
     if "numpy" in source:
@@ -299,12 +300,14 @@ def run():
 
 def readable_paths():
     """The files that Python itself needs, as pairs of real path and path: its modules, the directories of its libraries, and where
-    numpy's are chosen and time zones are found."""
+    numpy's are chosen and time zones are found. A .pth file may have put other folders on sys.path: those stay outside."""
+    prefixes = tuple({prefix + "/" for prefix in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)})
+    modules = [path for path in sys.path if path.startswith(prefixes)]
     with open("/proc/self/maps") as maps:
         libraries = re.findall(r" (/.+)/[^/\n]+\.so", maps.read())
     extra = ["/etc/alternatives", "/etc/ld.so.cache", "/usr/share/zoneinfo"]
     kept = []
-    for path in sorted(filter(os.path.exists, {*sys.path, *libraries, *extra})):
+    for path in sorted(filter(os.path.exists, {*modules, *libraries, *extra})):
         if not any(path == other or path.startswith(other + "/") for other in kept):
             kept.append(path)
     return "".join(f"{os.path.realpath(path)}\0{path}\0" for path in kept).encode() + b"\0"

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -181,7 +182,47 @@ static void test_ordinary_user(void) {
   g_assert_true(g_spawn_check_wait_status(status, NULL));
 }
 
+/* ---- A grader that is killed ---------------------------------------------------------------------------------------------------- */
+
+static void grade_for_ever(void) {
+  const GradeProgramOptions options = {.cpu_seconds = 1000};
+  GradePrograms *pool = grade_programs_open(&options, NULL);
+  static const GradeTest test = {"1", 1, "1", 1};
+  static const char loop[] = "```\nwhile True: pass\n```", sleeper[] = "```\nimport time\ntime.sleep(1000)\n```";
+  if (!pool) _exit(77);
+  grade_programs_submit(pool, &(GradeProgram){loop, sizeof loop - 1, &test, 1, NULL, NULL}, keep, NULL);
+  grade_programs_submit(pool, &(GradeProgram){sleeper, sizeof sleeper - 1, &test, 1, NULL, NULL}, keep, NULL);
+  g_usleep(G_USEC_PER_SEC / 2);
+  if (write(STDOUT_FILENO, "running", 7) < 0) _exit(1);
+  grade_programs_drain(pool);
+}
+
+static void test_grader_killed(void) {
+  g_autoptr(GError) error = NULL;
+  char *arguments[] = {"/proc/self/exe", "--grade-for-ever", NULL};
+  GPid pid;
+  int output;
+  char said[8] = "";
+  g_assert_true(g_spawn_async_with_pipes(NULL, arguments, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL,
+                                         &output, NULL, &error));
+  const gboolean running = read(output, said, sizeof said - 1) == 7;
+  close(output);
+  kill(pid, SIGKILL);
+  int children = 0;
+  const gint64 start = g_get_monotonic_time();
+  for (pid_t child; (child = waitpid(-1, NULL, WNOHANG)) >= 0; children += child > 0) {
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 10 * G_USEC_PER_SEC);
+    g_usleep(1000);
+  }
+  if (!running)
+    g_test_skip("no sandbox here");
+  else
+    g_assert_cmpint(children, >=, 2); /* the grader and a launcher at least */
+  assert_no_process();
+}
+
 int main(int argc, char **argv) {
+  if (argc == 2 && !strcmp(argv[1], "--grade-for-ever")) grade_for_ever();
   g_test_init(&argc, &argv, NULL);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   secret = g_strdup_printf("secret-%08x%08x%08x", g_random_int(), g_random_int(), g_random_int());
@@ -189,6 +230,7 @@ int main(int argc, char **argv) {
   const gboolean mine = g_file_set_contents(secret_file, secret, -1, NULL);
   g_test_add_data_func("/attack/official", GINT_TO_POINTER(0), test_suite);
   g_test_add_data_func("/attack/real", GINT_TO_POINTER(1), test_suite);
+  g_test_add_func("/attack/grader-killed", test_grader_killed);
   if (geteuid() == 0) g_test_add_func("/attack/ordinary-user", test_ordinary_user);
   const int failed = g_test_run();
   if (mine) unlink(secret_file);
