@@ -1,4 +1,4 @@
-# says: MemoryError|can't start new thread
+# says: MemoryError|time limit|can't start new thread
 import threading
 kept, failed = [], []
 def grow():

@@ -1,4 +1,4 @@
-# official: MemoryError
+# official: MemoryError|time limit
 # real: limit
 while True:
     print("x" * 65536)

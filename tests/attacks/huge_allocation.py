@@ -1,2 +1,2 @@
-# says: MemoryError
+# says: MemoryError|time limit
 bytearray(8 << 30)

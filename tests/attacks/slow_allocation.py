@@ -1,4 +1,4 @@
-# says: MemoryError
+# says: MemoryError|time limit
 blocks = []
 while True:
     blocks.append(bytearray(16 << 20))

@@ -12,7 +12,10 @@ typedef struct {
   GradeVerdict verdict;
 } ProgramRow;
 
-/* The tests of a problem as the grader takes them; they live as long as the process. Empty where the data has none. */
+/* What the rows point into lives as long as the process; the leak checker finds it here. */
+static GPtrArray *program_rows_kept;
+
+/* The tests of a problem as the grader takes them. Empty where the data has none. */
 static inline GArray *program_rows_tests(Dataset *dataset, guint index) {
   GArray *tests = g_array_new(FALSE, FALSE, sizeof(GradeTest));
   GPtrArray *unpacked = dataset_tests(dataset, index, NULL);
@@ -21,6 +24,8 @@ static inline GArray *program_rows_tests(Dataset *dataset, guint index) {
     const GradeTest copy = {test->input, test->input_length, test->output, test->output_length};
     g_array_append_val(tests, copy);
   }
+  g_ptr_array_add(program_rows_kept, unpacked);
+  g_ptr_array_add(program_rows_kept, tests);
   return tests;
 }
 
@@ -35,9 +40,13 @@ static inline ProgramRow *program_rows(gsize stride, gsize most, gsize *n) {
   g_autoptr(GHashTable) known = g_hash_table_new(g_str_hash, g_str_equal);
   for (guint i = 0; i < dataset_size(dataset); i++)
     g_hash_table_insert(known, (gpointer)dataset_problem(dataset, i)->id, GUINT_TO_POINTER(i));
-  GArray **tests = g_new0(GArray *, dataset_size(dataset));
+  program_rows_kept = g_ptr_array_new();
+  g_autofree GArray **tests = g_new0(GArray *, dataset_size(dataset));
   *n = MIN(most, (json_array_size(rows) + stride - 1) / stride);
   ProgramRow *all = g_new0(ProgramRow, *n);
+  g_ptr_array_add(program_rows_kept, all);
+  g_ptr_array_add(program_rows_kept, dataset);
+  g_ptr_array_add(program_rows_kept, rows);
   for (gsize i = 0; i < *n; i++) {
     json_t *row = json_array_get(rows, i * stride);
     const guint index = GPOINTER_TO_UINT(g_hash_table_lookup(known, row_text(row, "question_id")));
