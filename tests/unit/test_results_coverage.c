@@ -2,7 +2,7 @@
  * random length, a vanilla method and a compressed one that is a little less accurate and reads a fraction. */
 #include <math.h>
 
-#include "results/estimate.h"
+#include "results/match.h"
 #include "results/statistics.h"
 #include "results/surface.h"
 #include "results/vote.h"
@@ -145,14 +145,27 @@ static const ResultsParetoPoint *points_of(const GArray *frontier) {
   return (const ResultsParetoPoint *)frontier->data;
 }
 
+/* dms at CR 4 over vanilla at every budget. */
+static GArray *pairs_of(const ResultsCells *cells, uint64_t seed) {
+  guint slots[] = {1, 0};
+  const ResultsMethodInfo *info[] = {&methods[1], &methods[0]};
+  ResultsMatch match = {.task = "task", .cells = cells, .n_resamples = RESAMPLED, .seed = seed};
+  for (int i = 0; i < 2; i++)
+    match.family[i] = (ResultsFamily){.name = info[i]->name, .slot = &slots[i], .method = &info[i], .n = 1};
+  GArray *pairs = g_array_new(FALSE, FALSE, sizeof(ResultsPair));
+  results_match_budgets(&match, pairs);
+  return pairs;
+}
+
 static void test_coverage(void) {
   ResultsVoter *voter = results_voter_new(RESULTS_MAJ_MEAN, widths, WIDTHS);
   uint64_t state = results_random_state(1, "truth");
   ResultsCells population = make_cells(TRUTH), cells = make_cells(PROBLEMS);
   draw_experiment(&population, voter, &state);
   ResultsDerived truth = derive(&population, -1, 0);
+  g_autoptr(GArray) true_pairs = pairs_of(&population, 0);
   g_autoptr(GArray) dms = frontier_of(&truth, "dms"), vanilla = frontier_of(&truth, "vanilla");
-  Coverage accuracy = {.what = "accuracy"}, height = {.what = "frontier"};
+  Coverage accuracy = {.what = "accuracy"}, height = {.what = "frontier"}, pair = {.what = "paired difference"};
   Coverage margin[2] = {{.what = "margin, linear"}, {.what = "margin, log2"}};
   for (int e = 0; e < EXPERIMENTS; e++) {
     draw_experiment(&cells, voter, &state);
@@ -168,6 +181,11 @@ static void test_coverage(void) {
         count(&height, results_frontier_at(points_of(frontier), frontier->len, point->x, FALSE), point->low,
               point->high);
     }
+    g_autoptr(GArray) pairs = pairs_of(&cells, (uint64_t)e);
+    for (guint i = 0; i < pairs->len; i++) {
+      const ResultsPair *found = &g_array_index(pairs, ResultsPair, i);
+      count(&pair, g_array_index(true_pairs, ResultsPair, i).difference, found->low, found->high);
+    }
     for (guint i = 0; i < derived.margins->len; i++) { /* the truth over the budgets that this experiment names */
       const ResultsMargin *found = &g_array_index(derived.margins, ResultsMargin, i);
       gboolean log2_x = g_str_equal(found->scale, "log2");
@@ -179,7 +197,8 @@ static void test_coverage(void) {
     }
     free_derived(&derived);
   }
-  const double covered[] = {percent(&accuracy), percent(&height), percent(&margin[0]), percent(&margin[1])};
+  const double covered[] = {percent(&accuracy), percent(&pair), percent(&height), percent(&margin[0]),
+                            percent(&margin[1])};
   for (gsize i = 0; i < G_N_ELEMENTS(covered); i++) g_assert_true(covered[i] >= 93 && covered[i] <= 97);
   free_derived(&truth);
   free_cells(&population);

@@ -271,6 +271,50 @@ static void assert_same(const ResultsSummary *a, const ResultsSummary *b) {
   }
 }
 
+/* The points of a run at L = 40 derived at L = 9 are those of the same threads run at L = 9: to the last bit. */
+static void test_derived_is_direct(void) {
+  g_autofree char *paths[] = {new_path(), new_path()};
+  ResultsSummary *summary[2];
+  const int lengths[] = {9}, threads[] = {1, 2, 3, 4};
+  for (int direct = 0; direct < 2; direct++) {
+    g_autoptr(GRand) random = g_rand_new_with_seed(5);
+    int most = direct ? 9 : 40;
+    Synthetic synthetic = synthetic_run(paths[direct], "run");
+    gint64 method = synthetic_method(&synthetic, "dms", 4),
+           task = synthetic_task(&synthetic, "aime24", "maj", 8, 4, most);
+    for (int p = 0; p < 8; p++) {
+      char name[16];
+      g_snprintf(name, sizeof name, "p%d", p);
+      gint64 problem = synthetic_problem(&synthetic, task, name);
+      for (int i = 0; i < 4; i++) {
+        uint64_t live[40], held = 12;
+        for (int s = 0; s < 40; s++) live[s] = held += (uint64_t)g_rand_int_range(random, 0, 5);
+        int n = g_rand_int_range(random, 1, 30);
+        gboolean correct = g_rand_int_range(random, 0, 2);
+        SyntheticThread thread = {.live = live,
+                                  .n_tokens = MIN(n, most),
+                                  .max_new_tokens = most,
+                                  .finish = n > most ? RESULTS_FINISH_LENGTH : RESULTS_FINISH_STOP,
+                                  .outcome = n > most  ? "no_answer"
+                                             : correct ? "correct"
+                                                       : "wrong",
+                                  .answer = correct ? NULL : "3",
+                                  .seconds_decode = MIN(n, most),
+                                  .seconds_device = MIN(n, most)};
+        synthetic_thread(&synthetic, method, problem, i, NULL, &thread);
+      }
+    }
+    summary[direct] = derive(&synthetic, lengths, 1, threads, 4);
+    results_close(synthetic.store);
+  }
+  for (guint i = 0; i < summary[0]->n_points; i++) summary[0]->point[i].derived = summary[1]->point[i].derived;
+  assert_same(summary[0], summary[1]);
+  g_assert_cmpuint(summary[0]->n_points, ==, 4);
+  g_assert_true(summary[0]->point[0].truncated > 0.3 && summary[0]->point[0].truncated < 1);
+  results_summary_free(summary[0]);
+  results_summary_free(summary[1]);
+}
+
 static void test_stored_is_computed(void) {
   g_autofree char *path = new_path();
   g_autoptr(GError) error = NULL;
@@ -405,6 +449,7 @@ int main(int argc, char **argv) {
   folder = g_dir_make_tmp("hyperscale-derive-XXXXXX", NULL);
   g_test_add_func("/results/derive/by-hand", test_by_hand);
   g_test_add_func("/results/derive/missing", test_missing);
+  g_test_add_func("/results/derive/derived-is-direct", test_derived_is_direct);
   g_test_add_func("/results/derive/stored-is-computed", test_stored_is_computed);
   g_test_add_func("/results/derive/views", test_views);
   g_test_add_func("/results/derive/damaged-trace", test_damaged_trace);
