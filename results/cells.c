@@ -1,6 +1,6 @@
-/* Reads threads into cells. One pass over the threads of a method and task in the order of the store; each problem is handed to a pool of
- * workers as soon as its threads are read, so that inflating traces and counting subsets run beside SQLite. A cell depends on its own
- * problem only, so the workers' order does not matter. */
+/* Reads threads into cells. One pass over the threads of a method and task in the order of the store; each problem is
+ * handed to a pool of workers as soon as its threads are read, so that inflating traces and counting subsets run beside
+ * SQLite. A cell depends on its own problem only, so the workers' order does not matter. */
 #include "results/cells.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static void problem_rows_free(ResultsProblemRows *rows) {
   g_free(rows);
 }
 
-/* ---- The workers --------------------------------------------------------------------------------------------------------------- */
+/* ---- The workers ------------------------------------------------------------------------------------------------- */
 
 typedef struct {
   ResultsReading reading;
@@ -92,7 +92,7 @@ static void workers_finish(Workers *workers) {
   g_cond_clear(&workers->less);
 }
 
-/* ---- The reader ---------------------------------------------------------------------------------------------------------------- */
+/* ---- The reader -------------------------------------------------------------------------------------------------- */
 
 static int share_parse(const char *outcome) {
   static const char *const names[SHARES] = {"correct", "wrong", "no_answer", "truncated", "error", "ungraded"};
@@ -203,7 +203,7 @@ gboolean results_cells_read(ResultsCells *cells, ResultsStore *store, gint64 run
   return FALSE;
 }
 
-/* ---- Room ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Room -------------------------------------------------------------------------------------------------------- */
 
 static int compare_int(const void *a, const void *b) {
   int x = *(const int *)a, y = *(const int *)b;

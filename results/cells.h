@@ -1,11 +1,12 @@
-/* What the threads of a task make of every budget, problem by problem: the numbers that points, frontiers, intervals and comparisons are
- * means of. */
+/* What the threads of a task make of every budget, problem by problem: the numbers that points, frontiers, intervals
+ * and comparisons are means of. */
 #ifndef HYPERSCALE_RESULTS_CELLS_H
 #define HYPERSCALE_RESULTS_CELLS_H
 
 #include "results/results.h"
 
-/* Of one problem at one (L, W), 0 where the problem is missing there, so that sums over problems need no conditions. These are resampled: */
+/* Of one problem at one (L, W), 0 where the problem is missing there, so that sums over problems need no conditions.
+ * These are resampled: */
 enum {
   CELL_PRESENT,  /* 1: at least W threads have a known outcome at L */
   CELL_ACCURACY, /* mean over subsets of W threads, as are the rest */
@@ -39,18 +40,20 @@ typedef struct {
   double *share; /* [n_methods, n_lengths, SHARES]: threads */
 } ResultsCells;
 
-/* The names of a task's problems, sorted: however a store came about, sums and resamples go through them in one order. NULL on failure. */
+/* The names of a task's problems, sorted: however a store came about, sums and resamples go through them in one order.
+ * NULL on failure. */
 GPtrArray *results_problem_names(ResultsStore *store, gint64 run, const char *task, GError **error);
 /* Room for these problems, which it takes over, under `n_methods` methods. NULL when the grid is empty or too large. */
 ResultsCells *results_cells_new(GPtrArray *problems, const ResultsGrid *grid, guint n_methods, GError **error);
-/* Reads what `method` made of a task of a run, not of that one by need, as the cells' method number `slot`. Problems that the cells do not
+/* Reads what `method` made of a task of a run into the cells of the method number `slot`. Problems that the cells do not
  * have are left out. */
 gboolean results_cells_read(ResultsCells *cells, ResultsStore *store, gint64 run, const ResultsTaskInfo *task,
                             const ResultsMethodInfo *method, guint slot, const ResultsGrid *grid, GError **error);
 void results_cells_free(ResultsCells *cells);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ResultsCells, results_cells_free)
 
-/* Where a cell is among the cells of all problems and methods: times CELL_QUANTITIES or EXTRA_QUANTITIES, the place of its numbers. */
+/* Where a cell is among the cells of all problems and methods: times CELL_QUANTITIES or EXTRA_QUANTITIES, the place of
+ * its numbers. */
 static inline gsize results_cell(const ResultsCells *cells, guint problem, guint method, int length, int thread) {
   gsize row = ((gsize)problem * cells->n_methods + method) * (gsize)cells->n_lengths + (gsize)length;
   return row * (gsize)cells->n_threads + (gsize)thread;

@@ -11,7 +11,7 @@ static const char *keep(ResultsComparison *comparison, const char *text) {
   return g_string_chunk_insert_const(comparison->strings, text);
 }
 
-/* ---- One task, one name on each side ------------------------------------------------------------------------------------------- */
+/* ---- One task, one name on each side ----------------------------------------------------------------------------- */
 
 /* The problems that both sides have. */
 static GPtrArray *shared_problems(const ResultsReadSide side[2], const char *task, GError **error) {
@@ -77,7 +77,7 @@ static gboolean compare_task(const ResultsReadSide side[2], const char *task, co
   return ok;
 }
 
-/* ---- Two sides ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Two sides --------------------------------------------------------------------------------------------------- */
 
 static gboolean has_method(const ResultsSummary *summary, const char *name) {
   for (guint m = 0; m < summary->n_methods; m++)

@@ -72,7 +72,7 @@ ResultsSummary *results_surface(ResultsStore *store, const char *run, const Resu
   return summary;
 }
 
-/* ---- Keeping it ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Keeping it -------------------------------------------------------------------------------------------------- */
 
 gboolean results_forget_derived(ResultsStore *store, gint64 run, GError **error) {
   return results_db_run(store, error, "DELETE FROM point WHERE task IN (SELECT id FROM task WHERE run = ?)", "i",

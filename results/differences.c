@@ -62,7 +62,7 @@ void results_method_differences(const ResultsMethodInfo *a, const ResultsMethodI
   compare(&list, "sampling", sampling_a, sampling_b, FALSE);
 }
 
-/* ---- Tasks --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Tasks ------------------------------------------------------------------------------------------------------- */
 
 /* What two sides must agree on about a problem. */
 typedef struct {

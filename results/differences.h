@@ -12,7 +12,8 @@ typedef struct {
 
 const ResultsTaskInfo *results_find_task(const ResultsSummary *summary, const char *name);
 
-/* Appends (ResultsDifference) what differs between the runs, between a task that both have, between two methods. Texts go to `strings`. */
+/* Appends (ResultsDifference) what differs between the runs, between a task that both have, between two methods. Texts
+ * go to `strings`. */
 void results_run_differences(const ResultsReadSide *a, const ResultsReadSide *b, GStringChunk *strings,
                              GArray *differences);
 gboolean results_task_differences(const ResultsReadSide *a, const ResultsReadSide *b, const char *task,

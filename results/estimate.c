@@ -19,8 +19,8 @@ void results_cells_sum(const ResultsCells *cells, double *sums) {
     for (gsize i = 0; i < size; i++) sums[i] += cells->value[p * size + i];
 }
 
-/* sums[b] += weight[p][b] * value[p], for n resamples and all problems: the bootstrap's time goes here. A stretch of the sums of all
- * resamples of a block stays in the first-level cache while the problems pass by. */
+/* sums[b] += weight[p][b] * value[p], for n resamples and all problems: the bootstrap's time goes here. A stretch of
+ * the sums of all resamples of a block stays in the first-level cache while the problems pass by. */
 #define STRETCH 64
 #define LANES 4
 typedef double Lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
@@ -80,7 +80,7 @@ static void estimate_cell(const ResultsCells *cells, const double *sums, const R
   estimate->cost[COST_THROUGHPUT] = device > 0 ? 60 / device : NAN;
 }
 
-/* ---- Families ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Families ---------------------------------------------------------------------------------------------------- */
 
 static int compare_families(const void *a, const void *b) {
   return strcmp(((const ResultsFamily *)a)->name, ((const ResultsFamily *)b)->name);

@@ -23,9 +23,9 @@ typedef struct {
 gsize results_sums_size(const ResultsCells *cells);
 /* Sums over problems. */
 void results_cells_sum(const ResultsCells *cells, double *sums);
-/* The same for the bootstrap's resamples first .. first + n - 1 of any numbers value [n_problems, size]: in each, problems are drawn with
- * replacement, as many as there are. Resample b draws from the state named "TASK/b", so it does not depend on which others are made.
- * sums [n, size]. Make RESULTS_BLOCK of them at a time: that is fastest. */
+/* The same for the bootstrap's resamples first .. first + n - 1 of any numbers value [n_problems, size]: in each,
+ * problems are drawn with replacement, as many as there are. Resample b draws from the state named "TASK/b", so it does
+ * not depend on which others are made. sums [n, size]. Make RESULTS_BLOCK of them at a time: that is fastest. */
 #define RESULTS_BLOCK 64
 void results_resample(const double *value, gsize size, guint n_problems, uint64_t seed, const char *task, guint first,
                       guint n, double *sums);
@@ -42,7 +42,8 @@ static inline gsize results_family_budgets(const ResultsCells *cells, const Resu
   return (gsize)family->n * (gsize)cells->n_lengths * (gsize)cells->n_threads;
 }
 
-/* The families of method[0..n_methods), which are the cells' methods in this order; sorted by name. Free with results_families_free(). */
+/* The families of method[0..n_methods), which are the cells' methods in this order; sorted by name. Free with
+ * results_families_free(). */
 ResultsFamily *results_families_new(const ResultsMethodInfo *method, guint n_methods, guint *n_families);
 void results_families_free(ResultsFamily *family, guint n_families);
 

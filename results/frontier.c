@@ -19,7 +19,8 @@ static int compare_rates(const void *a, const void *b) {
   return compare(a, b, TRUE);
 }
 
-/* Means of the same number differ in their last bits by the order in which they were summed: that is no better accuracy and no lower cost. */
+/* Means of the same number differ in their last bits by the order in which they were summed: that is no better accuracy
+ * and no lower cost. */
 #define ROUNDING 1e-12
 
 guint results_pareto(ResultsParetoPoint *points, guint n, gboolean more_is_better) {

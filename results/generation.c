@@ -1,5 +1,5 @@
-/* Generations and grades: what is content-addressed. A key names a thread's whole, endless text; what the store has of it only ever grows
- * longer, so runs of several budgets, and runs that were killed, share one generation. */
+/* Generations and grades: what is content-addressed. A key names a thread's whole, endless text; what the store has of
+ * it only ever grows longer, so runs of several budgets, and runs that were killed, share one generation. */
 #include <math.h>
 #include <string.h>
 
@@ -69,7 +69,7 @@ gboolean results_generation_reuse(ResultsStore *store, gint64 method, gint64 pro
   return *reused;
 }
 
-/* ---- Adding -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Adding ------------------------------------------------------------------------------------------------------ */
 
 static const char *finish_name(ResultsFinish finish) {
   static const char *const names[] = {"stop", "length", "error"};
@@ -211,7 +211,7 @@ gboolean results_generation_add(ResultsStore *store, gint64 method, gint64 probl
   return results_db_leave(store, ok, error);
 }
 
-/* ---- Grades -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Grades ------------------------------------------------------------------------------------------------------ */
 
 static char *grade_key(const char *generation_key, const char *fingerprint, const char *grader) {
   g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);

@@ -1,5 +1,6 @@
-/* One writer at a time. The lease is a lock on FILE.lock, so it ends with its holder, `kill -9` included; the file names the holder. The
- * lock is not on the store itself: closing a second descriptor of a file drops SQLite's own locks on it. */
+/* One writer at a time. The lease is a lock on FILE.lock, so it ends with its holder, `kill -9` included; the file
+ * names the holder. The lock is not on the store itself: closing a second descriptor of a file drops SQLite's own locks
+ * on it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -19,7 +19,7 @@ static gboolean holds_zero(double low, double high) {
   return !(low > 0 || high < 0);
 }
 
-/* ---- At equal budgets ---------------------------------------------------------------------------------------------------------- */
+/* ---- At equal budgets -------------------------------------------------------------------------------------------- */
 
 /* If no problem of n differs, a share of problems that differ above this would have shown in 95 % of such samples. */
 static double unseen(int n) {
@@ -29,7 +29,8 @@ static double unseen(int n) {
 /* The numbers of a pair that are resampled, a problem: whether both sides know it, and A - B. */
 enum { BOTH, DIFFERENCE, PAIRED };
 
-/* Compares the CR `a` of the first side with the CR `b` of the second at one (L, W); paired [n_problems] at steps of `size`. */
+/* Compares the CR `a` of the first side with the CR `b` of the second at one (L, W); paired [n_problems] at steps of
+ * `size`. */
 static ResultsPair compare_budget(const ResultsMatch *match, guint a, guint b, int l, int w, double *paired,
                                   gsize size) {
   const ResultsCells *cells = match->cells;
@@ -115,7 +116,7 @@ void results_match_budgets(const ResultsMatch *match, GArray *pairs) {
   g_array_append_vals(pairs, pair, n);
 }
 
-/* ---- Along the frontiers ------------------------------------------------------------------------------------------------------- */
+/* ---- Along the frontiers ----------------------------------------------------------------------------------------- */
 
 /* Knots of both frontiers within the budgets that they share, ascending, and the frontiers' heights there. */
 static void add_knots(const ResultsMatch *match, const ResultsMeans *means, int cost, GArray *knots) {

@@ -1,5 +1,5 @@
-/* Stores written apart by shards of one run become one. Everything has a key that both sides agree on, so merging is adding what is missing
- * and comparing what is not. */
+/* Stores written apart by shards of one run become one. Everything has a key that both sides agree on, so merging is
+ * adding what is missing and comparing what is not. */
 #include <string.h>
 
 #include "results/generation.h"
@@ -28,7 +28,7 @@ static const char *text_or_null(sqlite3_stmt *row, int column) {
   return (const char *)sqlite3_column_text(row, column);
 }
 
-/* ---- What a run is made of ------------------------------------------------------------------------------------------------------ */
+/* ---- What a run is made of --------------------------------------------------------------------------------------- */
 
 static gboolean merge_methods(Merge *merge, GError **error) {
   gboolean ok = TRUE;
@@ -110,7 +110,7 @@ static gboolean merge_tasks(Merge *merge, GError **error) {
   return ok;
 }
 
-/* ---- Threads, generations, grades ---------------------------------------------------------------------------------------------- */
+/* ---- Threads, generations, grades -------------------------------------------------------------------------------- */
 
 static gboolean read_generation(const Merge *merge, sqlite3_stmt *row, ResultsDecoder *decoder, int32_t **tokens,
                                 uint64_t **live, ResultsGeneration *generation, GError **error) {
@@ -228,7 +228,7 @@ static gboolean merge_threads(Merge *merge, GError **error) {
   return ok;
 }
 
-/* ---- Runs ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Runs -------------------------------------------------------------------------------------------------------- */
 
 static gboolean merge_invocations(const Merge *merge, GError **error) {
   gboolean ok = TRUE;

@@ -1,5 +1,6 @@
-/* Only a few moments can be the peak of any subset. At a step that all of the threads survive, and after which none of them holds less, no
- * sum is larger than at the next step; what is left are the steps at which a thread ends, is cut, or shrinks. */
+/* Only a few moments can be the peak of any subset. At a step that all of the threads survive, and after which none of
+ * them holds less, no sum is larger than at the next step; what is left are the steps at which a thread ends, is cut,
+ * or shrinks. */
 #include "results/peak.h"
 
 #include <math.h>

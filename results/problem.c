@@ -1,4 +1,5 @@
-/* One problem under one method: at every L the threads that have an outcome there, at every W what their subsets make of it. */
+/* One problem under one method: at every L the threads that have an outcome there, at every W what their subsets make
+ * of it. */
 #include "results/problem.h"
 
 #include <math.h>
@@ -19,7 +20,8 @@ static gboolean is_known(int share) {
   return share >= 0 && share != SHARE_ERROR && share != SHARE_UNGRADED;
 }
 
-/* Numbers for the answers: 0 correct, 1.. wrong ones that are spelled alike, RESULTS_NO_VOTE. All correct answers equal the gold. */
+/* Numbers for the answers: 0 correct, 1.. wrong ones that are spelled alike, RESULTS_NO_VOTE. All correct answers equal
+ * the gold. */
 static void number_answers(const GArray *threads, int *group) {
   g_autoptr(GHashTable) numbers = g_hash_table_new(g_str_hash, g_str_equal);
   for (guint i = 0; i < threads->len; i++) {

@@ -36,7 +36,8 @@ typedef struct {
   ResultsVoter *voter;
 } ResultsTools;
 
-/* Writes the problem's cells and adds its threads' outcomes to share [n_lengths, SHARES]. RESULTS_ERROR_CORRUPT when a trace is damaged. */
+/* Writes the problem's cells and adds its threads' outcomes to share [n_lengths, SHARES]. RESULTS_ERROR_CORRUPT when a
+ * trace is damaged. */
 gboolean results_fill_problem(const ResultsReading *reading, const ResultsProblemRows *rows, ResultsTools *tools,
                               double *share, GError **error);
 

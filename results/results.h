@@ -1,11 +1,13 @@
 /* The store, derived budgets, Pareto frontiers, statistics.
  *
- * One SQLite file holds every generation, verdict and cost. Rows are content-addressed: a generation's key hashes what decides its tokens
- * (model files, prompt ids, policy, sampling, seed path), a grade's key hashes the generation and the grader's version; so running again
- * does only what is missing. Budgets are derived, not run: a thread cut at L' is the prefix of the longer thread, and W' threads are
- * averaged over all subsets of the threads run (design, section 5). Functions that can fail take a GError ** last.
+ * One SQLite file holds every generation, verdict and cost. Rows are content-addressed: a generation's key hashes what
+ * decides its tokens (model files, prompt ids, policy, sampling, seed path), a grade's key hashes the generation and
+ * the grader's version; so running again does only what is missing. Budgets are derived, not run: a thread cut at L'
+ * is the prefix of the longer thread, and W' threads are averaged over all subsets of the threads run. Functions that
+ * can fail take a GError ** last.
  *
- * Costs: `reads` and `peak` are KV items averaged over layers and KV heads, measured step by step, mean over problems. */
+ * Costs: `reads` and `peak` are KV items averaged over layers and KV heads, measured step by step, mean over problems.
+ * Accuracies, margins and shares are fractions of 1. What is not known or not defined is NAN, in SQL NULL. */
 #ifndef HYPERSCALE_RESULTS_H
 #define HYPERSCALE_RESULTS_H
 
@@ -27,14 +29,14 @@ typedef enum {
 typedef struct ResultsStore ResultsStore;
 typedef enum { RESULTS_READ, RESULTS_WRITE } ResultsMode; /* WRITE creates the file and takes the single-writer lease */
 
-/* RESULTS_ERROR_OPEN when it is not a store that this program can use or another process writes to it; RESULTS_ERROR_CORRUPT. Readers may
- * read while one writer writes. Not thread-safe: one store, one caller. */
+/* RESULTS_ERROR_OPEN when it is not a store that this program can use or another process writes to it;
+ * RESULTS_ERROR_CORRUPT. Readers may read while one writer writes. Not thread-safe: one store, one caller. */
 ResultsStore *results_open(const char *path, ResultsMode mode, GError **error);
 void results_close(ResultsStore *store);
 /* One sentence for the user about where the store lies (a network file system), or NULL. Belongs to the store. */
 const char *results_warning(const ResultsStore *store);
 
-/* ---- Writing a run ------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing a run ----------------------------------------------------------------------------------------------- */
 
 typedef struct {
   const char *name;    /* the plan's */
@@ -44,7 +46,8 @@ typedef struct {
   uint64_t seed;
   gboolean partial; /* --limit: never shown as a whole result */
 } ResultsRun;
-/* Begins or continues a run: the same name and plan is the same run. A second plan of the same name becomes NAME-2. 0 on failure. */
+/* Begins or continues a run: the same name, plan and seed is the same run. Another plan of the same name becomes
+ * NAME-2. A run is partial until it is once begun without a limit. 0 on failure. */
 gint64 results_run_begin(ResultsStore *store, const ResultsRun *run, GError **error);
 
 typedef struct {
@@ -74,8 +77,9 @@ typedef struct {
   int problems;                /* that the run asks for */
   int max_threads, max_length; /* W and L that the run asks for */
 } ResultsTask;
-/* The same task again keeps the larger of what was and is asked for. Another grader version becomes the one whose grades count: threads
- * that it has not judged are ungraded until it has. RESULTS_ERROR_CONFLICT when style or aggregate differ. 0 on failure. */
+/* The same task again keeps the larger of what was and is asked for. Another grader version becomes the one whose
+ * grades count: threads that it has not judged are ungraded until it has. RESULTS_ERROR_CONFLICT when style or
+ * aggregate differ. 0 on failure. */
 gint64 results_task_add(ResultsStore *store, gint64 run, const ResultsTask *task, GError **error);
 
 typedef struct {
@@ -87,8 +91,8 @@ typedef struct {
   int prompt_length;
   const char *prompt_text; /* NULL when it must not be shown */
 } ResultsProblem;
-/* One row for each (task, problem, tokenizer's ids): problems of one task may have other ids under another model. RESULTS_ERROR_CONFLICT
- * when the run has this problem with another fingerprint, gold or order. 0 on failure. */
+/* One row for each (task, problem, tokenizer's ids): problems of one task may have other ids under another model.
+ * RESULTS_ERROR_CONFLICT when the run has this problem with another fingerprint, gold or order. 0 on failure. */
 gint64 results_problem_add(ResultsStore *store, gint64 task, const ResultsProblem *problem, GError **error);
 
 typedef enum { RESULTS_FINISH_STOP, RESULTS_FINISH_LENGTH, RESULTS_FINISH_ERROR } ResultsFinish;
@@ -104,32 +108,35 @@ typedef struct {
   const char *message; /* RESULTS_FINISH_ERROR */
   uint64_t prefill_reads;
   double seconds_prefill, seconds_decode; /* wall clock, beside whatever else was in the batch */
-  double
-      seconds_device; /* its share of the device's time: each step's duration divided by the sequences in it, summed; 0: not measured */
+  /* Its share of the device's time: each step's duration divided by the sequences in it, summed; 0: not measured. */
+  double seconds_device;
   const char *device; /* "cpu f32", "cuda bf16" */
 } ResultsGeneration;
 
 /* The key of thread `thread`: SHA-256 in hex. g_free(). */
 char *results_generation_key(const ResultsMethod *method, const int32_t *prompt, int prompt_length, uint64_t seed,
                              const char *task, const char *problem, int thread);
-/* Whether the store has a generation of `key` that answers a run of `max_new_tokens`: it stopped by itself, or it ran as long. If so it is
- * linked to (method, problem, thread) of this run. */
+/* Whether the store has a generation of `key` that answers a run of `max_new_tokens`: it stopped by itself, or it ran
+ * as long. If so it is linked to (method, problem, thread) of this run. A failed generation answers nothing. */
 gboolean results_generation_reuse(ResultsStore *store, gint64 method, gint64 problem, int thread, const char *key,
                                   int max_new_tokens, gboolean *reused, GError **error);
-/* Stores and links. A longer run of the same key replaces the shorter after checking that it extends it; otherwise RESULTS_ERROR_CONFLICT. */
+/* Stores and links. Of two generations of one key the longer is kept, after checking that it begins as the shorter
+ * does; otherwise RESULTS_ERROR_CONFLICT. Grades of a text that a longer one replaces go with it. A failed generation
+ * gives way to any other. */
 gboolean results_generation_add(ResultsStore *store, gint64 method, gint64 problem, int thread, const char *key,
                                 const ResultsGeneration *generation, GError **error);
 
 typedef struct {
-  const char *
-      outcome; /* "correct", "wrong", "no_answer", "truncated" (a thinking that never closes), "error", "ungraded"; that a thread
-                          was cut at L is derived from its length */
-  const char *answer, *rule, *detail; /* may be NULL */
+  /* "correct", "wrong", "no_answer", "truncated" (a thinking that never closes), "error", "ungraded". That a thread was
+   * cut at L is derived from its length. */
+  const char *outcome;
+  const char *answer, *rule, *detail; /* may be NULL; wrong threads of one spelling vote together, correct ones too */
   const char *official, *real;        /* programs; else NULL */
   const char *grader;                 /* version */
   const char *sandbox;                /* level, or NULL */
 } ResultsGrade;
-/* One for each (generation, problem fingerprint, grader version); `ungraded` may be replaced later, anything else is kept. */
+/* One for each (generation, problem fingerprint, grader version); `ungraded` may be replaced later, anything else is
+ * kept. */
 gboolean results_grade_add(ResultsStore *store, gint64 generation, gint64 problem, const ResultsGrade *grade,
                            GError **error);
 
@@ -143,8 +150,8 @@ typedef struct {
   const char *outcome; /* by the task's grader, NULL when it has not judged */
 } ResultsThread;
 typedef gboolean (*ResultsThreadFunc)(const ResultsThread *thread, gpointer user_data); /* FALSE ends the walk */
-/* Walks the generations of a run (of one task, unless NULL); with `grader`, only those that no grade of this version (or only an
- * `ungraded` one) covers. The callback must not write; collect first. */
+/* Walks the generations of a run (of one task, unless NULL); with `grader`, only those that no grade of this version
+ * (or only an `ungraded` one) covers. The callback must not write; collect first. */
 gboolean results_threads(ResultsStore *store, gint64 run, const char *task, const char *grader, ResultsThreadFunc func,
                          gpointer user_data, GError **error);
 
@@ -153,9 +160,9 @@ typedef struct {
   char *task, *problem_id;
   int thread;
 } ResultsThreadName;
-/* A sample of a run's threads for a person to read: at most `problems` problems of each task, spread evenly over it, and the first
- * `threads` threads of each under every method, in that order. Reads no texts: as fast with a million threads. An array of
- * ResultsThreadName that owns its strings; g_array_unref(). */
+/* A sample of a run's threads for a person to read: at most `problems` problems of each task, spread evenly over it,
+ * and the first `threads` threads of each under every method, in that order. Reads no texts: as fast with a million
+ * threads. An array of ResultsThreadName that owns its strings; g_array_unref(). */
 GArray *results_sample(ResultsStore *store, gint64 run, int problems, int threads, GError **error);
 
 /* A verdict that another grader version moved; answers may be NULL. */
@@ -170,11 +177,12 @@ typedef void (*ResultsRegradeFunc)(const ResultsRegrade *regrade, gpointer user_
 /* Walks the verdicts of a run that differ between two grader versions; the view `regrades` has them all. */
 gboolean results_regrades(ResultsStore *store, gint64 run, ResultsRegradeFunc func, gpointer user_data, GError **error);
 
-/* Groups writes: what is between is committed together and durably. A crash loses at most what has not been committed. */
+/* Groups writes: what is between is committed together and durably. A crash loses at most what has not been committed;
+ * so does a full disk, and then everything up to results_commit() fails. Without a group each function commits. */
 gboolean results_begin(ResultsStore *store, GError **error);
 gboolean results_commit(ResultsStore *store, GError **error);
 
-/* ---- Derived budgets ----------------------------------------------------------------------------------------------------------- */
+/* ---- Derived budgets --------------------------------------------------------------------------------------------- */
 
 typedef struct {
   const int *lengths; /* [n_lengths] L, ascending */
@@ -182,51 +190,53 @@ typedef struct {
   const int *threads; /* [n_threads] W, ascending */
   int n_threads;
   const char *ties; /* a vote's: "mean" over the tied answers (NULL too) or "first" */
-  int bootstrap;    /* resamples; 0: 2000 */
+  int bootstrap;    /* resamples; 0: 2000; below 0: none, and no intervals */
   uint64_t seed;    /* of the bootstrap and of subset sampling */
 } ResultsGrid;
-/* Computes points, frontiers and margins of a run into the tables behind the views, in one transaction; replaces what was there. */
+/* Computes points, frontiers and margins of a run into the tables behind the views, in one transaction; replaces what
+ * was there. */
 gboolean results_derive(ResultsStore *store, gint64 run, const ResultsGrid *grid, GError **error);
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
   gint64 method_id; /* ResultsMethodInfo.id: several CRs, or models, may have one name */
   const char *method, *model, *policy, *task;
-  double cr;                  /* nominal */
-  int length, threads;        /* L, W */
-  double accuracy;            /* in [0, 1] */
+  double cr;           /* nominal */
+  int length, threads; /* L, W */
+  double accuracy;
   double accuracy_se;         /* over problems; NAN for a single problem */
   double accuracy_se_threads; /* over threads, problems held fixed */
-  double low, high; /* 95 % interval: bootstrap percentiles over problems, widened for few problems as Student's t is */
-  double subset_error; /* standard error of `accuracy` from sampling subsets of threads; 0: every subset counts */
-  double reads, peak, tokens; /* a problem */
-  double peak_error;          /* the same for `peak` */
-  double bytes;               /* a problem: reads x layers x KV heads x bytes an item */
-  double seconds;    /* a problem: prefill and the slowest of the W threads, as they ran beside the rest of the batch */
-  double throughput; /* problems a minute of device time; NAN where seconds_device was not measured */
+  double low, high;           /* 95 %: bootstrap percentiles over problems, widened for few as Student's t is */
+  double subset_error;        /* standard error of `accuracy` where subsets were sampled; 0: every subset counts */
+  double reads, peak;         /* a problem, as all that follow */
+  double peak_error;          /* standard error of `peak` where subsets were sampled; 0: every subset counts */
+  double tokens;
+  double bytes;       /* reads x layers x KV heads x bytes an item */
+  double seconds;     /* prefill and the slowest of the W threads, as they ran beside the rest of the batch */
+  double throughput;  /* problems a minute of device time; NAN where seconds_device was not measured */
   double realised_cr; /* sum of positions / sum of live */
   int problems;       /* that have an outcome here: those with fewer than W threads known are missing */
-  double correct, wrong, no_answer, truncated, errors, ungraded; /* threads at this L, shares that add up to 1 */
+  double correct, wrong, no_answer, truncated, errors, ungraded; /* of all threads at this L; they add up to 1 */
   gboolean derived;                                              /* not the (L, W) that was run */
 } ResultsPoint;
 
 typedef struct {
   const char *method, *task;
-  const char *
-      cost; /* "reads", "peak", "tokens", "bytes", "seconds", "throughput" (of that more is better: the frontier falls) */
+  /* "reads", "peak", "tokens", "bytes", "seconds", "throughput". Of throughput more is better: its frontier falls. */
+  const char *cost;
   double x, accuracy, cr;
-  double low,
-      high; /* 95 % interval of the frontier's height at x: Student's t times the bootstrap's standard error over problems */
+  double low, high; /* 95 %, of the frontier's height at x: Student's t times the bootstrap's error over problems */
   int length, threads;
 } ResultsFrontierPoint;
 
+/* A frontier over another: the mean of A - B over the budgets that both cover. */
 typedef struct {
   const char *task, *cost, *scale; /* scale: "linear", "log2" */
   const char *method_a, *method_b; /* every ordered pair of names */
-  double margin;                   /* in [-1, 1]; A - B; NAN when the frontiers share no budget */
-  double x_low, x_high;            /* the budgets that both cover: the margin is the mean over these */
-  double se, low, high; /* bootstrap over problems, paired, over the same budgets; 95 %: Student's t times `se` */
+  double margin;                   /* NAN when the frontiers share no budget */
+  double x_low, x_high;            /* the budgets that both cover */
+  double se, low, high;            /* bootstrap over problems, paired, over these budgets; 95 %: Student's t times se */
 } ResultsMargin;
 
 /* The mean of margins over models, as the paper's headline numbers are made; NAN when one of them is. */
@@ -270,34 +280,35 @@ typedef struct {
   guint n_margins;
   GStringChunk *strings;
 } ResultsSummary;
-/* Whether a cost is read off a clock ("seconds", "throughput"). Its intervals cover problems, not what else the machine and the batch were
- * doing: no verdict follows from them. */
+/* Whether a cost is read off a clock ("seconds", "throughput"). Its intervals cover problems, not what else the machine
+ * and the batch were doing: no verdict follows from them. */
 gboolean results_cost_is_timed(const char *cost);
 /* The names of all runs, oldest first; free with g_strfreev(). NULL on failure. */
 char **results_runs(ResultsStore *store, GError **error);
 /* `run` NULL: the newest. RESULTS_ERROR_MISSING lists the runs there are. */
 ResultsSummary *results_summary(ResultsStore *store, const char *run, GError **error);
 void results_summary_free(ResultsSummary *summary);
-/* The same, derived on the spot at any L up to the longest thread and any W up to the threads run, and not stored. `lengths` NULL: up to
- * 32 of them, evenly spaced in log2 L; `threads` NULL: 1 to the most that were run. Where an L exceeds what a thread was run for and it
- * had not stopped, its outcome is not known and the problem is missing there. */
+/* The same, derived on the spot at any L up to the longest thread and any W up to the threads run, and not stored.
+ * `lengths` NULL: up to 32 of them, evenly spaced in log2 L; `threads` NULL: 1 to the most that were run. Where an L
+ * exceeds what a thread was run for and it had not stopped, its outcome is not known. */
 ResultsSummary *results_surface(ResultsStore *store, const char *run, const ResultsGrid *grid, GError **error);
 
-/* ---- Stores ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Stores ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
   guint runs, generations, threads, grades; /* what is new in the store, longer generations included */
 } ResultsMerged;
-/* Adds all that the store at `path` (a shard's) has to `store`: runs of one plan and seed become one, generations and grades are known by
- * their keys. Merging again changes nothing. RESULTS_ERROR_CONFLICT, and nothing is changed, when a key has another content in the two.
- * What was derived from a run that grew is forgotten: derive it again. Not between results_begin() and results_commit(). */
+/* Adds all that the store at `path` (a shard's) has to `store`: runs of one plan and seed become one, generations and
+ * grades are known by their keys. Merging again changes nothing. RESULTS_ERROR_CONFLICT, and nothing is changed, when a
+ * key has another content in the two. What was derived from a run that grew is forgotten: derive it again. Not between
+ * results_begin() and results_commit(). */
 gboolean results_merge(ResultsStore *store, const char *path, ResultsMerged *merged, GError **error);
 
-/* Writes the store without prompts, tokens, texts and the graders' remarks to `path`, a new file: accuracies, costs, traces and answers are
- * all there, so that everything can be derived from it again, and it can only be read. */
+/* Writes the store without prompts, tokens, texts and the graders' remarks to `path`, a new file: accuracies, costs,
+ * traces and answers are all there, so that everything can be derived from it again, and it can only be read. */
 gboolean results_export_sqlite(ResultsStore *store, const char *path, GError **error);
 
-/* ---- Comparing ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Comparing --------------------------------------------------------------------------------------------------- */
 
 typedef struct {
   ResultsStore *store; /* both sides may be in one */
@@ -307,26 +318,25 @@ typedef struct {
 
 /* Something in which two sides are not alike. */
 typedef struct {
-  const char *
-      what; /* "data", "prompt", "grader", "aggregate"; "problems", "model", "policy", "sampling", "seed", "version", "machine",
-                       "partial" */
+  /* "data", "prompt", "grader", "aggregate"; "problems", "model", "policy", "sampling", "seed", "version", "machine",
+   * "partial" */
+  const char *what;
   const char *task; /* or NULL */
   const char *a, *b;
-  gboolean blocks; /* of the first four: what the two sides measured is not the same quantity */
+  gboolean blocks; /* of the first four: the two sides did not measure the same */
 } ResultsDifference;
 
-/* Two methods at one budget, paired by problem: over the problems of which both sides know the outcome. Accuracies in [0, 1]. */
+/* Two methods at one budget, paired by problem: over the problems of which both sides know the outcome. */
 typedef struct {
   const char *task, *method_a, *method_b;
   double cr_a, cr_b;
   int length, threads;         /* L, W */
-  int problems, better, worse; /* problems that A does better, and worse, than B */
+  int problems, better, worse; /* problems; those that A does better, and worse, than B */
   double accuracy_a, accuracy_b, reads_a, reads_b;
-  double difference, se, low,
-      high;          /* A - B; paired bootstrap over problems, 95 %. Where no problem differs, the interval is what so
-                                          many alike problems leave possible */
-  double p;          /* exact McNemar: the sign test on the problems that differ, two-sided */
-  double detectable; /* a true difference that such a comparison would find 4 times in 5 */
+  double difference, se;
+  double low, high; /* 95 %: paired bootstrap over problems. If no problem differs: what so many alike leave possible */
+  double p;         /* exact McNemar: the sign test on the problems that differ, two-sided */
+  double detectable;          /* a true difference that such a comparison would find 4 times in 5 */
   gboolean indistinguishable; /* the interval holds 0 */
 } ResultsPair;
 
@@ -350,13 +360,14 @@ typedef struct {
   guint n_margins;
   GStringChunk *strings;
 } ResultsComparison;
-/* Compares by problem. `grid`: NULL budgets mean those that the first side's points have. RESULTS_ERROR_MISSING when there is no such run,
- * method or common task; RESULTS_ERROR_CONFLICT, naming them, when differences block, unless `mixed` says to go on: show them then. */
+/* Compares by problem. `grid`: NULL budgets mean those that the first side's points have. RESULTS_ERROR_MISSING when
+ * there is no such run, method or common task; RESULTS_ERROR_CONFLICT, naming them, when differences block, unless
+ * `mixed` says to go on: show them then. */
 ResultsComparison *results_compare(const ResultsSide *a, const ResultsSide *b, const ResultsGrid *grid, gboolean mixed,
                                    GError **error);
 void results_comparison_free(ResultsComparison *comparison);
 
-/* ---- Texts --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Texts ------------------------------------------------------------------------------------------------------- */
 
 /* One thread whole, for the thread browser. */
 typedef struct {

@@ -1,5 +1,6 @@
-/* The rows that a run is made of before it generates anything: itself, its methods, its tasks, its problems. Adding one again finds it;
- * adding one that contradicts what is there is a conflict, for what follows from the two must not be mixed. */
+/* The rows that a run is made of before it generates anything: itself, its methods, its tasks, its problems. Adding one
+ * again finds it; adding one that contradicts what is there is a conflict, for what follows from the two must not be
+ * mixed. */
 #include <string.h>
 
 #include "results/run.h"

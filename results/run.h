@@ -1,5 +1,5 @@
-/* Rows of a run apart from the occasion that brings them, for adding and for merging stores. To be called between results_db_enter() and
- * results_db_leave(). */
+/* Rows of a run apart from the occasion that brings them, for adding and for merging stores. To be called between
+ * results_db_enter() and results_db_leave(). */
 #ifndef HYPERSCALE_RESULTS_RUN_H
 #define HYPERSCALE_RESULTS_RUN_H
 

@@ -1,9 +1,11 @@
--- The store, schema 1. Keys are SHA-256 in lower-case hex; times are UTC in ISO 8601; shares and accuracies lie in [0, 1].
+-- The store, schema 1. Keys are SHA-256 in lower-case hex; times are UTC in ISO 8601; shares and accuracies lie in
+-- [0, 1].
 --
 -- Blobs are zlib streams (RFC 1950):
 --   tokens, prompt: the ids as little-endian int32. numpy.frombuffer(zlib.decompress(blob), '<i4')
---   live:           one number a step, KV items attended, summed over layers and KV heads. Each step is stored as its difference to the
---                   step before (the first to 0), zigzag-coded (0, -1, 1, -2, ... become 0, 1, 2, 3, ...), as a LEB128 varint.
+--   live:           one number a step, KV items attended, summed over layers and KV heads. Each step is stored as its
+--                   difference to the step before (the first to 0), zigzag-coded (0, -1, 1, -2, ... become 0, 1, 2,
+--                   3, ...), as a LEB128 varint.
 --
 -- Outsiders may rely on the views points, frontier and margins; tables change with user_version.
 
@@ -195,19 +197,26 @@ CREATE TABLE margin (
 
 -- ---- The contract ----
 
-CREATE VIEW points (run, method, model, policy, cr, task, length, threads, accuracy, accuracy_se, reads, peak, problems, truncated,
-                    no_answer, errors, derived) AS
-SELECT run.name, method.name, method.model, method.policy, method.cr, task.name, length, threads, accuracy, accuracy_se, reads, peak,
-       point.problems, truncated, no_answer, errors, derived
-FROM point JOIN method ON method.id = point.method JOIN task ON task.id = point.task JOIN run ON run.id = task.run;
+CREATE VIEW points (run, method, model, policy, cr, task, length, threads, accuracy, accuracy_se, reads, peak, problems,
+                    truncated, no_answer, errors, derived) AS
+SELECT run.name, method.name, method.model, method.policy, method.cr, task.name, length, threads, accuracy, accuracy_se,
+       reads, peak, point.problems, truncated, no_answer, errors, derived
+FROM point
+  JOIN method ON method.id = point.method
+  JOIN task ON task.id = point.task
+  JOIN run ON run.id = task.run;
 
 CREATE VIEW frontier (run, method, task, cost, x, accuracy, cr, length, threads) AS
 SELECT run.name, frontier_point.name, task.name, cost, x, accuracy, cr, length, threads
-FROM frontier_point JOIN task ON task.id = frontier_point.task JOIN run ON run.id = task.run;
+FROM frontier_point
+  JOIN task ON task.id = frontier_point.task
+  JOIN run ON run.id = task.run;
 
 CREATE VIEW margins (run, task, cost, scale, method_a, method_b, margin, low, high) AS
 SELECT run.name, task.name, cost, scale, method_a, method_b, margin, low, high
-FROM margin JOIN task ON task.id = margin.task JOIN run ON run.id = task.run;
+FROM margin
+  JOIN task ON task.id = margin.task
+  JOIN run ON run.id = task.run;
 
 -- ---- For people who browse ----
 
@@ -216,30 +225,41 @@ SELECT name, created, seed, partial, invocation.version, invocation.machine,
        (SELECT group_concat(task.name, ', ') FROM task WHERE task.run = run.id),
        (SELECT group_concat(method.name || ' ' || method.cr, ', ') FROM method WHERE method.run = run.id),
        (SELECT count(*) FROM thread JOIN method ON method.id = thread.method WHERE method.run = run.id)
-FROM run JOIN invocation ON invocation.id = (SELECT max(id) FROM invocation WHERE invocation.run = run.id);
+FROM run
+  JOIN invocation ON invocation.id = (SELECT max(id) FROM invocation WHERE invocation.run = run.id);
 
-CREATE VIEW threads (run, method, model, policy, cr, task, problem, thread, tokens, max_new_tokens, finish, outcome, answer, rule, reads,
-                     peak, realised_cr, seconds, device) AS
-SELECT run.name, method.name, method.model, method.policy, method.cr, task.name, problem.name, thread.thread, n_tokens, max_new_tokens,
-       finish, CASE WHEN finish = 'error' THEN 'error' WHEN finish = 'length' OR n_tokens > max_length THEN 'truncated'
-               ELSE coalesce(outcome, 'ungraded') END, answer, rule,
-       1.0 * live_sum / (layers * kv_heads), 1.0 * live_max / (layers * kv_heads),
+-- Tokens and costs are those of the generation, which may be longer than this run asked for.
+CREATE VIEW threads (run, method, model, policy, cr, task, problem, thread, tokens, max_new_tokens, finish, outcome,
+                     answer, rule, reads, peak, realised_cr, seconds, device) AS
+SELECT run.name, method.name, method.model, method.policy, method.cr, task.name, problem.name, thread.thread, n_tokens,
+       max_new_tokens, finish,
+       CASE WHEN finish = 'error' THEN 'error' WHEN finish = 'length' OR n_tokens > max_length THEN 'truncated'
+            ELSE coalesce(outcome, 'ungraded') END,
+       answer, rule, 1.0 * live_sum / (layers * kv_heads), 1.0 * live_max / (layers * kv_heads),
        (1.0 * n_tokens * prompt_length + n_tokens * (n_tokens - 1) / 2) * layers * kv_heads / nullif(live_sum, 0),
        seconds_prefill + seconds_decode, device
-FROM thread JOIN method ON method.id = thread.method JOIN run ON run.id = method.run JOIN problem ON problem.id = thread.problem
-     JOIN task ON task.id = problem.task JOIN generation ON generation.id = thread.generation
-     LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint AND grade.grader = task.grader;
+FROM thread
+  JOIN method ON method.id = thread.method
+  JOIN run ON run.id = method.run
+  JOIN problem ON problem.id = thread.problem
+  JOIN task ON task.id = problem.task
+  JOIN generation ON generation.id = thread.generation
+  LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint
+    AND grade.grader = task.grader;
 
 CREATE VIEW outcomes (run, method, cr, task, outcome, threads) AS
 SELECT run, method, cr, task, outcome, count(*) FROM threads GROUP BY run, method, cr, task, outcome;
 
 -- What another version of the grader made of the same text.
-CREATE VIEW regrades (run, method, cr, task, problem, thread, grader_before, outcome_before, answer_before, grader_after, outcome_after,
-                      answer_after) AS
-SELECT run.name, method.name, method.cr, task.name, problem.name, thread.thread, before.grader, before.outcome, before.answer,
-       after.grader, after.outcome, after.answer
+CREATE VIEW regrades (run, method, cr, task, problem, thread, grader_before, outcome_before, answer_before, grader_after,
+                      outcome_after, answer_after) AS
+SELECT run.name, method.name, method.cr, task.name, problem.name, thread.thread, before.grader, before.outcome,
+       before.answer, after.grader, after.outcome, after.answer
 FROM grade AS before
-     JOIN grade AS after ON after.generation = before.generation AND after.fingerprint = before.fingerprint AND after.id > before.id
-     JOIN thread ON thread.generation = before.generation
-     JOIN problem ON problem.id = thread.problem AND problem.fingerprint = before.fingerprint
-     JOIN task ON task.id = problem.task JOIN method ON method.id = thread.method JOIN run ON run.id = method.run;
+  JOIN grade AS after ON after.generation = before.generation AND after.fingerprint = before.fingerprint
+    AND after.id > before.id
+  JOIN thread ON thread.generation = before.generation
+  JOIN problem ON problem.id = thread.problem AND problem.fingerprint = before.fingerprint
+  JOIN task ON task.id = problem.task
+  JOIN method ON method.id = thread.method
+  JOIN run ON run.id = method.run;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Random -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Random ------------------------------------------------------------------------------------------------------ */
 
 uint64_t results_random_state(uint64_t seed, const char *name) {
   uint64_t hash = 0xcbf29ce484222325;
@@ -32,7 +32,7 @@ void results_random_subset(uint64_t *state, int *order, int n, int k) {
   }
 }
 
-/* ---- Distributions ------------------------------------------------------------------------------------------------------------- */
+/* ---- Distributions ----------------------------------------------------------------------------------------------- */
 
 /* lgamma() writes a global; this does not. */
 static double log_factorial(int n) {
@@ -48,7 +48,8 @@ double results_normal_cdf(double z) {
   return 0.5 * erfc(-z * M_SQRT1_2);
 }
 
-/* P(T <= t) for whole degrees of freedom: the finite series in cos(theta), theta = atan(t / sqrt(df)) (Abramowitz & Stegun 26.7.3, 4). */
+/* P(T <= t) for whole degrees of freedom: the finite series in cos(theta), theta = atan(t / sqrt(df)) (Abramowitz &
+ * Stegun 26.7.3, 4). */
 static double t_cdf(double t, int df) {
   double theta = atan(t / sqrt(df)), cosine2 = pow(cos(theta), 2), term = df % 2 ? cos(theta) : 1, sum = 0;
   for (int k = df % 2 ? 3 : 2; k <= df; k += 2) {

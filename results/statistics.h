@@ -18,19 +18,21 @@ double results_normal_cdf(double z);
 double results_t_quantile(double p, int df);
 /* Of sorted[0..n), linear between order statistics (R's type 7). */
 double results_quantile(const double *sorted, guint n, double p);
-/* How many bootstrap standard errors of a mean over `problems` problems reach 95 %: Student's t, and what the bootstrap's spread lacks for
- * few problems. NAN below two. */
+/* How many bootstrap standard errors of a mean over `problems` problems reach 95 %: Student's t, and what the
+ * bootstrap's spread lacks for few problems. NAN below two. */
 double results_bootstrap_reach(guint problems);
 
-/* Bootstrap standard error of a statistic and two 95 % intervals, from its resampled values; NAN among them are resamples where it is not
- * defined. They are sorted here. All NAN when fewer than half are defined or `reach` (results_bootstrap_reach()) is NAN. */
+/* Standard error and two 95 % intervals of a statistic, by bootstrap. */
 typedef struct {
   double se;
-  double low, high; /* percentiles, at levels that `reach` widens ("expanded percentile", Hesterberg 2015). For means */
-  double
-      reach; /* half the width of `observed` +- reach * se. For what is the best of several means: resampling adds to the lead of the
-                       luckiest once more, which shifts percentiles but not the standard error */
+  /* For means: percentiles, at levels that `reach` widens (Hesterberg 2015, "expanded percentile"). */
+  double low, high;
+  /* For what is the best of several means: half the width of `observed` +- reach x se. Resampling adds to the lead of
+   * the luckiest once more, which shifts percentiles but not the standard error. */
+  double reach;
 } ResultsInterval;
+/* From the n resampled values, which are sorted here; NAN among them are resamples in which the statistic is not
+ * defined. All NAN when fewer than half are defined or `reach` (results_bootstrap_reach()) is NAN. */
 ResultsInterval results_bootstrap_interval(double *value, guint n, double reach);
 /* Two-sided exact McNemar (sign) test: `more` and `less` of the problems differ this way and that way. */
 double results_mcnemar(int more, int less);

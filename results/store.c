@@ -1,4 +1,5 @@
-/* Opening and closing a store, its transactions, and the one place where SQLite's failures become errors that say what to do. */
+/* Opening and closing a store, its transactions, and the one place where SQLite's failures become errors that say what
+ * to do. */
 #include "results/store.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 
 G_DEFINE_QUARK(results - error - quark, results_error)
 
-/* ---- Failures ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Failures ---------------------------------------------------------------------------------------------------- */
 
 gboolean results_db_error(const ResultsStore *store, const char *doing, GError **error) {
   int code = sqlite3_extended_errcode(store->db);
@@ -63,7 +64,7 @@ gboolean results_corrupt(const ResultsStore *store, const char *what, GError **e
   return FALSE;
 }
 
-/* ---- Asking -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Asking ------------------------------------------------------------------------------------------------------ */
 
 static gboolean bind_values(sqlite3_stmt *statement, const char *types, va_list values) {
   int status = SQLITE_OK;
@@ -187,9 +188,10 @@ double results_column_double(sqlite3_stmt *statement, int column) {
   return sqlite3_column_type(statement, column) == SQLITE_NULL ? NAN : sqlite3_column_double(statement, column);
 }
 
-/* ---- Transactions -------------------------------------------------------------------------------------------------------------- */
+/* ---- Transactions ------------------------------------------------------------------------------------------------ */
 
-/* A full disk or an I/O error makes SQLite undo the whole group by itself; writing on would commit row by row what belongs together. */
+/* A full disk or an I/O error makes SQLite undo the whole group by itself; writing on would commit row by row what
+ * belongs together. */
 static gboolean check_group(ResultsStore *store, GError **error) {
   if (!store->group || !sqlite3_get_autocommit(store->db)) return TRUE;
   g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_WRITE,
@@ -241,7 +243,7 @@ gboolean results_commit(ResultsStore *store, GError **error) {
   return ok;
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening ----------------------------------------------------------------------------------------------------- */
 
 static gboolean open_error(GError **error, const char *path, const char *what) {
   g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_OPEN, "%s: %s", path, what);
@@ -263,7 +265,8 @@ static gboolean connect_database(ResultsStore *store, const char *name, int flag
   return TRUE;
 }
 
-/* A store in a folder that cannot be written to, left by a writer that closed it well, has no log to read: it cannot change. */
+/* A store in a folder that cannot be written to, left by a writer that closed it well, has no log to read: it cannot
+ * change. */
 static gboolean reopen_immutable(ResultsStore *store, GError **error) {
   g_autofree char *log = g_strconcat(store->path, "-wal", NULL), *uri = g_filename_to_uri(store->path, NULL, error);
   GStatBuf found;

@@ -1,7 +1,7 @@
 /* What the files of this folder share: an open store and short ways to ask SQLite.
  *
- * Values are bound by a string of types, one letter each: n int, i gint64, d double (NAN binds NULL), s const char * (NULL binds NULL), t const
- * char * and gsize (text of that many bytes, NUL included), b const void * and gsize. */
+ * Values are bound by a string of types, one letter each: n int, i gint64, d double (NAN binds NULL), s const char *
+ * (NULL binds NULL), t const char * and gsize (text of that many bytes, NUL included), b const void * and gsize. */
 #ifndef HYPERSCALE_RESULTS_STORE_H
 #define HYPERSCALE_RESULTS_STORE_H
 
@@ -52,8 +52,9 @@ const char *results_column_string(sqlite3_stmt *statement, int column);
 char *results_column_text(sqlite3_stmt *statement, int column);
 double results_column_double(sqlite3_stmt *statement, int column); /* NAN for SQL NULL */
 
-/* Brackets the writes of one function: all or none of them, inside a group or without one. FALSE when the store is open for reading or
- * its group was lost. results_db_leave() with `ok` FALSE undoes them and returns FALSE, keeping `error` as it is. */
+/* Brackets the writes of one function: all or none of them, inside a group or without one. FALSE when the store is open
+ * for reading or its group was lost. results_db_leave() with `ok` FALSE undoes them and returns FALSE, keeping `error`
+ * as it is. */
 gboolean results_db_enter(ResultsStore *store, GError **error);
 gboolean results_db_leave(ResultsStore *store, gboolean ok, GError **error);
 /* Undoes what has been written since results_begin(). */
@@ -62,16 +63,17 @@ void results_db_rollback(ResultsStore *store);
 gboolean results_db_snapshot(ResultsStore *store, gboolean *began, GError **error);
 void results_db_snapshot_end(ResultsStore *store, gboolean began);
 
-/* ---- schema.c ---- */
+/* ---- schema.c ---------------------------------------------------------------------------------------------------- */
 
 /* Makes an empty file a store, at once or not at all. */
 gboolean results_schema_create(ResultsStore *store, GError **error);
 /* Whether all tables and views of schema.sql are there with their columns. */
 gboolean results_schema_check(ResultsStore *store, GError **error);
 
-/* ---- lease.c ---- */
+/* ---- lease.c ----------------------------------------------------------------------------------------------------- */
 
-/* Takes the right to write to `path`; the kernel takes it back when the process ends, however it ends. NULL when somebody has it. */
+/* Takes the right to write to `path`; the kernel takes it back when the process ends, however it ends. NULL when
+ * somebody has it. */
 ResultsLease *results_lease_take(const char *path, GError **error);
 void results_lease_release(ResultsLease *lease);
 /* Whether shared memory and locks of a file system of this statfs() type reach all who see the file. WAL needs that. */

@@ -153,7 +153,7 @@ static void read_margin(ResultsSummary *summary, sqlite3_stmt *row, gpointer ite
                                            .x_high = results_column_double(row, 10)};
 }
 
-/* ---- The run ------------------------------------------------------------------------------------------------------------------- */
+/* ---- The run ----------------------------------------------------------------------------------------------------- */
 
 gboolean results_run_find(ResultsStore *store, const char *run, gint64 *id, GError **error) {
   *id = 0;

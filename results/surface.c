@@ -1,6 +1,6 @@
-/* Points, frontiers and margins with their intervals. Whatever has an interval is one statistic of the means over problems; the bootstrap
- * computes all of them anew for each resample of a task's problems, the same resample for all methods, so that margins are paired by
- * problem. */
+/* Points, frontiers and margins with their intervals. Whatever has an interval is one statistic of the means over
+ * problems; the bootstrap computes all of them anew for each resample of a task's problems, the same resample for all
+ * methods, so that margins are paired by problem. */
 
 #include "results/surface.h"
 
@@ -15,8 +15,8 @@
 enum { LINEAR, LOG2, SCALES };
 static const char *const scale_names[SCALES] = {"linear", "log2"};
 
-/* One task at work. The statistics: first the accuracies of all budgets, family by family, then the heights of the frontiers at their
- * points, then the margins of family a over family b > a. */
+/* One task at work. The statistics: first the accuracies of all budgets, family by family, then the heights of the
+ * frontiers at their points, then the margins of family a over family b > a. */
 typedef struct {
   const ResultsTaskInfo *task;
   const ResultsCells *cells;
@@ -29,9 +29,10 @@ typedef struct {
   double *resampled; /* [n_statistics, n_resamples] */
 } Work;
 
-/* ---- The bootstrap ------------------------------------------------------------------------------------------------------------- */
+/* ---- The bootstrap ----------------------------------------------------------------------------------------------- */
 
-/* The margin over the budgets that the observed frontiers share, in `means`: resampled frontiers are compared over the same budgets. */
+/* The margin over the budgets that the observed frontiers share, in `means`: resampled frontiers are compared over the
+ * same budgets. */
 static double margin_between(const Work *work, const ResultsMeans *means, guint a, guint b, int cost, int scale,
                              double *low, double *high) {
   guint i = a * COSTS + (guint)cost, j = b * COSTS + (guint)cost;
@@ -102,7 +103,7 @@ static ResultsInterval *bootstrap(Work *work) {
   return interval;
 }
 
-/* ---- Points -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Points ------------------------------------------------------------------------------------------------------ */
 
 /* Sums of one budget over the problems that have it. */
 typedef struct {
@@ -197,7 +198,7 @@ static void add_points(GArray *points, const Work *work, const ResultsInterval *
   }
 }
 
-/* ---- Frontiers and margins ----------------------------------------------------------------------------------------------------- */
+/* ---- Frontiers and margins --------------------------------------------------------------------------------------- */
 
 static const ResultsInterval *add_frontiers(GArray *frontiers, const Work *work, const ResultsInterval *interval) {
   const ResultsCells *cells = work->cells;
@@ -264,7 +265,7 @@ static void add_margins(GArray *margins, const Work *work, const ResultsInterval
   g_array_append_vals(margins, sorted->data, sorted->len);
 }
 
-/* ---- Together ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Together ---------------------------------------------------------------------------------------------------- */
 
 static guint resamples(const ResultsGrid *grid) {
   return grid->bootstrap < 0 ? 0 : grid->bootstrap == 0 ? RESULTS_RESAMPLES : (guint)grid->bootstrap;

@@ -8,7 +8,8 @@ typedef struct {
   GArray *points, *frontiers, *margins; /* ResultsPoint, ResultsFrontierPoint, ResultsMargin */
 } ResultsDerived;
 
-/* Appends what follows from `cells`, whose methods are method[0..cells->n_methods). Their strings and the task's are borrowed. */
+/* Appends what follows from `cells`, whose methods are method[0..cells->n_methods). Their strings and the task's are
+ * borrowed. */
 void results_surface_of_cells(const ResultsCells *cells, const ResultsMethodInfo *method, const ResultsTaskInfo *task,
                               const ResultsGrid *grid, ResultsDerived *derived);
 

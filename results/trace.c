@@ -1,5 +1,5 @@
-/* zlib over little-endian ids, and over zigzag varints of the differences between steps: a vanilla cache grows by a constant, a DMS cache
- * by a few items more or less, so a step costs a few bits. */
+/* zlib over little-endian ids, and over zigzag varints of the differences between steps: a vanilla cache grows by a
+ * constant, a DMS cache by a few items more or less, so a step costs a few bits. */
 #include "results/trace.h"
 
 #include <limits.h>

@@ -9,8 +9,9 @@
 GBytes *results_tokens_encode(const int32_t *tokens, int n);
 GBytes *results_live_encode(const uint64_t *live, int n);
 
-/* Decodes exactly `n` numbers into `out` [n], or fails with RESULTS_ERROR_CORRUPT. Check n with results_blob_holds() before `out` is
- * allocated: a damaged store may claim any. A decoder may be used again and again, by one thread at a time. */
+/* Decodes exactly `n` numbers into `out` [n], or fails with RESULTS_ERROR_CORRUPT. Check n with results_blob_holds()
+ * before `out` is allocated: a damaged store may claim any. A decoder may be used again and again, by one thread at a
+ * time. */
 typedef struct ResultsDecoder ResultsDecoder;
 ResultsDecoder *results_decoder_new(void);
 void results_decoder_free(ResultsDecoder *decoder);

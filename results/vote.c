@@ -1,7 +1,8 @@
-/* A vote of W threads depends on how often each answer is drawn. Drawing v correct ones wins, with ties shared, if no other answer is
- * drawn more than v times: summed over v, the draws of the other answers are a product of polynomials in two variables, one counting the
- * threads drawn and one the answers that tie. That is exact and yields every W at once; only where it would be long (hundreds of threads),
- * or where ties go by the order of threads, are subsets listed or sampled. */
+/* A vote of W threads depends on how often each answer is drawn. Drawing v correct ones wins, with ties shared, if no
+ * other answer is drawn more than v times: summed over v, the draws of the other answers are a product of polynomials
+ * in two variables, one counting the threads drawn and one the answers that tie. That is exact and yields every W at
+ * once; only where it would be long (hundreds of threads), or where ties go by the order of threads, are subsets listed
+ * or sampled. */
 #include "results/vote.h"
 
 #include <math.h>
@@ -59,10 +60,11 @@ static Counts *count_answers(const int *group, int n, gsize *size) {
   return counts;
 }
 
-/* ---- Counting every subset ------------------------------------------------------------------------------------------------------ */
+/* ---- Counting every subset --------------------------------------------------------------------------------------- */
 
-/* row[j], j = 0 .. most: ways to draw j of `count` threads, without replacement (subsets of the threads) or with it (fresh samples from
- * their distribution); in both cases without regard to order, so that the ways to draw several answers multiply. */
+/* row[j], j = 0 .. most: ways to draw j of `count` threads, without replacement (subsets of the threads) or with it
+ * (fresh samples from their distribution); in both cases without regard to order, so that the ways to draw several
+ * answers multiply. */
 static void fill_ways(double *row, int count, int most, gboolean replace) {
   row[0] = 1;
   for (int j = 1; j <= most; j++) row[j] = row[j - 1] * (replace ? count : MAX(0, count - j + 1)) / j;
@@ -107,7 +109,7 @@ static void count_draws(const Counts *counts, int most, gboolean replace, double
   }
 }
 
-/* ---- Subset by subset ----------------------------------------------------------------------------------------------------------- */
+/* ---- Subset by subset -------------------------------------------------------------------------------------------- */
 
 /* The vote of the threads member[0..n). `seen` [answers] is zeroed and left so. */
 static double hold_vote(const int *group, const int *member, int n, gboolean first, int *seen) {
@@ -140,7 +142,8 @@ static int ascending(const void *a, const void *b) {
   return *(const int *)a - *(const int *)b;
 }
 
-/* Mean and variance of the vote of W threads over all subsets, over a sample of them, or over samples drawn with replacement. */
+/* Mean and variance of the vote of W threads over all subsets, over a sample of them, or over samples drawn with
+ * replacement. */
 typedef enum { LIST, SAMPLE, REPLACE } Trial;
 
 static void try_votes(const int *group, int n, int w, gboolean first, Trial trial, uint64_t *state, double *mean,
@@ -167,7 +170,7 @@ static void try_votes(const int *group, int n, int w, gboolean first, Trial tria
   *variance = MAX(0, square / tried - *mean * *mean);
 }
 
-/* ---- One problem ---------------------------------------------------------------------------------------------------------------- */
+/* ---- One problem ------------------------------------------------------------------------------------------------- */
 
 static void pass(const ResultsVoter *voter, const Counts *counts, ResultsVote *vote) {
   double share = (double)counts->correct / counts->n;
@@ -181,8 +184,8 @@ static void pass(const ResultsVoter *voter, const Counts *counts, ResultsVote *v
   }
 }
 
-/* Mean and variance of the vote of W fresh samples from the threads' distribution, for every W up to `most`. With ties by order the mean
- * is the same, for fresh samples have no order of their own, and the outcome is 0 or 1. */
+/* Mean and variance of the vote of W fresh samples from the threads' distribution, for every W up to `most`. With ties
+ * by order the mean is the same, for fresh samples have no order of their own, and the outcome is 0 or 1. */
 static void count_fresh_votes(const Counts *counts, int most, gboolean first, double *variance) {
   g_autofree double *mean = g_new(double, (gsize)most + 1);
   count_draws(counts, most, TRUE, mean, variance);

@@ -14,9 +14,9 @@ typedef enum {
 /* What W threads make of one problem. */
 typedef struct {
   double accuracy;
-  double
-      variance; /* of `accuracy` over threads, the problem held fixed: W/n of a single vote's, which bounds it from above and
-                             is exact at W = 1 and W = n */
+  /* Of `accuracy` over threads, the problem held fixed: W/n of a single vote's, which bounds it from above and is exact
+   * at W = 1 and W = n. */
+  double variance;
   double subset_variance; /* of `accuracy` over the subsets that were sampled; 0: all were counted */
 } ResultsVote;
 

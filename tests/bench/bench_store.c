@@ -1,7 +1,8 @@
 /* A store of a million threads: what does a report of it take? usage: bench_store [THREADS] [FILE]
  *
- * Four methods, three tasks, eight threads a problem, 16 layers and heads together, threads of 64 to 1200 tokens whose traces grow by
- * random steps as DMS caches do. FILE is kept and used again; without it the store is made anew in the folder for temporary files. */
+ * Four methods, three tasks, eight threads a problem, 16 layers and heads together, threads of 64 to 1200 tokens whose
+ * traces grow by random steps as DMS caches do. FILE is kept and used again; without it the store is made anew in the
+ * folder for temporary files. */
 #include <math.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -45,7 +46,8 @@ static Shape make_shape(uint64_t *state, int cr) {
   return shape;
 }
 
-/* Rows as results_generation_add() and results_grade_add() write them, without hashing and packing the same bytes a million times. */
+/* Rows as results_generation_add() and results_grade_add() write them, without hashing and packing the same bytes a
+ * million times. */
 static void write_thread(const Synthetic *synthetic, gint64 method, gint64 problem, const char *name, int number,
                          const Shape *shape, const char *outcome, const char *answer) {
   static gint64 id;
@@ -104,7 +106,7 @@ static void write_store(const char *path, gint64 threads) {
   results_close(synthetic.store);
 }
 
-/* ---- Measuring ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Measuring --------------------------------------------------------------------------------------------------- */
 
 static gboolean count_thread(const ResultsThread *thread, gpointer user_data) {
   *(gint64 *)user_data += (gint64)thread->text_length;

@@ -17,7 +17,8 @@ static char *new_path(void) {
   return g_build_filename(folder, name, NULL);
 }
 
-/* A run of one task and a method for each line of outcomes: one letter a problem, c correct, w wrong, - ungraded. One thread each. */
+/* A run of one task and a method for each line of outcomes: one letter a problem, c correct, w wrong, - ungraded. One
+ * thread each. */
 typedef struct {
   const char *method;
   double cr;
@@ -71,7 +72,8 @@ static const ResultsDifference *find_difference(const ResultsComparison *compari
 
 static void test_by_hand(void) {
   g_autofree char *path = new_path();
-  /* 12 problems: vanilla alone right on 1, dms alone right on 9, both on 1, neither on 1; dms:4 ungraded on one that only it would get */
+  /* 12 problems: vanilla alone right on 1, dms alone right on 9, both on 1, neither on 1; dms:4 ungraded on one that
+   * only it would get */
   const Line lines[] = {{"vanilla", 1, "cccwwwwwwwww"}, {"dms", 2, "ccwccccccccw"}, {"dms", 4, "ccwccccccc-w"}};
   Synthetic synthetic = write_run(path, "one", lines, 3);
   ResultsSide dms = {synthetic.store, "one", "dms"}, vanilla = {synthetic.store, NULL, "vanilla"};

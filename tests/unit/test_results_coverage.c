@@ -1,5 +1,6 @@
-/* Do 95 % intervals hold the truth 95 times in a hundred? Experiments whose truth is known: problems of random difficulty, threads of
- * random length, a vanilla method and a compressed one that is a little less accurate and reads a fraction. */
+/* Do 95 % intervals hold the truth 95 times in a hundred? Experiments whose truth is known: problems of random
+ * difficulty, threads of random length, a vanilla method and a compressed one that is a little less accurate and reads
+ * a fraction. */
 #include <math.h>
 
 #include "results/match.h"

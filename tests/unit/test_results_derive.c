@@ -1,4 +1,5 @@
-/* Derived budgets from a store: points by hand, missing data, what is stored is what was computed, and views that say the same. */
+/* Derived budgets from a store: points by hand, missing data, what is stored is what was computed, and views that say
+ * the same. */
 #include <math.h>
 #include <string.h>
 

@@ -67,7 +67,8 @@ static void test_margin(void) {
   assert_near(margin(a, 2, a, 2, FALSE), 0, 0);
 }
 
-/* Table 8 of the paper, DMS over vanilla at equal reads, in points: the headline averages are its rows' means over three model sizes. */
+/* Table 8 of the paper, DMS over vanilla at equal reads, in points: the headline averages are its rows' means over
+ * three model sizes. */
 static void test_paper_averages(void) {
   static const struct {
     const char *task;

@@ -1,4 +1,5 @@
-/* Shards become one store, whatever the order and however often; an export derives the same numbers without a word of text. */
+/* Shards become one store, whatever the order and however often; an export derives the same numbers without a word of
+ * text. */
 #include <math.h>
 
 #include "tests/unit/results_synthetic.h"
@@ -22,7 +23,8 @@ static gint64 count(ResultsStore *store, const char *sql) {
 
 enum { PROBLEMS = 6, THREADS = 3 };
 
-/* The part of a run that falls to shard `shard` of `shards`; `first_method` shifts ids, as other runs in a shard's store would. */
+/* The part of a run that falls to shard `shard` of `shards`; `first_method` shifts ids, as other runs in a shard's
+ * store would. */
 static Synthetic write_shard(const char *path, int shard, int shards, gboolean shift) {
   if (shift) {
     Synthetic other = synthetic_run(path, "another");

@@ -1,5 +1,5 @@
-/* The store: what is written comes back exactly, twice is once, what contradicts is refused, and every broken file, folder, disk or
- * writer gets an error that says what to do. */
+/* The store: what is written comes back exactly, twice is once, what contradicts is refused, and every broken file,
+ * folder, disk or writer gets an error that says what to do. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -110,7 +110,7 @@ static void assert_error(GError **error, ResultsError code, const char *says) {
   g_clear_error(error);
 }
 
-/* ---- Blobs --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Blobs ------------------------------------------------------------------------------------------------------- */
 
 static void test_blobs(void) {
   g_autoptr(GError) error = NULL;
@@ -149,7 +149,7 @@ static void test_blobs(void) {
   g_assert_false(results_blob_holds(10, -1));
 }
 
-/* ---- Round trips --------------------------------------------------------------------------------------------------------------- */
+/* ---- Round trips ------------------------------------------------------------------------------------------------- */
 
 static gboolean count_thread(const ResultsThread *thread, gpointer user_data) {
   g_assert_cmpstr(thread->task, ==, "aime24");
@@ -272,7 +272,7 @@ static void test_key(void) {
   g_assert_cmpstr(key, !=, sampled);
 }
 
-/* ---- Reuse and growth ---------------------------------------------------------------------------------------------------------- */
+/* ---- Reuse and growth -------------------------------------------------------------------------------------------- */
 
 static gboolean add(Small *small, int thread, ResultsGeneration generation, GError **error) {
   g_autofree char *key = small_key(thread);
@@ -340,7 +340,7 @@ static void test_reuse(void) {
   results_close(small.store);
 }
 
-/* ---- Whose file, which writer --------------------------------------------------------------------------------------------------- */
+/* ---- Whose file, which writer ------------------------------------------------------------------------------------ */
 
 static void refuse(const char *path, ResultsMode mode, ResultsError code, const char *says) {
   g_autoptr(GError) error = NULL;
@@ -435,7 +435,7 @@ static void test_network_file_systems(void) {
   g_assert_true(results_filesystem_is_local(0x01021994));
 }
 
-/* ---- Kills, full disks, read-only folders --------------------------------------------------------------------------------------- */
+/* ---- Kills, full disks, read-only folders ------------------------------------------------------------------------ */
 
 /* Runs `child` in a process of its own and returns its wait status. */
 static int in_child(void (*child)(const char *), const char *path) {

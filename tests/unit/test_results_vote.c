@@ -125,10 +125,11 @@ static void test_sampled(void) {
   assert_near(exact.accuracy, 0.5, 1e-9); /* single answers tie with the two frequent ones now and then */
 }
 
-/* ---- Peaks --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Peaks ------------------------------------------------------------------------------------------------------- */
 
 static void test_peaks_by_hand(void) {
-  /* thread 0 holds 5 6 7 and ends, thread 1 holds 5 6 7 8 9: together 14 at the third step; cut at 2, 12; alone 7 and 9, mean 8 */
+  /* thread 0 holds 5 6 7 and ends, thread 1 holds 5 6 7 8 9: together 14 at the third step; cut at 2, 12; alone 7 and
+   * 9, mean 8 */
   const uint64_t a[] = {5, 6, 7}, b[] = {5, 6, 7, 8, 9};
   const uint64_t *const trace[] = {a, b};
   const int length[] = {3, 5}, lengths[] = {2, 5}, threads[] = {1, 2, 3};
