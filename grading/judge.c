@@ -5,8 +5,9 @@
 #include <signal.h>
 #include <string.h>
 
-/* A process that is ready to run but waits for the processor is interrupted at every time slice; one that sleeps or blocks is not. */
-enum { STARVED_PREEMPTIONS = 20 };
+/* A process that is kept from the processor runs a slice now and then and is interrupted at the end of each; one that sleeps or blocks
+ * hardly runs, and stops by itself. */
+enum { STARVED_PREEMPTIONS = 20, STARVED_SHARE = 50 };
 
 typedef struct {
   GradeLauncher *launcher;
@@ -101,7 +102,8 @@ static char *run_test(const Judge *judge, const GradeTest *test, gboolean *start
       failure = step_failure(judge, &result, judge->functional ? 'v' : 'o');
     }
   }
-  *starved = result.status == SANDBOX_WALL_LIMIT && result.preemptions >= STARVED_PREEMPTIONS;
+  *starved = result.status == SANDBOX_WALL_LIMIT && result.preemptions >= STARVED_PREEMPTIONS &&
+             result.cpu_ns >= result.wall_ns / STARVED_SHARE;
   return failure ? failure : compare(judge, &result, test, error);
 }
 
@@ -122,14 +124,16 @@ JudgeResult grade_judge(GradeLauncher *launcher, JudgeMode mode, const JudgeLimi
   g_autofree char *failure = NULL;
   gboolean started = FALSE;
   gsize i = 0;
-  if (!grade_launcher_begin(launcher, &error)) goto broken;
-  for (; i < n_tests && !failure && !error; i++)
-    failure = run_test(&judge, &tests[i], &started, &result.starved, &error);
-  grade_launcher_end(launcher, error ? NULL : &error);
-broken:
+  if (grade_launcher_begin(launcher, &error)) {
+    for (; i < n_tests && !failure && !error; i++)
+      failure = run_test(&judge, &tests[i], &started, &result.starved, &error);
+    if (!grade_launcher_end(launcher, error ? NULL : &error)) result.broken = TRUE;
+  }
   if (error) {
-    g_free(failure);
-    return (JudgeResult){.outcome = GRADE_UNGRADED, .detail = g_strdup(error->message)};
+    result.outcome = GRADE_UNGRADED;
+    result.detail = g_strdup(error->message);
+    result.broken = result.broken || error->code != GRADE_ERROR_INPUT;
+    return result;
   }
   if (failure) {
     result.outcome = GRADE_WRONG;

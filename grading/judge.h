@@ -14,13 +14,14 @@ typedef enum {
 typedef struct {
   double cpu_seconds;  /* a test */
   double wall_seconds; /* a test: what a program that sleeps or blocks may take */
-  gsize output_bytes; /* a test */
+  gsize output_bytes;  /* a test */
 } JudgeLimits;
 
 typedef struct {
-  GradeOutcome outcome; /* GRADE_CORRECT, GRADE_WRONG; GRADE_UNGRADED when the sandbox failed */
+  GradeOutcome outcome; /* GRADE_CORRECT, GRADE_WRONG; GRADE_UNGRADED when the sandbox failed or a test is damaged */
   char *detail;         /* which test, and what happened; NULL: nothing to say */
   gboolean starved; /* it ran out of wall-clock time although it was ready to run: others kept it from the processor */
+  gboolean broken;  /* the sandbox failed: its launcher is of no more use */
 } JudgeResult;
 
 /* Runs `code` [length bytes] over the tests, in order, to the first that fails. Expected outputs stay on this side. */

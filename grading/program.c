@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { DISK_BYTES = 64 << 20 };
+enum { DISK_BYTES = 64 << 20, MAX_SECONDS = 100000 };
 
 /* Who waits for a verdict. */
 typedef struct {
@@ -91,14 +91,21 @@ static void pin(int worker) {
   sched_setaffinity(0, sizeof one, &one);
 }
 
+static gboolean is_closing(GradePrograms *programs) {
+  g_mutex_lock(&programs->mutex);
+  const gboolean closing = programs->closing;
+  g_mutex_unlock(&programs->mutex);
+  return closing;
+}
+
 static JudgeResult judge_once(Worker *worker, const Job *job, JudgeMode mode, double wall_seconds) {
   GradePrograms *programs = worker->programs;
   const JudgeLimits limits = {programs->options.cpu_seconds, wall_seconds, programs->options.output_bytes};
-  JudgeResult result = {.outcome = GRADE_UNGRADED};
+  JudgeResult result = {.outcome = GRADE_UNGRADED, .broken = TRUE};
   /* A launcher may have been killed, by the kernel for want of memory say: a second one has a right to try. */
-  for (int attempt = 0; attempt < 2 && result.outcome == GRADE_UNGRADED; attempt++) {
+  for (int attempt = 0; attempt < 2 && result.broken && !is_closing(programs); attempt++) {
     g_autoptr(GError) error = NULL;
-    g_clear_pointer(&result.detail, g_free);
+    g_free(result.detail);
     if (!worker->launcher)
       worker->launcher =
           grade_launcher_start(programs->python, &programs->setup, programs->filter, programs->cancelled, &error);
@@ -106,14 +113,14 @@ static JudgeResult judge_once(Worker *worker, const Job *job, JudgeMode mode, do
       result = grade_judge(worker->launcher, mode, &limits, job->code, job->length, job->tests, job->n_tests,
                            job->function_name);
     else
-      result.detail = g_strdup(error->message);
-    if (result.outcome == GRADE_UNGRADED) g_clear_pointer(&worker->launcher, grade_launcher_stop);
+      result = (JudgeResult){.outcome = GRADE_UNGRADED, .broken = TRUE, .detail = g_strdup(error->message)};
+    if (result.broken) g_clear_pointer(&worker->launcher, grade_launcher_stop);
   }
   return result;
 }
 
 /* One mode's verdict. A program that others kept from the processor is tried once more, while no other of ours runs and with patience,
- * since those others need not be ours. */
+ * since those others need not be ours. If even that does not do, the program is not to blame. */
 static JudgeResult judge(Worker *worker, const Job *job, JudgeMode mode) {
   GRWLock *alone = &worker->programs->alone;
   const double cpu_seconds = worker->programs->options.cpu_seconds;
@@ -125,7 +132,10 @@ static JudgeResult judge(Worker *worker, const Job *job, JudgeMode mode) {
   g_rw_lock_writer_lock(alone);
   result = judge_once(worker, job, mode, 10 * cpu_seconds + 5);
   g_rw_lock_writer_unlock(alone);
-  return result;
+  if (!result.starved) return result;
+  g_free(result.detail);
+  return (JudgeResult){.outcome = GRADE_UNGRADED,
+                       .detail = g_strdup("the machine was too busy to tell; grade again with fewer workers")};
 }
 
 static void run_job(Worker *worker, Job *job) {
@@ -212,9 +222,14 @@ static GradeLauncher *try_level(GradePrograms *programs, GradeSandbox level, GEr
 }
 
 GradePrograms *grade_programs_open(const GradeProgramOptions *options, GError **error) {
+  if (options->mode && strcmp(options->mode, "official") && strcmp(options->mode, "real")) {
+    g_set_error(error, GRADE_ERROR, GRADE_ERROR_INPUT, "programs are judged \"official\" or \"real\", not \"%s\"",
+                options->mode);
+    return NULL;
+  }
   GradePrograms *programs = g_new0(GradePrograms, 1);
   programs->options = *options;
-  if (!(programs->options.cpu_seconds > 0)) programs->options.cpu_seconds = 6;
+  programs->options.cpu_seconds = options->cpu_seconds > 0 ? MIN(options->cpu_seconds, MAX_SECONDS) : 6;
   if (!options->memory_bytes) programs->options.memory_bytes = (gsize)4 << 30;
   if (!options->output_bytes) programs->options.output_bytes = (gsize)64 << 20;
   if (options->workers <= 0) programs->options.workers = (int)g_get_num_processors();

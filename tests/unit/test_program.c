@@ -1,6 +1,10 @@
 /* Programs: extraction, both verdicts, limits, the queue. What hostile programs try is in test_attack.c. */
 #include "grading/grade.h"
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static GradePrograms *pool;
 
@@ -250,9 +254,50 @@ static void test_refusals(void) {
   g_assert_error(error, GRADE_ERROR, GRADE_ERROR_PYTHON);
   g_assert_nonnull(strstr(error->message, "/nonexistent/python3"));
   g_clear_error(&error);
-  options.python = "/bin/true";
+  options = (GradeProgramOptions){.mode = "offical"};
+  g_assert_null(grade_programs_open(&options, &error));
+  g_assert_error(error, GRADE_ERROR, GRADE_ERROR_INPUT);
+  g_clear_error(&error);
+  options = (GradeProgramOptions){.python = "/bin/true"};
   g_assert_null(grade_programs_open(&options, &error));
   g_assert_error(error, GRADE_ERROR, GRADE_ERROR_PYTHON);
+}
+
+/* The worker's core, in a session of its own: the kernel shares a core out by sessions first. */
+static void become_competitor(gpointer unused) {
+  cpu_set_t allowed, first;
+  int cpu = 0;
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  while (!CPU_ISSET(cpu, &allowed)) cpu++;
+  CPU_ZERO(&first);
+  CPU_SET(cpu, &first);
+  sched_setaffinity(0, sizeof first, &first);
+  setsid();
+}
+
+/* A program that others keep from its processor gets the time that it has a right to. */
+static void test_busy_machine(void) {
+  g_autoptr(GError) error = NULL;
+  const GradeProgramOptions options = {.workers = 1, .cpu_seconds = 0.4, .mode = "real"};
+  GradePrograms *own = pool;
+  pool = grade_programs_open(&options, &error);
+  g_assert_no_error(error);
+  char *loop[] = {"/bin/sh", "-c", "while :; do :; done", NULL};
+  GPid competitors[12];
+  for (gsize i = 0; i < G_N_ELEMENTS(competitors); i++)
+    g_assert_true(
+        g_spawn_async(NULL, loop, NULL, G_SPAWN_DO_NOT_REAP_CHILD, become_competitor, NULL, &competitors[i], NULL));
+  const gint64 start = g_get_monotonic_time();
+  g_auto(Got) got =
+      grade("import time\nwhile time.process_time() < 0.2: pass\nprint(sum(map(int, input().split())))", sums, 1, NULL);
+  g_test_message("%.1f s: %s", (double)(g_get_monotonic_time() - start) / G_USEC_PER_SEC, got.detail);
+  for (gsize i = 0; i < G_N_ELEMENTS(competitors); i++) {
+    kill(competitors[i], SIGKILL);
+    waitpid(competitors[i], NULL, 0);
+  }
+  g_assert_cmpint(got.outcome, ==, GRADE_CORRECT);
+  grade_programs_close(pool);
+  pool = own;
 }
 
 /* Closing does not wait for what runs. */
@@ -292,6 +337,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/program/functions", test_functions);
   g_test_add_func("/program/no-program", test_no_program);
   g_test_add_func("/program/queue", test_queue);
+  g_test_add_func("/program/busy-machine", test_busy_machine);
   g_test_add_func("/program/refusals", test_refusals);
   g_test_add_func("/program/close", test_close);
   const int failed = g_test_run();
