@@ -103,12 +103,11 @@ static int share_parse(const char *outcome) {
 
 static const char threads_sql[] =
     "SELECT problem.id, problem.name, prompt_length, n_tokens, finish, seconds_prefill, seconds_decode, "
-    "seconds_device, outcome, answer, "
-    "live FROM thread CROSS JOIN problem ON problem.id = thread.problem AND problem.task = ?2 "
+    "seconds_device, outcome, answer, live FROM thread "
+    "CROSS JOIN problem ON problem.id = thread.problem AND problem.task = ?2 "
     "CROSS JOIN generation ON generation.id = thread.generation CROSS JOIN trace ON trace.generation = generation.id "
-    "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint AND grade.grader "
-    "= ?3 "
-    "WHERE thread.method = ?1 ORDER BY thread.problem, thread.thread";
+    "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint "
+    "AND grade.grader = ?3 WHERE thread.method = ?1 ORDER BY thread.problem, thread.thread";
 
 static gboolean read_thread(ResultsStore *store, sqlite3_stmt *row, GArray *threads, GError **error) {
   ResultsFinish finish;
@@ -249,9 +248,11 @@ ResultsCells *results_cells_new(GPtrArray *problems, const ResultsGrid *grid, gu
     return NULL;
   }
   gsize n_cells = results_cell(cells, cells->n_problems, 0, 0, 0);
-  cells->value = g_try_new0(double, n_cells *CELL_QUANTITIES + 1);
-  cells->extra = g_try_new0(double, n_cells *EXTRA_QUANTITIES + 1);
-  cells->share = g_new0(double, n_methods *(gsize)cells->n_lengths *SHARES + 1);
+  gsize n_values = n_cells * CELL_QUANTITIES, n_extra = n_cells * EXTRA_QUANTITIES;
+  gsize n_shares = n_methods * (gsize)cells->n_lengths * SHARES;
+  cells->value = g_try_new0(double, n_values + 1);
+  cells->extra = g_try_new0(double, n_extra + 1);
+  cells->share = g_new0(double, n_shares + 1);
   if (cells->value && cells->extra) return g_steal_pointer(&cells);
   g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING,
               "%" G_GSIZE_FORMAT " budgets do not fit into memory; ask for a coarser grid", n_cells);

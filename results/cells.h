@@ -45,7 +45,7 @@ typedef struct {
 GPtrArray *results_problem_names(ResultsStore *store, gint64 run, const char *task, GError **error);
 /* Room for these problems, which it takes over, under `n_methods` methods. NULL when the grid is empty or too large. */
 ResultsCells *results_cells_new(GPtrArray *problems, const ResultsGrid *grid, guint n_methods, GError **error);
-/* Reads what `method` made of a task of a run into the cells of the method number `slot`. Problems that the cells do not
+/* Reads what `method` made of a task of a run into the cells of method number `slot`. Problems that the cells do not
  * have are left out. */
 gboolean results_cells_read(ResultsCells *cells, ResultsStore *store, gint64 run, const ResultsTaskInfo *task,
                             const ResultsMethodInfo *method, guint slot, const ResultsGrid *grid, GError **error);

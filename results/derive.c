@@ -87,12 +87,11 @@ static gboolean put_points(ResultsStore *store, const ResultsSummary *summary, G
     const ResultsPoint *p = &summary->point[i];
     if (!results_db_run(
             store, error,
-            "INSERT INTO point (task, method, length, threads, accuracy, accuracy_se, accuracy_se_threads, low, high, "
-            "subset_error, reads, peak, peak_error, tokens, bytes, seconds, throughput, realised_cr, problems, "
-            "correct, wrong, "
-            "no_answer, truncated, errors, ungraded, derived) SELECT task.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-            "?, ?, ?, "
-            "?, ?, ?, ?, ?, ?, ?, ?, ? FROM task WHERE run = ? AND name = ?",
+            "INSERT INTO point (task, method, length, threads, accuracy, accuracy_se, accuracy_se_threads, low, "
+            "high, subset_error, reads, peak, peak_error, tokens, bytes, seconds, throughput, realised_cr, problems, "
+            "correct, wrong, no_answer, truncated, errors, ungraded, derived) "
+            "SELECT task.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM task "
+            "WHERE run = ? AND name = ?",
             "innddddddddddddddnddddddnis", p->method_id, p->length, p->threads, p->accuracy, p->accuracy_se,
             p->accuracy_se_threads, p->low, p->high, p->subset_error, p->reads, p->peak, p->peak_error, p->tokens,
             p->bytes, p->seconds, p->throughput, p->realised_cr, p->problems, p->correct, p->wrong, p->no_answer,

@@ -82,8 +82,8 @@ static GHashTable *read_problems(const ResultsReadSide *side, const char *task, 
   g_autoptr(sqlite3_stmt) rows = results_db_prepare(
       side->store, error,
       "SELECT problem.name, fingerprint || char(10) || coalesce(option_order, '') || char(10) || coalesce(gold, ''), "
-      "prompt_sha256 FROM task JOIN problem ON problem.task = task.id WHERE task.run = ? AND task.name = "
-      "? ORDER BY problem.id",
+      "prompt_sha256 FROM task JOIN problem ON problem.task = task.id WHERE task.run = ? AND task.name = ? "
+      "ORDER BY problem.id",
       "is", side->summary->run, task);
   if (!rows) return NULL;
   g_autoptr(GHashTable) problems = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, problem_free);

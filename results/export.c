@@ -3,23 +3,22 @@
 
 #include "results/store.h"
 
-static const char copy_sql[] = "INSERT INTO run SELECT * FROM source.run;"
-                               "INSERT INTO invocation SELECT * FROM source.invocation;"
-                               "INSERT INTO method SELECT * FROM source.method;"
-                               "INSERT INTO task SELECT * FROM source.task;"
-                               "INSERT INTO problem SELECT id, task, name, fingerprint, option_order, gold, NULL, "
-                               "prompt_sha256, prompt_length, NULL, NULL "
-                               "  FROM source.problem;"
-                               "INSERT INTO generation SELECT * FROM source.generation;"
-                               "INSERT INTO trace SELECT * FROM source.trace;"
-                               "INSERT INTO thread SELECT * FROM source.thread;"
-                               "INSERT INTO grade SELECT id, generation, fingerprint, grader, outcome, answer, rule, "
-                               "NULL, official, real, sandbox, key "
-                               "  FROM source.grade;"
-                               "INSERT INTO point SELECT * FROM source.point;"
-                               "INSERT INTO frontier_point SELECT * FROM source.frontier_point;"
-                               "INSERT INTO margin SELECT * FROM source.margin;"
-                               "UPDATE store SET texts = 0";
+static const char copy_sql[] = /* in the order in which the tables refer to each other */
+    "INSERT INTO run SELECT * FROM source.run;"
+    "INSERT INTO invocation SELECT * FROM source.invocation;"
+    "INSERT INTO method SELECT * FROM source.method;"
+    "INSERT INTO task SELECT * FROM source.task;"
+    "INSERT INTO problem SELECT id, task, name, fingerprint, option_order, gold, NULL, prompt_sha256, prompt_length, "
+    "NULL, NULL FROM source.problem;"
+    "INSERT INTO generation SELECT * FROM source.generation;"
+    "INSERT INTO trace SELECT * FROM source.trace;"
+    "INSERT INTO thread SELECT * FROM source.thread;"
+    "INSERT INTO grade SELECT id, generation, fingerprint, grader, outcome, answer, rule, NULL, official, real, "
+    "sandbox, key FROM source.grade;"
+    "INSERT INTO point SELECT * FROM source.point;"
+    "INSERT INTO frontier_point SELECT * FROM source.frontier_point;"
+    "INSERT INTO margin SELECT * FROM source.margin;"
+    "UPDATE store SET texts = 0";
 
 /* One transaction, so that it is one state of a store that may be being written to. */
 static gboolean copy(ResultsStore *into, const char *source, GError **error) {

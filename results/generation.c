@@ -134,9 +134,9 @@ static gboolean check_same(const Stored *stored, const ResultsGeneration *genera
           : (stored->n_tokens < generation->n_tokens ? stored->finish : generation->finish) == RESULTS_FINISH_LENGTH;
   if (i == shared && stops_alike) return TRUE;
   g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_CONFLICT,
-              "generation %s is in the store with other content: from token %d on (%d tokens stored, %d now). The same "
-              "model, prompt, "
-              "sampling and seed gave another text, so program or device differ; write to a store of its own",
+              "generation %s is in the store with other content: from token %d on (%d tokens stored, %d now). The "
+              "same model, prompt, sampling and seed gave another text, so program or device differ; write to a store "
+              "of its own",
               key, i, stored->n_tokens, generation->n_tokens);
   return FALSE;
 }
@@ -165,12 +165,11 @@ static gboolean put_generation(ResultsStore *store, gint64 *id, const char *key,
       !results_db_run(
           store, error,
           "INSERT INTO generation (key, n_tokens, max_new_tokens, finish, live_sum, live_max, prefill_reads, "
-          "seconds_prefill, "
-          "seconds_decode, seconds_device, device, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) "
-          "ON CONFLICT (key) DO UPDATE SET n_tokens = ?2, max_new_tokens = ?3, finish = ?4, live_sum = ?5, live_max = "
-          "?6, "
-          "prefill_reads = ?7, seconds_prefill = ?8, seconds_decode = ?9, seconds_device = ?10, device = ?11, message "
-          "= ?12",
+          "seconds_prefill, seconds_decode, seconds_device, device, message) "
+          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) "
+          "ON CONFLICT (key) DO UPDATE SET n_tokens = ?2, max_new_tokens = ?3, finish = ?4, live_sum = ?5, live_max "
+          "= ?6, prefill_reads = ?7, seconds_prefill = ?8, seconds_decode = ?9, seconds_device = ?10, device = ?11, "
+          "message = ?12",
           "snnsiiidddss", key, generation->n_tokens, generation->max_new_tokens, finish_name(generation->finish),
           (gint64)sum, (gint64)max, (gint64)generation->prefill_reads, generation->seconds_prefill,
           generation->seconds_decode, generation->seconds_device > 0 ? generation->seconds_device : NAN,
@@ -230,11 +229,10 @@ gboolean results_grade_merge(ResultsStore *store, gint64 generation, const char 
   int before = sqlite3_total_changes(store->db);
   if (!results_db_run(
           store, error,
-          "INSERT INTO grade (generation, fingerprint, grader, outcome, answer, rule, detail, official, real, sandbox, "
-          "key) "
-          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO UPDATE SET outcome = ?4, answer = ?5, "
-          "rule = ?6, detail = ?7, official = ?8, real = ?9, sandbox = ?10 "
-          "WHERE outcome = 'ungraded' AND excluded.outcome <> 'ungraded'",
+          "INSERT INTO grade (generation, fingerprint, grader, outcome, answer, rule, detail, official, real, "
+          "sandbox, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) "
+          "ON CONFLICT DO UPDATE SET outcome = ?4, answer = ?5, rule = ?6, detail = ?7, official = ?8, real = ?9, "
+          "sandbox = ?10 WHERE outcome = 'ungraded' AND excluded.outcome <> 'ungraded'",
           "issssssssss", generation, fingerprint, grade->grader, grade->outcome, grade->answer, grade->rule,
           grade->detail, grade->official, grade->real, grade->sandbox, key) ||
       !results_db_integer(

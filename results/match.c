@@ -81,8 +81,8 @@ static void close_pair(ResultsPair *pair, double *resampled, guint n_resamples) 
 
 /* Resamples of all pairs, mean [n_pairs, n_resamples]. */
 static double *resample_pairs(const ResultsMatch *match, const double *paired, guint n_pairs) {
-  gsize size = (gsize)n_pairs * PAIRED;
-  g_autofree double *sums = g_new(double, size *RESULTS_BLOCK);
+  gsize size = (gsize)n_pairs * PAIRED, block = size * RESULTS_BLOCK;
+  g_autofree double *sums = g_new(double, block);
   double *mean = g_new(double, (gsize)n_pairs * match->n_resamples + 1);
   for (guint first = 0; first < match->n_resamples; first += RESULTS_BLOCK) {
     guint n = MIN(RESULTS_BLOCK, match->n_resamples - first);
@@ -204,11 +204,11 @@ static void close_intervals(const ResultsMatch *match, double *resampled, GArray
 }
 
 void results_match_frontiers(const ResultsMatch *match, GArray *along, GArray *margins) {
-  gsize size = results_sums_size(match->cells);
+  gsize size = results_sums_size(match->cells), block = size * RESULTS_BLOCK;
   g_autoptr(ResultsMeans) means = results_means_new(match->cells, match->family, 2);
   g_autoptr(GArray) knots = g_array_new(FALSE, TRUE, sizeof(ResultsAlong)),
                     own = g_array_new(FALSE, TRUE, sizeof(ResultsMargin));
-  g_autofree double *sums = g_new(double, size *RESULTS_BLOCK);
+  g_autofree double *sums = g_new(double, block);
   results_cells_sum(match->cells, sums);
   results_means_fill(means, match->cells, match->family, sums);
   for (int cost = 0; cost < COSTS; cost++) {

@@ -62,8 +62,8 @@ static gboolean merge_problems(Merge *merge, gint64 from_task, gint64 into_task,
   g_autoptr(ResultsDecoder) decoder = results_decoder_new();
   g_autoptr(sqlite3_stmt) rows = results_db_prepare(
       merge->from, error,
-      "SELECT id, name, fingerprint, option_order, gold, question, prompt_length, prompt, prompt_text "
-      "FROM problem WHERE task = ? ORDER BY id",
+      "SELECT id, name, fingerprint, option_order, gold, question, prompt_length, prompt, prompt_text FROM problem "
+      "WHERE task = ? ORDER BY id",
       "i", from_task);
   if (!rows) return FALSE;
   while (ok && results_db_next(merge->from, rows, &ok, error)) {
@@ -217,11 +217,10 @@ static gboolean merge_threads(Merge *merge, GError **error) {
   g_autoptr(sqlite3_stmt) rows = results_db_prepare(
       merge->from, error,
       "SELECT problem, thread, generation.id, key, n_tokens, max_new_tokens, finish, prefill_reads, seconds_prefill, "
-      "seconds_decode, "
-      "seconds_device, device, message, tokens, live, text, method FROM method JOIN thread ON thread.method = "
-      "method.id "
-      "JOIN generation ON generation.id = thread.generation JOIN trace ON trace.generation = generation.id "
-      "JOIN completion ON completion.generation = generation.id WHERE method.run = ?",
+      "seconds_decode, seconds_device, device, message, tokens, live, text, method FROM method "
+      "JOIN thread ON thread.method = method.id JOIN generation ON generation.id = thread.generation "
+      "JOIN trace ON trace.generation = generation.id JOIN completion ON completion.generation = generation.id "
+      "WHERE method.run = ?",
       "i", merge->from_run);
   if (!rows) return FALSE;
   while (ok && results_db_next(merge->from, rows, &ok, error)) ok = merge_thread(merge, rows, decoder, error);
@@ -237,12 +236,12 @@ static gboolean merge_invocations(const Merge *merge, GError **error) {
       merge->from_run);
   if (!rows) return FALSE;
   while (ok && results_db_next(merge->from, rows, &ok, error))
-    ok =
-        results_db_run(merge->into, error,
-                       "INSERT INTO invocation (run, started, version, machine) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS "
-                       "(SELECT 1 FROM invocation WHERE run = ?1 AND started = ?2 AND version = ?3 AND machine = ?4)",
-                       "isss", merge->into_run, results_column_string(rows, 0), results_column_string(rows, 1),
-                       results_column_string(rows, 2));
+    ok = results_db_run(merge->into, error,
+                        "INSERT INTO invocation (run, started, version, machine) SELECT ?1, ?2, ?3, ?4 "
+                        "WHERE NOT EXISTS (SELECT 1 FROM invocation "
+                        "WHERE run = ?1 AND started = ?2 AND version = ?3 AND machine = ?4)",
+                        "isss", merge->into_run, results_column_string(rows, 0), results_column_string(rows, 1),
+                        results_column_string(rows, 2));
   return ok;
 }
 

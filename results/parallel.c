@@ -17,7 +17,8 @@ void results_parallel(guint n, void (*func)(guint i, gpointer data), gpointer da
   guint others = MIN(n, g_get_num_processors());
   others -= others > 0;
   g_autofree GThread **thread = g_new(GThread *, others + 1);
-  for (guint i = 0; i < others; i++) thread[i] = g_thread_new("results", take_turns, &loop);
-  take_turns(&loop);
-  for (guint i = 0; i < others; i++) g_thread_join(thread[i]);
+  for (guint i = 0; i < others; i++) thread[i] = g_thread_try_new("results", take_turns, &loop, NULL);
+  take_turns(&loop); /* all of it, where the system refuses threads */
+  for (guint i = 0; i < others; i++)
+    if (thread[i]) g_thread_join(thread[i]);
 }

@@ -31,7 +31,8 @@ static GArray *find_moments(const uint64_t *const *trace, const int *length, int
 
 /* What each thread holds at the moments, 0 after its end: held[moment * n + i]. */
 static double *read_moments(const uint64_t *const *trace, const int *length, int n, const GArray *moments) {
-  double *held = g_new0(double, (gsize)moments->len *(gsize)n + 1);
+  gsize size = moments->len * (gsize)n;
+  double *held = g_new0(double, size + 1);
   for (guint m = 0; m < moments->len; m++) {
     int t = g_array_index(moments, int, m);
     for (int i = 0; i < n; i++) held[m * (guint)n + (guint)i] = t < length[i] ? (double)trace[i][t] : 0;

@@ -66,16 +66,17 @@ gint64 results_run_begin(ResultsStore *store, const ResultsRun *run, GError **er
 static gboolean add_method(ResultsStore *store, gint64 run, const ResultsMethod *method, gint64 *id, GError **error) {
   const ResultsModel *model = &method->model;
   return results_db_run(store, error,
-                        "INSERT INTO method (run, name, model, fingerprint, layers, kv_heads, item_bytes, policy, cr, "
-                        "temperature, top_p, "
-                        "top_k) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                        "INSERT INTO method (run, name, model, fingerprint, layers, kv_heads, item_bytes, policy, "
+                        "cr, temperature, top_p, top_k) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                        "ON CONFLICT DO NOTHING",
                         "isssnnisdddn", run, method->name, model->name, model->fingerprint, model->layers,
                         model->kv_heads, (gint64)model->item_bytes, method->policy, method->cr,
                         (double)method->temperature, (double)method->top_p, method->top_k) &&
          results_db_integer(
              store, id, error,
-             "SELECT id FROM method WHERE run = ? AND name = ? AND fingerprint = ? AND policy = ? AND cr = ? "
-             "AND temperature = ? AND top_p = ? AND top_k = ?",
+             "SELECT id FROM method "
+             "WHERE run = ? AND name = ? AND fingerprint = ? AND policy = ? AND cr = ? AND temperature = ? "
+             "AND top_p = ? AND top_k = ?",
              "isssdddn", run, method->name, model->fingerprint, method->policy, method->cr, (double)method->temperature,
              (double)method->top_p, method->top_k);
 }
@@ -92,8 +93,9 @@ static gboolean add_task(ResultsStore *store, gint64 run, const ResultsTask *tas
   if (!results_db_run(
           store, error,
           "INSERT INTO task (run, name, aggregate, style, source, grader, problems, max_threads, max_length) "
-          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (run, name) DO UPDATE SET source = ?5, grader = ?6, "
-          "problems = max(problems, ?7), max_threads = max(max_threads, ?8), max_length = max(max_length, ?9)",
+          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+          "ON CONFLICT (run, name) DO UPDATE SET source = ?5, grader = ?6, problems = max(problems, ?7), max_threads "
+          "= max(max_threads, ?8), max_length = max(max_length, ?9)",
           "isssssnnn", run, task->name, task->aggregate, task->style, task->source, task->grader, task->problems,
           task->max_threads, task->max_length) ||
       !results_db_integer(store, id, error, "SELECT id FROM task WHERE run = ? AND name = ?", "is", run, task->name) ||
@@ -121,8 +123,8 @@ static gboolean add_problem(ResultsStore *store, gint64 task, const ResultsProbl
     return FALSE;
   gint64 other = 0;
   if (!results_db_integer(store, &other, error,
-                          "SELECT count(*) FROM problem WHERE task = ? AND name = ? "
-                          "AND NOT (fingerprint = ? AND gold IS ? AND option_order IS ?)",
+                          "SELECT count(*) FROM problem "
+                          "WHERE task = ? AND name = ? AND NOT (fingerprint = ? AND gold IS ? AND option_order IS ?)",
                           "issss", task, problem->id, problem->fingerprint, problem->gold, problem->order))
     return FALSE;
   if (other)

@@ -11,7 +11,7 @@ static char *schema_text(void) {
 gboolean results_schema_create(ResultsStore *store, GError **error) {
   g_autofree char *schema = schema_text();
   g_autofree char *script = g_strdup_printf(
-      "BEGIN EXCLUSIVE; %s; INSERT INTO store VALUES (1, strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'), 1);"
+      "BEGIN EXCLUSIVE; %s; INSERT INTO store VALUES (1, strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', 'now'), 1); "
       "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
       schema, RESULTS_APPLICATION_ID, RESULTS_SCHEMA_VERSION);
   return results_db_script(store, script, error);
@@ -31,9 +31,8 @@ static gboolean compare_tables(ResultsStore *store, sqlite3_stmt *wanted, GError
     if (!results_db_integer(store, &found, error, "SELECT " COLUMNS "?1)) IS ?2", "ss", name, columns)) return FALSE;
     if (found) continue;
     g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_CORRUPT,
-                "%s: '%s' has not the columns of schema %d (%s): the file was changed by another program or written by "
-                "an unfinished "
-                "version of this one; use a copy, or start a new store",
+                "%s: '%s' has not the columns of schema %d (%s): the file was changed by another program or written "
+                "by an unfinished version of this one; use a copy, or start a new store",
                 store->path, name, RESULTS_SCHEMA_VERSION, columns);
     return FALSE;
   }

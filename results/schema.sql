@@ -251,8 +251,8 @@ CREATE VIEW outcomes (run, method, cr, task, outcome, threads) AS
 SELECT run, method, cr, task, outcome, count(*) FROM threads GROUP BY run, method, cr, task, outcome;
 
 -- What another version of the grader made of the same text.
-CREATE VIEW regrades (run, method, cr, task, problem, thread, grader_before, outcome_before, answer_before, grader_after,
-                      outcome_after, answer_after) AS
+CREATE VIEW regrades (run, method, cr, task, problem, thread, grader_before, outcome_before, answer_before,
+                      grader_after, outcome_after, answer_after) AS
 SELECT run.name, method.name, method.cr, task.name, problem.name, thread.thread, before.grader, before.outcome,
        before.answer, after.grader, after.outcome, after.answer
 FROM grade AS before

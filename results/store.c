@@ -319,8 +319,8 @@ static gboolean configure_writer(ResultsStore *store, GError **error) {
   gboolean local = statfs(store->path, &system) == 0 && results_filesystem_is_local((unsigned long)system.f_type);
   if (!local)
     store->warning = g_strdup_printf(
-        "%s: is on a network file system: writes are slower there and readers wait for the writer; a local "
-        "disk is better",
+        "%s: is on a network file system: writes are slower there and readers wait for the writer; a local disk is "
+        "better",
         store->path);
   return results_db_script(store, "PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL", error) &&
          results_db_script(store, local ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE", error);

@@ -26,18 +26,18 @@ static gpointer read_rows(ResultsStore *store, ResultsSummary *summary, const ch
   return g_array_free(g_steal_pointer(&items), FALSE);
 }
 
+/* A thread is done when it stopped or was run to the end; it is graded when it was judged or when it was cut. */
 static const char task_sql[] =
     "SELECT task.name, aggregate, style, source, task.grader, task.problems, max_threads, max_length, "
     "task.problems * max_threads * (SELECT count(*) FROM method WHERE method.run = task.run), count(generation.id), "
     "coalesce(sum(finish = 'length' OR n_tokens > max_length OR coalesce(outcome, 'ungraded') <> 'ungraded'), 0) "
     "FROM task LEFT JOIN problem ON problem.task = task.id "
-    "LEFT JOIN (thread JOIN method ON method.id = thread.method) ON thread.problem = problem.id AND thread.thread < "
-    "max_threads "
-    "LEFT JOIN generation ON generation.id = thread.generation AND (finish = 'stop' OR finish = 'length' AND n_tokens "
-    ">= max_length) "
-    "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint AND grade.grader "
-    "= task.grader "
-    "WHERE task.run = ? GROUP BY task.id ORDER BY task.id";
+    "LEFT JOIN (thread JOIN method ON method.id = thread.method) "
+    "ON thread.problem = problem.id AND thread.thread < max_threads "
+    "LEFT JOIN generation ON generation.id = thread.generation "
+    "AND (finish = 'stop' OR finish = 'length' AND n_tokens >= max_length) "
+    "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint "
+    "AND grade.grader = task.grader WHERE task.run = ? GROUP BY task.id ORDER BY task.id";
 
 static void read_task(ResultsSummary *summary, sqlite3_stmt *row, gpointer item) {
   *(ResultsTaskInfo *)item = (ResultsTaskInfo){.name = keep(summary, row, 0),
@@ -72,13 +72,12 @@ static void read_method(ResultsSummary *summary, sqlite3_stmt *row, gpointer ite
                                                    .item_bytes = (gsize)sqlite3_column_int64(row, 11)};
 }
 
-static const char point_sql[] = "SELECT method.name, model, policy, task.name, cr, length, threads, accuracy, "
-                                "accuracy_se, accuracy_se_threads, low, high, "
-                                "subset_error, reads, peak, tokens, bytes, seconds, throughput, realised_cr, "
-                                "point.problems, correct, wrong, no_answer, truncated, "
-                                "errors, ungraded, derived, peak_error, method.id "
-                                "FROM task JOIN point ON point.task = task.id JOIN method ON method.id = point.method "
-                                "WHERE task.run = ? ORDER BY task.id, method.id, length, threads";
+static const char point_sql[] =
+    "SELECT method.name, model, policy, task.name, cr, length, threads, accuracy, accuracy_se, accuracy_se_threads, "
+    "low, high, subset_error, reads, peak, tokens, bytes, seconds, throughput, realised_cr, point.problems, correct, "
+    "wrong, no_answer, truncated, errors, ungraded, derived, peak_error, method.id "
+    "FROM task JOIN point ON point.task = task.id JOIN method ON method.id = point.method WHERE task.run = ? "
+    "ORDER BY task.id, method.id, length, threads";
 
 static void read_point(ResultsSummary *summary, sqlite3_stmt *row, gpointer item) {
   ResultsPoint *point = item;
@@ -117,9 +116,9 @@ static void read_point(ResultsSummary *summary, sqlite3_stmt *row, gpointer item
 }
 
 static const char frontier_sql[] =
-    "SELECT frontier_point.name, task.name, cost, x, accuracy, cr, low, high, length, threads "
-    "FROM task JOIN frontier_point ON frontier_point.task = task.id WHERE task.run = ? ORDER BY task.id, cost, "
-    "frontier_point.name, x";
+    "SELECT frontier_point.name, task.name, cost, x, accuracy, cr, low, high, length, threads FROM task "
+    "JOIN frontier_point ON frontier_point.task = task.id WHERE task.run = ? "
+    "ORDER BY task.id, cost, frontier_point.name, x";
 
 static void read_frontier(ResultsSummary *summary, sqlite3_stmt *row, gpointer item) {
   *(ResultsFrontierPoint *)item = (ResultsFrontierPoint){.method = keep(summary, row, 0),
@@ -135,9 +134,8 @@ static void read_frontier(ResultsSummary *summary, sqlite3_stmt *row, gpointer i
 }
 
 static const char margin_sql[] =
-    "SELECT task.name, cost, scale, method_a, method_b, margin, se, low, high, x_low, x_high "
-    "FROM task JOIN margin ON margin.task = task.id WHERE task.run = ? ORDER BY task.id, cost, scale, method_a, "
-    "method_b";
+    "SELECT task.name, cost, scale, method_a, method_b, margin, se, low, high, x_low, x_high FROM task "
+    "JOIN margin ON margin.task = task.id WHERE task.run = ? ORDER BY task.id, cost, scale, method_a, method_b";
 
 static void read_margin(ResultsSummary *summary, sqlite3_stmt *row, gpointer item) {
   *(ResultsMargin *)item = (ResultsMargin){.task = keep(summary, row, 0),
@@ -178,8 +176,8 @@ static gboolean read_info(ResultsStore *store, ResultsSummary *summary, GError *
   gboolean row;
   g_autoptr(sqlite3_stmt) statement = results_db_prepare(
       store, error,
-      "SELECT name, plan, seed, partial, created, version, machine FROM run JOIN invocation ON invocation.run = run.id "
-      "WHERE run.id = ? ORDER BY invocation.id DESC LIMIT 1",
+      "SELECT name, plan, seed, partial, created, version, machine FROM run "
+      "JOIN invocation ON invocation.run = run.id WHERE run.id = ? ORDER BY invocation.id DESC LIMIT 1",
       "i", summary->run);
   if (!statement || !results_db_step(store, statement, &row, error)) return FALSE;
   if (!row) {

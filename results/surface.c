@@ -1,7 +1,6 @@
 /* Points, frontiers and margins with their intervals. Whatever has an interval is one statistic of the means over
  * problems; the bootstrap computes all of them anew for each resample of a task's problems, the same resample for all
  * methods, so that margins are paired by problem. */
-
 #include "results/surface.h"
 
 #include <math.h>
@@ -69,8 +68,8 @@ static gsize put_statistics(const Work *work, const ResultsMeans *means, guint b
 static void resample_block(guint block, gpointer data) {
   const Work *work = data;
   guint first = block * RESULTS_BLOCK, n = MIN(RESULTS_BLOCK, work->n_resamples - first);
-  gsize size = results_sums_size(work->cells);
-  g_autofree double *sums = g_new(double, size *n);
+  gsize size = results_sums_size(work->cells), all = size * n;
+  g_autofree double *sums = g_new(double, all);
   g_autoptr(ResultsMeans) means = results_means_new(work->cells, work->family, work->n_families);
   results_resample(work->cells->value, size, work->cells->n_problems, work->seed, work->task->name, first, n, sums);
   for (guint b = 0; b < n; b++) {
@@ -202,8 +201,9 @@ static void add_points(GArray *points, const Work *work, const ResultsInterval *
 
 static const ResultsInterval *add_frontiers(GArray *frontiers, const Work *work, const ResultsInterval *interval) {
   const ResultsCells *cells = work->cells;
-  g_autofree const ResultsInterval **first = g_new(const ResultsInterval *, work->n_families *COSTS + 1);
-  for (guint i = 0; i < work->n_families * COSTS; i++) {
+  guint n_frontiers = work->n_families * COSTS;
+  g_autofree const ResultsInterval **first = g_new(const ResultsInterval *, n_frontiers + 1);
+  for (guint i = 0; i < n_frontiers; i++) {
     first[i] = interval;
     interval += work->observed->n_frontier[i];
   }

@@ -8,12 +8,11 @@
 /* One method at a time: the rows then come in the order of the thread table, and no sorter has to hold texts. */
 static const char walk_sql[] =
     "SELECT generation.id, problem.id, method, task.name, problem.name, thread, n_tokens, finish, completion.text, "
-    "grade.outcome "
-    "FROM thread JOIN problem ON problem.id = thread.problem JOIN task ON task.id = problem.task "
-    "JOIN generation ON generation.id = thread.generation LEFT JOIN completion ON completion.generation = "
-    "generation.id "
-    "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint AND grade.grader "
-    "= task.grader "
+    "grade.outcome FROM thread JOIN problem ON problem.id = thread.problem JOIN task ON task.id = problem.task "
+    "JOIN generation ON generation.id = thread.generation "
+    "LEFT JOIN completion ON completion.generation = generation.id "
+    "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint "
+    "AND grade.grader = task.grader "
     "WHERE method = ?1 AND (?2 IS NULL OR task.name = ?2) AND (?3 IS NULL OR NOT EXISTS (SELECT 1 FROM grade AS other "
     "WHERE other.generation = generation.id AND other.fingerprint = problem.fingerprint AND other.grader = ?3 "
     "AND other.outcome <> 'ungraded')) ORDER BY problem, thread";
@@ -58,15 +57,13 @@ gboolean results_threads(ResultsStore *store, gint64 run, const char *task, cons
 
 static const char whole_sql[] =
     "SELECT method.name, task.name, problem.name, prompt_text, completion.text, outcome, answer, rule, detail, gold, "
-    "official, real, cr, "
-    "thread.thread, n_tokens, finish, prompt_length, prompt, tokens, live "
-    "FROM method JOIN task ON task.run = method.run JOIN problem ON problem.task = task.id "
+    "official, real, cr, thread.thread, n_tokens, finish, prompt_length, prompt, tokens, live FROM method "
+    "JOIN task ON task.run = method.run JOIN problem ON problem.task = task.id "
     "JOIN thread ON thread.method = method.id AND thread.problem = problem.id "
     "JOIN generation ON generation.id = thread.generation JOIN trace ON trace.generation = generation.id "
     "LEFT JOIN completion ON completion.generation = generation.id "
-    "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint AND grade.grader "
-    "= task.grader "
-    "WHERE method.id = ? AND task.name = ? AND problem.name = ? AND thread.thread = ?";
+    "LEFT JOIN grade ON grade.generation = generation.id AND grade.fingerprint = problem.fingerprint "
+    "AND grade.grader = task.grader WHERE method.id = ? AND task.name = ? AND problem.name = ? AND thread.thread = ?";
 
 static gboolean read_ids(sqlite3_stmt *row, int column, ResultsDecoder *decoder, int n, int32_t **ids, GError **error) {
   if (sqlite3_column_type(row, column) == SQLITE_NULL) return TRUE; /* an export without texts */

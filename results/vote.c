@@ -75,7 +75,8 @@ static void count_draws(const Counts *counts, int most, gboolean replace, double
   int silent = counts->n - counts->correct, width = most + 1;
   for (int i = 0; i < counts->n_wrong; i++) silent -= counts->wrong[i];
   g_autofree double *row = g_new(double, (gsize)width), *correct = g_new(double, (gsize)width);
-  g_autofree double *product = g_new(double, (gsize)width *(gsize)width); /* [ties][drawn] */
+  gsize size = (gsize)width * (gsize)width;
+  g_autofree double *product = g_new(double, size); /* [ties][drawn] */
   fill_ways(correct, counts->correct, most, replace);
   for (int w = 0; w <= most; w++) mean[w] = square[w] = 0;
   for (int v = 1; v <= most && correct[v] > 0; v++) {
