@@ -38,7 +38,7 @@ void grade_math_append_raw(Parser *parser, GString *name) {
     else if (token->kind < MATH_TOKEN_END && !strchr("{}", token->kind))
       g_string_append_c(name, (char)token->kind);
     else if (token->kind > MATH_TOKEN_END)
-      g_string_append_printf(name, "<%d>", token->kind);
+      g_string_append_printf(name, "[%d]", token->kind); /* nothing behind it joins a bracket, as = joins > */
     parser->at++;
   } while (depth > 0);
 }

@@ -255,6 +255,7 @@ static void test_equations(void) {
 
 static void test_bases_and_ratios(void) {
   equal("\\sum_{0, 801} x", "\\sum_{0, 801} x");
+  equal("\\sum_{k§=0} x", "\\sum_{k§=0} x");
   equal("4210_5", "4210_{5}");
   equal("4210_5", "4210"); /* the base goes without saying */
   equal("52_{8}", "52_8");
