@@ -30,31 +30,26 @@ PRELUDE = (
 )
 
 
-# ---- The channel. The functions that it needs are kept from the program's reach by name only; it may send what it likes.
+# ---- The channel. A program can find it and send what it likes: it is judged by that, then
 
-def make_channel(read=os.read, write=os.write):
-    def receive():
-        def exactly(count):
-            parts = []
-            while count:
-                part = read(CHANNEL, min(count, 1 << 20))
-                if not part:
-                    leave(0)
-                parts.append(part)
-                count -= len(part)
-            return b"".join(parts)
-        return exactly(struct.unpack("=I", exactly(4))[0])
+def receive():
+    def exactly(count):
+        parts = []
+        while count:
+            part = os.read(CHANNEL, min(count, 1 << 20))
+            if not part:
+                os._exit(0)
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
 
-    def send(kind, payload=b""):
-        data = memoryview(struct.pack("=I", len(payload) + 1) + kind + payload)
-        while data:
-            data = data[write(CHANNEL, data):]
-
-    return receive, send
+    return exactly(struct.unpack("=I", exactly(4))[0])
 
 
-leave = os._exit
-receive, send = make_channel()
+def send(kind, payload=b""):
+    data = memoryview(struct.pack("=I", len(payload) + 1) + kind + payload)
+    while data:
+        data = data[os.write(CHANNEL, data):]
 
 
 def describe(error):
@@ -172,34 +167,29 @@ class StandInBuffer:
     """read() and readline() start over at each call, and there is nothing else."""
 
     def __init__(self, text):
-        self.inputs = text.encode("utf-8")
+        self.data = text.encode("utf-8")
 
-    def read(self, *args):
-        return self.inputs
+    def read(self, *_):
+        return self.data
 
-    def readline(self, *args):
-        return self.inputs.split(b"\n")[0] + b"\n"
+    def readline(self, *_):
+        return self.data.partition(b"\n")[0] + b"\n"
 
 
 class StandInStdin:
     """readline() moves on, read() and readlines() always return everything, iteration is missing."""
 
     def __init__(self, text):
-        self.inputs = text
-        self._stringio = io.StringIO(text)
-        self.buffer = StandInBuffer(text)
+        self.text, self.lines, self.buffer = text, io.StringIO(text), StandInBuffer(text)
 
-    def read(self, *args):
-        return self.inputs
+    def __getattr__(self, name):  # readline() among others
+        return getattr(self.lines, name)
 
-    def readline(self, *args):
-        return self._stringio.readline(*args)
+    def read(self, *_):
+        return self.text
 
-    def readlines(self, *args):
-        return self.inputs.split("\n")
-
-    def __getattr__(self, name):
-        return getattr(self._stringio, name)
+    def readlines(self, *_):
+        return self.text.split("\n")
 
 
 def call_with_stdin(function, text):
@@ -211,11 +201,11 @@ def call_with_stdin(function, text):
     captured.close = lambda unused: 1
     true_stdout, sys.stdout = sys.stdout, captured
     try:
-        true_stdin.read = lambda *args: text
-        true_stdin.readlines = lambda *args: text.split("\n")
-        true_stdin.readline = lambda *args: next(lines)
+        true_stdin.read = lambda *_: text
+        true_stdin.readlines = lambda *_: text.split("\n")
+        true_stdin.readline = lambda *_: next(lines)
         sys.stdin = StandInStdin(text)
-        builtins.open = lambda *args, **options: io.StringIO(text)
+        builtins.open = lambda *_, **__: io.StringIO(text)
         try:
             function()
         except SystemExit:
@@ -272,7 +262,7 @@ def run_plain(source):
         sys.stdout.flush()
     except BaseException:
         status = status or 120
-    leave(status)
+    os._exit(status)
 
 
 def run():
@@ -293,7 +283,7 @@ def run():
             run_official_stdin(source)
     except BaseException as error:
         send(b"e", describe(error))
-    leave(0)
+    os._exit(0)
 
 
 # ---- The launcher
