@@ -1,5 +1,6 @@
-/* The system calls that a program may make: what CPython, its standard library and numpy need to compute, and nothing else. The rest
- * fails with EPERM, so that a program meets an ordinary exception; calls of another architecture end the process. */
+/* The system calls that a program may make: what CPython, its standard library and numpy need to compute, and nothing
+ * else. The rest fails with EPERM, so that a program meets an ordinary exception; calls of another architecture end the
+ * process. */
 #include "grading/filter.h"
 #include "grading/grade.h"
 #include <errno.h>
@@ -18,32 +19,35 @@ static const char *const allowed[] = {
     /* memory */
     "brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "mincore", "msync", "membarrier",
     /* threads and signals of its own */
-    "futex", "set_robust_list", "get_robust_list", "rseq", "gettid", "getpid", "getppid", "rt_sigaction", "rt_sigprocmask",
-    "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "pause", "exit", "exit_group", "restart_syscall",
-    "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_get_priority_max", "sched_get_priority_min",
-    "getpriority", "wait4", "waitid",
+    "futex", "set_robust_list", "get_robust_list", "rseq", "gettid", "getpid", "getppid", "rt_sigaction",
+    "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "pause",
+    "exit", "exit_group", "restart_syscall", "sched_yield", "sched_getaffinity", "sched_getparam",
+    "sched_getscheduler", "sched_get_priority_max", "sched_get_priority_min", "getpriority", "wait4", "waitid",
     /* time */
-    "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times", "alarm", "setitimer", "getitimer",
-    "timer_create", "timer_settime", "timer_gettime", "timer_delete", "timer_getoverrun",
+    "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "times", "alarm",
+    "setitimer", "getitimer", "timer_create", "timer_settime", "timer_gettime", "timer_delete", "timer_getoverrun",
     /* about itself */
-    "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "getpgrp", "getpgid", "getsid", "getrlimit",
-    "setrlimit", "getrusage", "uname", "sysinfo", "getrandom", "umask", "getcpu",
+    "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "getpgrp", "getpgid", "getsid",
+    "getrlimit", "setrlimit", "getrusage", "uname", "sysinfo", "getrandom", "umask", "getcpu",
     /* files, where the mounts and Landlock let it */
-    "open", "openat", "close", "close_range", "read", "pread64", "readv", "preadv", "preadv2", "write", "pwrite64", "writev", "pwritev",
-    "pwritev2", "lseek", "stat", "fstat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat",
-    "getdents64", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2",
-    "link", "linkat", "symlink", "symlinkat", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "fadvise64",
-    "copy_file_range", "sendfile", "chmod", "fchmod", "fchmodat", "utimensat", "statfs", "fstatfs",
+    "open", "openat", "close", "close_range", "read", "pread64", "readv", "preadv", "preadv2", "write", "pwrite64",
+    "writev", "pwritev", "pwritev2", "lseek", "stat", "fstat", "lstat", "newfstatat", "statx", "access",
+    "faccessat", "faccessat2", "readlink", "readlinkat", "getdents64", "getcwd", "chdir", "fchdir", "mkdir",
+    "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink",
+    "symlinkat", "truncate", "ftruncate", "fallocate", "fsync", "fdatasync", "fadvise64", "copy_file_range",
+    "sendfile", "chmod", "fchmod", "fchmodat", "utimensat", "statfs", "fstatfs",
     /* pipes and waiting */
-    "dup", "dup2", "dup3", "pipe", "pipe2", "poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1", "epoll_ctl",
-    "epoll_wait", "epoll_pwait", "eventfd2", "recvfrom", "sendto", "shutdown", "getsockname", "getsockopt", "setsockopt",
+    "dup", "dup2", "dup3", "pipe", "pipe2", "poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1",
+    "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "recvfrom", "sendto", "shutdown", "getsockname",
+    "getsockopt", "setsockopt",
 };
 
 /* Only where it has a namespace of processes to itself; elsewhere they would reach the user's other processes. */
 static const char *const allowed_alone[] = {"kill", "tkill", "tgkill"};
 
 /* Calls that must look absent, so that callers fall back on those that can be told apart by their arguments. */
-static const char *const absent[] = {"clone3", "io_uring_setup", "io_uring_enter", "io_uring_register", "openat2", "vfork"};
+static const char *const absent[] = {"clone3",  "io_uring_setup", "io_uring_enter", "io_uring_register",
+                                     "openat2", "vfork"};
 
 static const int allowed_fcntl[] = {F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC};
 static const unsigned long allowed_ioctl[] = {TCGETS /* isatty() */, FIONBIO, FIONCLEX, FIOCLEX, FIONREAD};

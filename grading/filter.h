@@ -6,7 +6,8 @@
 
 G_BEGIN_DECLS
 
-/* An array of struct sock_filter for this machine's architecture. `alone`: for a program with a namespace of processes to itself. */
+/* An array of struct sock_filter for this machine's architecture. `alone`: for a program with a namespace of processes
+ * to itself. */
 GBytes *grade_filter_compile(gboolean alone, GError **error);
 
 G_END_DECLS

@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <string.h>
 
-/* A process that is kept from the processor runs a slice now and then and is interrupted at the end of each; one that sleeps or blocks
- * hardly runs, and stops by itself. */
+/* A process that is kept from the processor runs a slice now and then and is interrupted at the end of each; one that
+ * sleeps or blocks hardly runs, and stops by itself. */
 enum { STARVED_PREEMPTIONS = 20, STARVED_SHARE = 50 };
 
 typedef struct {

@@ -7,8 +7,9 @@
 G_BEGIN_DECLS
 
 typedef enum {
-  JUDGE_OFFICIAL, /* what LiveCodeBench's runner does, quirks and all: one process for all tests, stand-ins for stdin and stdout */
-  JUDGE_REAL, /* a fresh process for each test, with real stdin and stdout; functional problems: with fresh state */
+  JUDGE_OFFICIAL, /* what LiveCodeBench's runner does, quirks and all: one process for all tests, stand-ins for stdin
+                     and stdout */
+  JUDGE_REAL,     /* a fresh process for each test, with real stdin and stdout; functional problems: with fresh state */
 } JudgeMode;
 
 typedef struct {

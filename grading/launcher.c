@@ -34,7 +34,7 @@ static void set_errno_error(GError **error, GradeError code, const char *what) {
   g_set_error(error, GRADE_ERROR, code, "%s: %s", what, g_strerror(errno));
 }
 
-/* ---- Messages ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Messages --------------------------------------------------------------------------------------------------- */
 
 /* Waits until `fd` can be read or written. FALSE when cancelled or after `seconds` (-1: never). */
 static gboolean wait_for(const GradeLauncher *launcher, int fd, short events, int seconds) {
@@ -80,7 +80,7 @@ static GBytes *receive_bytes(const GradeLauncher *launcher, guint64 length) {
   return g_bytes_new_take(g_steal_pointer(&data), length);
 }
 
-/* ---- Starting and stopping ------------------------------------------------------------------------------------------------------ */
+/* ---- Starting and stopping -------------------------------------------------------------------------------------- */
 
 /* All descriptors that a launcher is given lie above those that it finds them at. */
 static int out_of_the_way(int fd) {
@@ -102,7 +102,7 @@ static int memory_file(const char *name, const char *start, const char *end) {
 
 static int spawn(pid_t *pid, const char *python, int control, int library, int script, int messages) {
   char *const arguments[] = {(char *)python, "-s", "-B", "/proc/self/fd/5", "hyperscale-sandbox", NULL};
-  /* One hash seed: sets of strings have the same order in every run and worker. numpy's threads would fight over one core. */
+  /* One hash seed: sets of strings have one order in all runs. numpy's threads would fight over one core. */
   char *const environment[] = {"PYTHONHASHSEED=0", "PYTHONUTF8=1", "OPENBLAS_NUM_THREADS=1", NULL};
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -224,7 +224,7 @@ void grade_launcher_stop(GradeLauncher *launcher) {
   g_free(launcher);
 }
 
-/* ---- One program ---------------------------------------------------------------------------------------------------------------- */
+/* ---- One program ------------------------------------------------------------------------------------------------ */
 
 gboolean grade_launcher_begin(GradeLauncher *launcher, GError **error) {
   int pair[2];
@@ -251,7 +251,7 @@ gboolean grade_launcher_step(GradeLauncher *launcher, const SandboxStep *step, c
                              GradeStep *result, GError **error) {
   SandboxReply reply;
   *result = (GradeStep){0};
-  /* A guard that could not be set up has answered already and takes nothing any more: its answer tells more than EPIPE. */
+  /* A guard that could not be set up has answered already and takes no more: its answer tells more than EPIPE. */
   (void)(send_all(launcher, step, sizeof *step) && send_all(launcher, input, step->input_length) &&
          send_all(launcher, frame, step->frame_length));
   if (!receive_all(launcher, &reply, sizeof reply) ||

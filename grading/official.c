@@ -1,7 +1,7 @@
 /* LiveCodeBench's comparison of printed output.
  *
- * Its rules are those of Python's str.strip(), str.split() and decimal.Decimal: white space is Unicode's, digits may be any script's,
- * underscores are ignored, "1e3" equals "1000.0", and there is no tolerance. */
+ * Its rules are those of Python's str.strip(), str.split() and decimal.Decimal: white space is Unicode's, digits may be
+ * any script's, underscores are ignored, "1e3" equals "1000.0", and there is no tolerance. */
 #include "grading/official.h"
 #include <string.h>
 
@@ -9,7 +9,7 @@ typedef struct {
   const char *start, *end;
 } Span;
 
-/* ---- White space as Python has it ----------------------------------------------------------------------------------------------- */
+/* ---- White space as Python has it ------------------------------------------------------------------------------- */
 
 /* Bytes of the white space character at `p`, 0 when it is none. */
 static gsize space_at(const char *p, const char *end) {
@@ -56,7 +56,7 @@ static gboolean next_word(Span *rest, Span *word) {
   return TRUE;
 }
 
-/* ---- Decimal numbers ------------------------------------------------------------------------------------------------------------ */
+/* ---- Decimal numbers -------------------------------------------------------------------------------------------- */
 
 typedef struct {
   enum { FINITE, INFINITE, NAN_ } kind;
@@ -65,7 +65,8 @@ typedef struct {
   gint64 exponent; /* of the last digit */
 } Decimal;
 
-/* The word in ASCII, as decimal.Decimal sees it: digits of all scripts as 0 to 9, no underscores. NULL when it cannot be a number. */
+/* The word in ASCII, as decimal.Decimal sees it: digits of all scripts as 0 to 9, no underscores. NULL when it cannot
+ * be a number. */
 static char *as_ascii(Span word) {
   GString *text = g_string_sized_new((gsize)(word.end - word.start));
   for (const char *p = word.start; p < word.end;) {
@@ -140,7 +141,7 @@ static gboolean words_equal(Span a, Span b) {
   return equal;
 }
 
-/* ---- Lines ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Lines ------------------------------------------------------------------------------------------------------ */
 
 static gboolean lines_equal(Span a, Span b) {
   if (a.end - a.start == b.end - b.start && !memcmp(a.start, b.start, (gsize)(a.end - a.start))) return TRUE;

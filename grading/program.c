@@ -1,4 +1,5 @@
-/* The pool that grades programs: a queue, one thread and one launcher a worker, verdicts handed over on the caller's thread. */
+/* The pool that grades programs: a queue, one thread and one launcher a worker, verdicts handed over on the caller's
+ * thread. */
 #include "grading/filter.h"
 #include "grading/judge.h"
 #include <errno.h>
@@ -51,7 +52,7 @@ typedef struct {
   GradeLauncher *launcher; /* started when first needed */
 } Worker;
 
-/* ---- Programs in text ----------------------------------------------------------------------------------------------------------- */
+/* ---- Programs in text ------------------------------------------------------------------------------------------- */
 
 static char *extract(const char *text, gsize length, gsize *code_length) {
   if (!length) text = "";
@@ -78,9 +79,10 @@ static char *digest(const char *data, gsize length) {
   return g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)data, length);
 }
 
-/* ---- A worker ------------------------------------------------------------------------------------------------------------------- */
+/* ---- A worker --------------------------------------------------------------------------------------------------- */
 
-/* Its own core, so that a program's processor time passes at the pace of its wall-clock time; all that it starts inherits that. */
+/* Its own core, so that a program's processor time passes at the pace of its wall-clock time; all that it starts
+ * inherits that. */
 static void pin(int worker) {
   cpu_set_t allowed, one;
   if (sched_getaffinity(0, sizeof allowed, &allowed) || !CPU_COUNT(&allowed)) return;
@@ -119,8 +121,8 @@ static JudgeResult judge_once(Worker *worker, const Job *job, JudgeMode mode, do
   return result;
 }
 
-/* One mode's verdict. A program that others kept from the processor is tried once more, while no other of ours runs and with patience,
- * since those others need not be ours. If even that does not do, the program is not to blame. */
+/* One mode's verdict. A program that others kept from the processor is tried once more, while no other of ours runs and
+ * with patience, since those others need not be ours. If even that does not do, the program is not to blame. */
 static JudgeResult judge(Worker *worker, const Job *job, JudgeMode mode) {
   GRWLock *alone = &worker->programs->alone;
   const double cpu_seconds = worker->programs->options.cpu_seconds;
@@ -189,7 +191,7 @@ static gpointer work(gpointer data) {
   return NULL;
 }
 
-/* ---- The pool ------------------------------------------------------------------------------------------------------------------- */
+/* ---- The pool --------------------------------------------------------------------------------------------------- */
 
 static void job_free(Job *job) {
   grade_verdict_clear(&job->verdict);

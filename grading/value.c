@@ -1,4 +1,5 @@
-/* Typed results of functional problems: JSON text against tagged bytes, in one pass over both, with Python's equality. */
+/* Typed results of functional problems: JSON text against tagged bytes, in one pass over both, with Python's equality.
+ */
 #include "grading/value.h"
 #include "grading/grade.h"
 #include "grading/official.h"
@@ -12,7 +13,7 @@ typedef struct {
   const char *p, *end;
 } Cursor;
 
-/* ---- JSON as Python's json.loads() takes it ------------------------------------------------------------------------------------- */
+/* ---- JSON as Python's json.loads() takes it --------------------------------------------------------------------- */
 
 static gsize left(const Cursor *c) {
   return (gsize)(c->end - c->p);
@@ -35,7 +36,8 @@ static gsize skip_digits(Cursor *c) {
   return (gsize)(c->p - start);
 }
 
-/* A number; `*real` tells whether Python makes a float of it. NaN and the infinities count as numbers, as they do there. */
+/* A number; `*real` tells whether Python makes a float of it. NaN and the infinities count as numbers, as they do
+ * there. */
 static gboolean skip_number(Cursor *c, gboolean *real) {
   *real = TRUE;
   if (accept(c, "NaN") || accept(c, "Infinity") || accept(c, "-Infinity")) return TRUE;
@@ -136,7 +138,7 @@ static gboolean skip_value(Cursor *c, GString *scratch, int depth) {
   return accept(c, "null") || accept(c, "true") || accept(c, "false") || skip_number(c, &real);
 }
 
-/* ---- Numbers -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Numbers ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
   gboolean is_real;
@@ -174,7 +176,7 @@ static gboolean numbers_equal(Number a, Number b) {
   return a.negative == b.negative && same_text(a.digits, b.digits);
 }
 
-/* ---- Both at once --------------------------------------------------------------------------------------------------------------- */
+/* ---- Both at once ----------------------------------------------------------------------------------------------- */
 
 static gboolean take(Cursor *c, void *data, gsize length) {
   if (left(c) < length) return FALSE;

@@ -40,8 +40,8 @@ static bool landlock_allow(int rules, const char *path, uint64_t access) {
   return added;
 }
 
-/* A second lock on the files, and on TCP, abstract sockets and signals: it holds where a mount or a namespace should fail. Kernels
- * without Landlock have the first lock alone. */
+/* A second lock on the files, and on TCP, abstract sockets and signals: it holds where a mount or a namespace should
+ * fail. Kernels without Landlock have the first lock alone. */
 static const char *restrict_files(const Sandbox *sandbox) {
   long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) return NULL;

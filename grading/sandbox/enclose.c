@@ -1,8 +1,9 @@
 /* What a program can see: namespaces and mounts.
  *
- * Two nested sets of namespaces. The launcher builds the outer one once: a tmpfs as root with the directories that Python needs bound
- * into it, all read-only, and nothing else of the host. Each program gets a fresh inner set; the mounts of the outer set are locked
- * for it by the kernel, since it does not own their user namespace, and only its /tmp is new. */
+ * Two nested sets of namespaces. The launcher builds the outer one once: a tmpfs as root with the directories that
+ * Python needs bound into it, all read-only, and nothing else of the host. Each program gets a fresh inner set; the
+ * mounts of the outer set are locked for it by the kernel, since it does not own their user namespace, and only its
+ * /tmp is new. */
 #include "grading/sandbox/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>

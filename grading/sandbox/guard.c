@@ -1,7 +1,8 @@
 /* The guard: process 1 of a program's namespaces. It forks the program, feeds it, measures it from outside and ends it.
  *
- * Processor time is read from the process's own clock while it runs and from its resource usage when it has been reaped; both count all
- * its threads. Whatever comes through the channel was written by hostile code: it is bounded and handed on, never interpreted. */
+ * Processor time is read from the process's own clock while it runs and from its resource usage when it has been
+ * reaped; both count all its threads. Whatever comes through the channel was written by hostile code: it is bounded and
+ * handed on, never interpreted. */
 #include "grading/sandbox/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ typedef struct {
   Bytes frames;  /* from the channel in this step, each with its length in front */
 } Guard;
 
-/* ---- Small things --------------------------------------------------------------------------------------------------------------- */
+/* ---- Small things ----------------------------------------------------------------------------------------------- */
 
 static uint64_t read_clock(clockid_t clock) {
   struct timespec now;
@@ -68,7 +69,7 @@ static char *receive(int grader, uint64_t length, size_t space) {
   return data;
 }
 
-/* ---- Starting and ending a program ---------------------------------------------------------------------------------------------- */
+/* ---- Starting and ending a program ------------------------------------------------------------------------------ */
 
 static int input_file(const char *input, size_t length) {
   int fd = memfd_create("input", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -96,8 +97,8 @@ static bool open_ends(Ends *ends, const char *input, size_t input_length, bool c
          !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends->channel) && !pipe2(ends->confined, O_CLOEXEC);
 }
 
-/* In the child: nothing of the guard remains but a program's descriptors, 0 to SANDBOX_CHANNEL_FD, and CONFINED, which is closed before
- * it starts. */
+/* In the child: nothing of the guard remains but a program's descriptors, 0 to SANDBOX_CHANNEL_FD, and CONFINED, which
+ * is closed before it starts. */
 enum { CONFINED = SANDBOX_CHANNEL_FD + 1, N_DESCRIPTORS };
 
 static const char *become_program(const Sandbox *sandbox, const Ends *ends) {
@@ -140,7 +141,8 @@ static SandboxNote watch_program(Guard *guard, pid_t pid, int confined) {
   return note;
 }
 
-/* Forks a program. False when that failed, with `*note` saying where. In the child, which is confined then, sets `*child`. */
+/* Forks a program. False when that failed, with `*note` saying where. In the child, which is confined then, sets
+ * `*child`. */
 static bool start_program(Guard *guard, const char *input, size_t input_length, bool capture, SandboxNote *note,
                           bool *child) {
   Ends ends;
@@ -170,9 +172,10 @@ static bool start_program(Guard *guard, const char *input, size_t input_length, 
   return false;
 }
 
-/* ---- One step ------------------------------------------------------------------------------------------------------------------- */
+/* ---- One step --------------------------------------------------------------------------------------------------- */
 
-/* Reads what there is, at most to `limit` bytes in all. False when the other end is closed; `*over` when there is more than `limit`. */
+/* Reads what there is, at most to `limit` bytes in all. False when the other end is closed; `*over` when there is more
+ * than `limit`. */
 static bool drain(int fd, Bytes *bytes, size_t limit, bool *over) {
   for (;;) {
     if (bytes->capacity - bytes->length < 65536) {

@@ -1,6 +1,6 @@
-/* The launcher: prepares itself once, then forks one guard after another. It is python3 with the usual modules loaded, so a program
- * starts in a millisecond or two instead of twenty; since it never runs a program itself, all programs start from the same clean
- * state. */
+/* The launcher: prepares itself once, then forks one guard after another. It is python3 with the usual modules loaded,
+ * so a program starts in a millisecond or two instead of twenty; since it never runs a program itself, all programs
+ * start from the same clean state. */
 #include "grading/sandbox/sandbox.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,14 +1,14 @@
 /* What the grader, the launcher and the guard of a program say to one another.
  *
  *   grader     the process that grades: any size, any number of threads
- *   launcher   a small python3 started once for each worker. It has the usual modules loaded and has never run a program of a model.
- *              It lives in namespaces of its own with a read-only root and does nothing but fork guards.
- *   guard      process 1 of a program's own namespaces, forked from the launcher; keeps the limits, reports, and never runs Python again
- *   program    forked from the guard, confined once more: here the model's code runs
+ *   launcher   a small python3 started once for each worker. It has the usual modules loaded and has never run a
+ * program of a model. It lives in namespaces of its own with a read-only root and does nothing but fork guards. guard
+ * process 1 of a program's own namespaces, forked from the launcher; keeps the limits, reports, and never runs Python
+ * again program    forked from the guard, confined once more: here the model's code runs
  *
- * The grader gives the launcher a SandboxStart and a socket; from then on it speaks with the guard through that socket: a SandboxStep
- * out, a SandboxReply back. The program sees neither socket, only its own channel to the guard, which carries frames of a 32-bit
- * length and bytes. Byte order is the machine's: all of them run on it. */
+ * The grader gives the launcher a SandboxStart and a socket; from then on it speaks with the guard through that socket:
+ * a SandboxStep out, a SandboxReply back. The program sees neither socket, only its own channel to the guard, which
+ * carries frames of a 32-bit length and bytes. Byte order is the machine's: all of them run on it. */
 #ifndef HYPERSCALE_SANDBOX_PROTOCOL_H
 #define HYPERSCALE_SANDBOX_PROTOCOL_H
 
@@ -35,8 +35,8 @@ typedef struct {
   char part[124]; /* what failed, "" when nothing did */
 } SandboxNote;
 
-/* Grader to guard: one step. `input_length` bytes of standard input (fresh processes only) follow, then `frame_length` bytes for the
- * program's channel. */
+/* Grader to guard: one step. `input_length` bytes of standard input (fresh processes only) follow, then `frame_length`
+ * bytes for the program's channel. */
 enum {
   SANDBOX_STEP_FRESH = 1, /* end the process that runs, if any, and fork a new one with this standard input */
   SANDBOX_STEP_UNTIL_EXIT =
@@ -57,17 +57,18 @@ typedef enum {
   SANDBOX_CPU_LIMIT,
   SANDBOX_WALL_LIMIT,
   SANDBOX_OUTPUT_LIMIT,
-  SANDBOX_BROKEN, /* the guard could not start or confine the process: `code` is an errno, payload the part that failed */
+  SANDBOX_BROKEN, /* the guard could not start or confine the process: `code` is an errno, payload the part that failed
+                   */
 } SandboxStatus;
 
-/* Guard to grader: `output_length` bytes of standard output follow (SANDBOX_STEP_UNTIL_EXIT), then `frame_length` bytes: the last
- * frame that the program sent in this step. */
+/* Guard to grader: `output_length` bytes of standard output follow (SANDBOX_STEP_UNTIL_EXIT), then `frame_length`
+ * bytes: the last frame that the program sent in this step. */
 typedef struct {
   uint32_t status;
   int32_t code;
   uint64_t cpu_ns, wall_ns;
-  uint64_t
-      preemptions; /* how often the kernel took the processor away from the process, when it has ended: a starved one, many times */
+  uint64_t preemptions; /* how often the kernel took the processor away from the process, when it has ended: a starved
+                           one, many times */
   uint64_t output_length, frame_length;
 } SandboxReply;
 

@@ -1,31 +1,31 @@
 """Runs the programs of a model inside the sandbox.
 
-The launcher executes this file: it loads what programs usually import and calls sandbox_serve(), which returns once in every process
-that is to run a program, already confined, and never in the launcher. From then on all there is are the program's frames on
-descriptor 3. Expected outputs are not among them: what a program prints or returns is handed out and compared elsewhere, so nothing
-that hostile code does to this interpreter can make it right.
+The launcher executes this file: it loads what programs usually import and calls sandbox_serve(), which returns once in
+every process that is to run a program, already confined, and never in the launcher. From then on all there is are the
+program's frames on descriptor 3. Expected outputs are not among them: what a program prints or returns is handed out
+and compared elsewhere, so nothing that hostile code does to this interpreter can make it right.
 
     first frame in     kind, NUL, name of the function, NUL, the program; kinds:
-      official-stdin   as LiveCodeBench's runner: the program becomes a function, called once for each test with a stand-in for stdin
-      function         as LiveCodeBench's runner: a method or function, called once for each test with JSON arguments
+      official-stdin   as LiveCodeBench's runner: made a function, called for each test with a stand-in for stdin
+      function         as LiveCodeBench's runner: a method or function, called for each test with JSON arguments
       plain            a __main__ with the process's real stdin and stdout, once
     frames out         a letter and bytes: "r" ready, "o" output, "v" value (encode()), "e" exception
 """
 import sys
 
-import ast, atexit, bisect, builtins, collections, copy, ctypes, datetime, decimal, fractions, functools, heapq, io, itertools, json
-import math, operator, os, random, re, shutil, statistics, string, struct, subprocess, threading, typing
+import ast, atexit, bisect, builtins, collections, copy, ctypes, datetime, decimal, fractions, functools, heapq
+import io, itertools, json, math, operator, os, random, re, shutil, statistics, string, struct, subprocess, threading
+import typing
 
 CHANNEL = 3
 MAX_DEPTH = 500
 MAX_DIGITS = 50000  # of an integer as text: sys.set_int_max_str_digits() of LiveCodeBench
 
+MODULES = ("string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys "
+           "json").split()
 PRELUDE = (
-    "".join(f"from {name} import *\n" for name in (
-        "string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json builtins "
-        "typing").split())
-    + "".join(f"import {name}\n" for name in (
-        "string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json").split())
+    "".join(f"from {name} import *\n" for name in [*MODULES, "builtins", "typing"])
+    + "".join(f"import {name}\n" for name in MODULES)
     + "sys.setrecursionlimit(50000)\n"
 )
 
@@ -116,8 +116,8 @@ def encode(value):
 def guard_like_official():
     """The functions that its reliability_guard() takes away: a program that calls one fails there, so it does here."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    for name in ("kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames truncate replace unlink "
-                 "fchmod fchown chmod chown chroot lchflags lchmod lchown getcwd chdir").split():
+    for name in ("kill system putenv remove removedirs rmdir fchdir setuid fork forkpty killpg rename renames truncate "
+                 "replace unlink fchmod fchown chmod chown chroot lchflags lchmod lchown getcwd chdir").split():
         setattr(os, name, None)
     for name in "rmtree move chown".split():
         setattr(shutil, name, None)
@@ -126,7 +126,7 @@ def guard_like_official():
     for name in "ipdb joblib resource psutil tkinter".split():
         sys.modules[name] = None
     sys.set_int_max_str_digits(MAX_DIGITS)
-    # Its programs run in a multiprocessing child: the stdin it was started with is closed, and another one opened on /dev/null.
+    # Its programs run in a multiprocessing child, whose first stdin is closed and another one opened on /dev/null.
     sys.stdin.close()
     sys.stdin = open(os.open(os.devnull, os.O_RDONLY), closefd=False)
 
@@ -193,8 +193,8 @@ class StandInStdin:
 
 
 def call_with_stdin(function, text):
-    """Calls it with sys.stdin replaced and returns what was printed. The true sys.stdin, which `from sys import stdin` has bound
-    before, gets other stand-ins: its readline() drops the newline and raises StopIteration at the end."""
+    """Calls it with sys.stdin replaced and returns what was printed. The true sys.stdin, which `from sys import stdin`
+    has bound before, gets other stand-ins: its readline() drops the newline and raises StopIteration at the end."""
     lines = iter(text.split("\n"))
     true_stdin, true_open = sys.stdin, builtins.open
     captured = io.StringIO()
@@ -289,8 +289,9 @@ def run():
 # ---- The launcher
 
 def readable_paths():
-    """The files that Python itself needs, as pairs of real path and path: its modules, the directories of its libraries, and where
-    numpy's are chosen and time zones are found. A .pth file may have put other folders on sys.path: those stay outside."""
+    """The files that Python itself needs, as pairs of real path and path: its modules, the directories of its libraries,
+    and where numpy's are chosen and time zones are found. A .pth file may have put other folders on sys.path: those
+    stay outside."""
     prefixes = tuple({prefix + "/" for prefix in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)})
     modules = [path for path in sys.path if path.startswith(prefixes)]
     with open("/proc/self/maps") as maps:

@@ -1,5 +1,5 @@
-/* What comes out of the sandbox and out of a data set, compared: no input may crash it, and a text equals itself. The first byte cuts
- * the rest in two. */
+/* What comes out of the sandbox and out of a data set, compared: no input may crash it, and a text equals itself. The
+ * first byte cuts the rest in two. */
 #include "grading/official.h"
 #include "grading/value.h"
 #include <stdint.h>

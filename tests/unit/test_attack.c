@@ -1,12 +1,11 @@
-/* Hostile programs: everything in tests/attacks is contained, gets the outcome that its head asks for, learns nothing and leaves
- * nothing.
+/* Hostile programs: everything in tests/attacks is contained, gets the outcome that its head asks for, learns nothing
+ * and leaves nothing.
  *
  * The head of an attack is made of comments:
  *   # says: REGEX        what the verdict's detail says, of both modes; or one each:
  *   # official: REGEX    # real: REGEX
- *   # answer: TEXT       the expected output, for programs that must work all the same; else it is a secret, and no outcome but wrong will do
- *   # function: NAME     a functional problem
- *   # machine: NAME      for this architecture only
+ *   # answer: TEXT       the expected output, for programs that must work all the same; else it is a secret, and no
+ * outcome but wrong will do # function: NAME     a functional problem # machine: NAME      for this architecture only
  * Run by root, the whole suite runs again as an ordinary user. */
 #include "grading/grade.h"
 #include <errno.h>
@@ -88,7 +87,7 @@ static void keep(const GradeVerdict *verdict, void *tag, gpointer user_data) {
   attack->verdicts++;
 }
 
-/* ---- What could be left behind -------------------------------------------------------------------------------------------------- */
+/* ---- What could be left behind ---------------------------------------------------------------------------------- */
 
 static guint count_descriptors(void) {
   g_autoptr(GDir) folder = g_dir_open("/proc/self/fd", 0, NULL);
@@ -116,7 +115,7 @@ static void assert_no_process(void) {
   g_assert_cmpint(errno, ==, ECHILD);
 }
 
-/* ---- The suite ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The suite -------------------------------------------------------------------------------------------------- */
 
 static void run_suite(int mode) {
   g_autoptr(GError) error = NULL;
@@ -182,7 +181,7 @@ static void test_ordinary_user(void) {
   g_assert_true(g_spawn_check_wait_status(status, NULL));
 }
 
-/* ---- A grader that is killed ---------------------------------------------------------------------------------------------------- */
+/* ---- A grader that is killed ------------------------------------------------------------------------------------ */
 
 static void grade_for_ever(void) {
   const GradeProgramOptions options = {.cpu_seconds = 1000};

@@ -1,5 +1,5 @@
-/* The two comparisons: printed output as LiveCodeBench's runner compares it, and typed results with Python's equality. Every case
- * was checked against Python itself. */
+/* The two comparisons: printed output as LiveCodeBench's runner compares it, and typed results with Python's equality.
+ * Every case was checked against Python itself. */
 #include "grading/grade.h"
 #include "grading/official.h"
 #include "grading/value.h"
@@ -83,7 +83,7 @@ static void test_output_is_linear(void) {
   g_assert_cmpint(g_get_monotonic_time() - start, <, 2 * G_USEC_PER_SEC);
 }
 
-/* ---- Typed results -------------------------------------------------------------------------------------------------------------- */
+/* ---- Typed results ---------------------------------------------------------------------------------------------- */
 
 /* Encoded values, written as their tags with the numbers that follow in text: "l2 i1:5 n" is [5, None]. */
 static GByteArray *encode(const char *text) {

@@ -1,6 +1,6 @@
-/* Machines that cannot give the full sandbox: it is refused, with the part that failed, and a weaker one serves who asks for it by
- * name. Such machines are made of this one: a user namespace in which no more namespaces may be made, and a system call filter under
- * which no more filters may be set. */
+/* Machines that cannot give the full sandbox: it is refused, with the part that failed, and a weaker one serves who
+ * asks for it by name. Such machines are made of this one: a user namespace in which no more namespaces may be made,
+ * and a system call filter under which no more filters may be set. */
 #include "grading/grade.h"
 #include <errno.h>
 #include <fcntl.h>

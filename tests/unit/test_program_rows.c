@@ -1,10 +1,11 @@
-/* Verdicts on real programs: models' answers to LiveCodeBench problems, with what LiveCodeBench's own runner said of them. Every
- * sixteenth row runs by default, without those that are known to reach the time limit; all rows with `-m slow`.
+/* Verdicts on real programs: models' answers to LiveCodeBench problems, with what LiveCodeBench's own runner said of
+ * them. Every sixteenth row runs by default, without those that are known to reach the time limit; all rows with `-m
+ * slow`.
  *
  * Disagreements that are understood, of all rows:
  *   abc301_e (o1-mini), abc363_c (o1-mini), abc346_c (qwen2.5-7b): need nearly 6 s; a faster processor makes them pass
- *   abc345_d (o1-preview): starts a thread and does not wait for it, so its output races with the end of the main thread
- *   abc350_c: the data holds no tests for it; ungraded */
+ *   abc345_d (o1-preview): starts a thread and does not wait for it, so its output races with the end of the main
+ * thread abc350_c: the data holds no tests for it; ungraded */
 #include "tests/unit/program_rows.h"
 
 static gboolean reached_time_limit(json_t *row) {
