@@ -112,9 +112,8 @@ static gboolean stored_read(ResultsStore *store, const char *key, Stored *stored
   gint64 n = sqlite3_column_int64(statement, 1);
   gsize live_size = (gsize)sqlite3_column_bytes(statement, 3), tokens_size = (gsize)sqlite3_column_bytes(statement, 4);
   if (!results_blob_holds(live_size, n) || !results_blob_holds(tokens_size, n) ||
-      !results_finish_parse(results_column_string(statement, 2), &stored->finish)) {
+      !results_finish_parse(results_column_string(statement, 2), &stored->finish))
     return results_corrupt(store, "a generation has a damaged row", error);
-  }
   stored->id = sqlite3_column_int64(statement, 0);
   stored->n_tokens = (int)n;
   stored->tokens = g_new(int32_t, (gsize)n + 1);
@@ -158,22 +157,22 @@ static gboolean check_generation(const ResultsGeneration *generation, uint64_t *
   return FALSE;
 }
 
+#define GENERATION_COLUMNS                                                                                             \
+  "n_tokens, max_new_tokens, finish, live_sum, live_max, prefill_reads, seconds_prefill, seconds_decode, "             \
+  "seconds_device, device, message"
+static const char put_sql[] =
+    "INSERT INTO generation (key, " GENERATION_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) "
+    "ON CONFLICT (key) DO UPDATE SET (" GENERATION_COLUMNS ") = (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
 static gboolean put_generation(ResultsStore *store, gint64 *id, const char *key, const ResultsGeneration *generation,
                                GError **error) {
   uint64_t sum, max;
   if (!check_generation(generation, &sum, &max, error) ||
-      !results_db_run(
-          store, error,
-          "INSERT INTO generation (key, n_tokens, max_new_tokens, finish, live_sum, live_max, prefill_reads, "
-          "seconds_prefill, seconds_decode, seconds_device, device, message) "
-          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) "
-          "ON CONFLICT (key) DO UPDATE SET n_tokens = ?2, max_new_tokens = ?3, finish = ?4, live_sum = ?5, live_max "
-          "= ?6, prefill_reads = ?7, seconds_prefill = ?8, seconds_decode = ?9, seconds_device = ?10, device = ?11, "
-          "message = ?12",
-          "snnsiiidddss", key, generation->n_tokens, generation->max_new_tokens, finish_name(generation->finish),
-          (gint64)sum, (gint64)max, (gint64)generation->prefill_reads, generation->seconds_prefill,
-          generation->seconds_decode, generation->seconds_device > 0 ? generation->seconds_device : NAN,
-          generation->device ? generation->device : "", generation->message) ||
+      !results_db_run(store, error, put_sql, "snnsiiidddss", key, generation->n_tokens, generation->max_new_tokens,
+                      finish_name(generation->finish), (gint64)sum, (gint64)max, (gint64)generation->prefill_reads,
+                      generation->seconds_prefill, generation->seconds_decode,
+                      generation->seconds_device > 0 ? generation->seconds_device : NAN,
+                      generation->device ? generation->device : "", generation->message) ||
       !results_db_integer(store, id, error, "SELECT id FROM generation WHERE key = ?", "s", key))
     return FALSE;
   g_autoptr(GBytes) live = results_live_encode(generation->live, generation->n_tokens);

@@ -70,7 +70,9 @@ static void fill_ways(double *row, int count, int most, gboolean replace) {
   for (int j = 1; j <= most; j++) row[j] = row[j - 1] * (replace ? count : MAX(0, count - j + 1)) / j;
 }
 
-/* For every number of draws W = 1 .. most: mean[W] of the vote's outcome and square[W] of its square. */
+/* For every number of draws W = 1 .. most: mean[W] of the vote's outcome and square[W] of its square. In the round of v
+ * the correct answer is drawn v times and no other more often: product[r][d] are the ways to draw d of the others so
+ * that r of their answers come up v times as well. Answer by answer it is multiplied in place, from the far end. */
 static void count_draws(const Counts *counts, int most, gboolean replace, double *mean, double *square) {
   int silent = counts->n - counts->correct, width = most + 1;
   for (int i = 0; i < counts->n_wrong; i++) silent -= counts->wrong[i];
