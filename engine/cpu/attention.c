@@ -48,7 +48,7 @@ static void alpha_row(void *context, int row, int worker) {
   }
 }
 
-/* The first query of the head's group after its norm: [dim] into `out`. */
+/* One query head of a row after its norm: [dim] into `out`. */
 static void normed_query(const Attention *task, const float *queries, int head, float *out) {
   const DmsNetwork *network = task->network;
   int dim = network->shape.dim;

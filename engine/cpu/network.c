@@ -1,4 +1,4 @@
-/* The pass itself: a dozen parallel loops a layer. */
+/* The pass itself: seven parallel loops a layer. */
 #include "engine/cpu/network.h"
 
 #include "engine/cpu/attention.h"
@@ -18,8 +18,7 @@ typedef struct {
 typedef struct {
   const Pass *pass;
   const float *weight;
-  float *out;
-  const int *rows; /* row i is rows[i]; NULL: row i */
+  const int *rows; /* row i of `normed` is of rows[i] of `stream`; NULL: of row i */
 } NormTask;
 
 static void norm_row(void *context, int i, int worker) {
@@ -27,11 +26,11 @@ static void norm_row(void *context, int i, int worker) {
   const DmsNetwork *network = task->pass->network;
   int hidden = network->config->hidden, row = task->rows ? task->rows[i] : i;
   network->kernels->rms_norm(network->stream + (gsize)row * hidden, task->weight, network->config->norm_eps, hidden,
-                             task->out + (gsize)i * hidden);
+                             network->normed + (gsize)i * hidden);
 }
 
 static void norm_rows(const Pass *pass, const float *weight, const int *rows, int n) {
-  NormTask task = {pass, weight, pass->network->normed, rows};
+  NormTask task = {pass, weight, rows};
   dms_threads_run(pass->network->threads, n, norm_row, &task);
 }
 
@@ -79,7 +78,6 @@ static DmsProduct product_of(const DmsMatrix *matrix, const float *in, float *ou
 
 /* Cuts the product by panels, and by rows too where the panels are too few for the threads. */
 static void multiply(const Pass *pass, DmsProduct product, int rows) {
-  if (rows == 0) return;
   const DmsNetwork *network = pass->network;
   int panels = product.matrix->panels, wanted = 4 * dms_threads_count(network->threads);
   int panels_each = dms_product_panels(rows), groups = (panels + panels_each - 1) / panels_each;
@@ -119,7 +117,7 @@ static void run_head(const Pass *pass) {
       to[n++] = run->logits + (gsize)i * vocab;
     }
   }
-  if (!n) return;
+  if (n == 0) return;
   norm_rows(pass, network->weights.norm, rows, n);
   DmsProduct product = product_of(&network->weights.head, network->normed, NULL, DMS_PRODUCT_STORE);
   product.out_rows = to;
