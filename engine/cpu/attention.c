@@ -5,42 +5,32 @@
 #include <string.h>
 
 typedef struct {
-  DmsNetwork *network;
+  const DmsPass *pass;
   const DmsCpuLayer *weights;
   int layer;
-  DmsRun *runs;
-  const int *first_row;
-  int heads_each;     /* KV heads of a task */
-  gsize score_floats; /* of a worker's scratch memory, for the scores */
+  int heads_each; /* KV heads of a task */
 } Attention;
 
-static gsize score_floats(const DmsRun *runs, int n_runs) {
+gsize dms_attention_score_floats(const DmsRun *runs, int n_runs) {
   gsize longest = 0;
   for (int i = 0; i < n_runs; i++) longest = MAX(longest, (gsize)(runs[i].cache->position + runs[i].n));
   return DMS_SHARED_HEADS * ((longest + DMS_PAGE_ITEMS - 1) / DMS_PAGE_ITEMS * DMS_PAGE_ITEMS);
 }
 
-void dms_attention_prepare(DmsNetwork *network, const DmsRun *runs, int n_runs) {
+gsize dms_attention_floats(const DmsNetwork *network, const DmsRun *runs, int n_runs) {
   gsize token = (gsize)network->shape.dim * (network->shape.group + 2);
-  gsize floats = MAX(score_floats(runs, n_runs) + token, (gsize)network->config->hidden);
-  if (floats <= network->scratch_floats) return;
-  network->scratch_floats = 2 * floats;
-  for (int i = 0; i < dms_threads_count(network->threads); i++) {
-    g_aligned_free(network->scratch[i]);
-    network->scratch[i] = g_aligned_alloc(network->scratch_floats, sizeof(float), 64);
-  }
+  return MAX(dms_attention_score_floats(runs, n_runs) + token, (gsize)network->config->hidden);
 }
 
 /* ---- Decisions ---- */
 
 /* The adapter's logits of one row, for all KV heads. */
-static void alpha_row(void *context, int row, int worker) {
-  const Attention *task = context;
-  DmsNetwork *network = task->network;
-  const DmsCpuLayer *weights = task->weights;
+static void alpha_row(const DmsPass *pass, const void *argument, int row, int worker) {
+  const DmsNetwork *network = pass->network;
+  const DmsCpuLayer *weights = argument;
   int hidden = network->config->hidden, heads = network->rule.per_layer ? 1 : network->config->kv_heads;
-  float *normed = network->scratch[worker], *alpha = network->alpha + (gsize)row * network->config->kv_heads;
-  network->kernels->rms_norm(network->stream + (gsize)row * hidden, weights->alpha_norm, network->config->norm_eps,
+  float *normed = network->scratch[worker], *alpha = pass->space->alpha + (gsize)row * network->config->kv_heads;
+  network->kernels->rms_norm(pass->space->stream + (gsize)row * hidden, weights->alpha_norm, network->config->norm_eps,
                              hidden, normed);
   for (int i = 0; i < heads; i++) {
     alpha[i] = network->kernels->dot(normed, weights->alpha + (gsize)i * hidden, hidden);
@@ -50,7 +40,7 @@ static void alpha_row(void *context, int row, int worker) {
 
 /* One query head of a row after its norm: [dim] into `out`. */
 static void normed_query(const Attention *task, const float *queries, int head, float *out) {
-  const DmsNetwork *network = task->network;
+  const DmsNetwork *network = task->pass->network;
   int dim = network->shape.dim;
   const float *query = queries + (gsize)head * dim;
   if (task->weights->q_norm)
@@ -62,7 +52,7 @@ static void normed_query(const Attention *task, const float *queries, int head, 
 /* Whether the token of `row` decides to evict. `first` is its first query of this KV head after the norm; `spare`
  * [dim]. */
 static int decide(const Attention *task, int row, int position, int kv_head, const float *first, float *spare) {
-  const DmsNetwork *network = task->network;
+  const DmsNetwork *network = task->pass->network;
   const DmsRule *rule = &network->rule;
   if (network->sinks >= 0) return position >= network->sinks;
   float source = 0;
@@ -70,11 +60,11 @@ static int decide(const Attention *task, int row, int position, int kv_head, con
   case DMS_SOURCE_NONE:
     return 0;
   case DMS_SOURCE_ADAPTER:
-    source = network->alpha[(gsize)row * network->config->kv_heads + (rule->per_layer ? 0 : kv_head)];
+    source = task->pass->space->alpha[(gsize)row * network->config->kv_heads + (rule->per_layer ? 0 : kv_head)];
     break;
   case DMS_SOURCE_BORROWED_Q:
     if (rule->per_layer && kv_head > 0) {
-      normed_query(task, network->qkv + (gsize)row * task->weights->qkv.outputs, 0, spare);
+      normed_query(task, task->pass->space->qkv + (gsize)row * task->weights->qkv.outputs, 0, spare);
       first = spare;
     }
     source = first[network->shape.dim - 1];
@@ -86,7 +76,7 @@ static int decide(const Attention *task, int row, int position, int kv_head, con
 
 /* The flag of token `position` as its decision stands, for the observer: the token before's under the shifted rule. */
 static void observe(const Attention *task, DmsRun *run, int kv_head, int position, int decision, int length) {
-  const DmsNetwork *network = task->network;
+  const DmsNetwork *network = task->pass->network;
   gsize row = ((gsize)task->layer * network->config->kv_heads + kv_head) * run->observed;
   int subject = position - network->eviction.shift;
   if (run->flags && subject >= 0) run->flags[row + subject] = (uint8_t)decision;
@@ -112,10 +102,10 @@ static void fetch_keys(const DmsNetwork *network, const DmsHeadList *list) {
 /* Norms and rotations: the row's queries of one KV head, scaled, and its key into `scratch`. Returns the token's
  * decision. */
 static int prepare_token(const Attention *task, int row, int position, int kv_head, const Scratch *scratch) {
-  const DmsNetwork *network = task->network;
+  const DmsNetwork *network = task->pass->network;
   const DmsKernels *kernels = network->kernels;
-  const float *qkv = network->qkv + (gsize)row * task->weights->qkv.outputs;
-  const float *angles = network->angles + (gsize)row * network->shape.dim;
+  const float *qkv = task->pass->space->qkv + (gsize)row * task->weights->qkv.outputs;
+  const float *angles = task->pass->space->angles + (gsize)row * network->shape.dim;
   int dim = network->shape.dim, group = network->shape.group;
   gboolean borrowed = network->rule.source == DMS_SOURCE_BORROWED_Q;
   float scale = (float)(1.44269504088896341 / sqrt(dim)), *last = &scratch->queries[dim - 1];
@@ -142,24 +132,24 @@ static int prepare_token(const Attention *task, int row, int position, int kv_he
 
 /* The run's tokens through one KV head's list. */
 static void attend_head(const Attention *task, int r, int kv_head, const Scratch *scratch) {
-  DmsNetwork *network = task->network;
+  const DmsNetwork *network = task->pass->network;
   const DmsConfig *config = network->config;
   const DmsHeadShape *shape = &network->shape;
-  DmsRun *run = &task->runs[r];
+  DmsRun *run = &task->pass->runs[r];
   DmsHeadList *list = &run->cache->lists[task->layer * config->kv_heads + kv_head];
   uint64_t reads = 0;
   fetch_keys(network, list);
   for (int t = 0; t < run->n; t++) {
-    int row = task->first_row[r] + t, position = run->cache->position + t;
+    int row = task->pass->first_row[r] + t, position = run->cache->position + t;
     int decision = prepare_token(task, row, position, kv_head, scratch);
     int place = dms_list_insert(list, position, decision, &network->eviction);
     char *page = network->pool.base + list->pages[place / DMS_PAGE_ITEMS] * network->pool.page_bytes;
-    const float *values = network->qkv + (gsize)row * task->weights->qkv.outputs +
+    const float *values = task->pass->space->qkv + (gsize)row * task->weights->qkv.outputs +
                           (gsize)(config->heads + config->kv_heads + kv_head) * shape->dim;
     network->kernels->store_item(shape, page, place % DMS_PAGE_ITEMS, scratch->key, values);
     DmsItems items = {network->pool.base, list->pages, list->length};
     network->kernels->attend(shape, &items, scratch->queries, scratch->scores,
-                             network->mixed +
+                             task->pass->space->mixed +
                                  ((gsize)row * config->heads + (gsize)kv_head * shape->group) * shape->dim);
     reads += (uint64_t)list->length;
     if (run->observed) observe(task, run, kv_head, position, decision, list->length);
@@ -170,24 +160,19 @@ static void attend_head(const Attention *task, int r, int kv_head, const Scratch
 /* Task i: some KV heads of one run. */
 static void attend_run(void *context, int i, int worker) {
   const Attention *task = context;
-  const DmsNetwork *network = task->network;
+  const DmsNetwork *network = task->pass->network;
   int tasks_each = network->config->kv_heads / task->heads_each, dim = network->shape.dim;
   float *memory = network->scratch[worker];
-  Scratch scratch = {.scores = memory, .queries = memory + task->score_floats};
+  Scratch scratch = {.scores = memory, .queries = memory + task->pass->score_floats};
   scratch.key = scratch.queries + (gsize)network->shape.group * dim, scratch.spare = scratch.key + dim;
   for (int h = 0; h < task->heads_each; h++)
     attend_head(task, i / tasks_each, i % tasks_each * task->heads_each + h, &scratch);
 }
 
-void dms_attention(DmsNetwork *network, int layer, DmsRun *runs, const int *first_row, int n_runs, int n_rows) {
-  int kv_heads = network->config->kv_heads, threads = dms_threads_count(network->threads);
-  Attention task = {network,
-                    &network->weights.layers[layer],
-                    layer,
-                    runs,
-                    first_row,
-                    .heads_each = n_runs >= 8 * threads ? kv_heads : 1,
-                    .score_floats = score_floats(runs, n_runs)};
-  if (network->rule.source == DMS_SOURCE_ADAPTER) dms_threads_run(network->threads, n_rows, alpha_row, &task);
-  dms_threads_run(network->threads, n_runs * kv_heads / task.heads_each, attend_run, &task);
+void dms_attention(const DmsPass *pass, int layer) {
+  const DmsNetwork *network = pass->network;
+  int kv_heads = network->config->kv_heads, busy = 8 * dms_threads_count(network->threads);
+  Attention task = {pass, &network->weights.layers[layer], layer, pass->n_runs >= busy ? kv_heads : 1};
+  if (network->rule.source == DMS_SOURCE_ADAPTER) dms_pass_rows(pass, pass->n_rows, alpha_row, task.weights);
+  dms_pass_loop(pass, pass->n_runs * kv_heads / task.heads_each, attend_run, &task);
 }

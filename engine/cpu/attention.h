@@ -2,12 +2,13 @@
 #ifndef DMS_CPU_ATTENTION_H
 #define DMS_CPU_ATTENTION_H
 
-#include "engine/cpu/network.h"
+#include "engine/cpu/pass.h"
 
-/* Makes the threads' scratch memory large enough for a pass over these runs. */
-void dms_attention_prepare(DmsNetwork *network, const DmsRun *runs, int n_runs);
+/* Floats of scratch memory that a worker needs for the scores of these runs, and for everything. */
+gsize dms_attention_score_floats(const DmsRun *runs, int n_runs);
+gsize dms_attention_floats(const DmsNetwork *network, const DmsRun *runs, int n_runs);
 
-/* network->qkv to network->mixed, through the caches. `first_row` [n_runs]; `n_rows` rows in all. */
-void dms_attention(DmsNetwork *network, int layer, DmsRun *runs, const int *first_row, int n_runs, int n_rows);
+/* The workspace's qkv to its `mixed`, through the caches. */
+void dms_attention(const DmsPass *pass, int layer);
 
 #endif

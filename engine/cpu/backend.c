@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { ENTRIES_EACH = 8 }; /* sampled by one task */
+
 typedef struct {
   DmsSequenceCache cache;
   DmsSampler sampler;
@@ -87,41 +89,43 @@ static int reserve_chunk(DmsBackend *backend, DmsSequenceCache *cache, int wante
   return wanted;
 }
 
-/* Chunks of up to DMS_CPU_ROWS tokens, which may hold the end of one prompt and the beginning of the next. */
+/* Chunk by chunk, with as many prompts in hand as there are rows for. */
 static gboolean backend_prefill(DmsBackend *backend, const DmsPrefill *prompts, int n, uint64_t *reads,
                                 GError **error) {
   DmsNetwork *network = &backend->network;
+  int most = DMS_OWN_ROWS * MAX(dms_threads_count(network->threads), DMS_CPU_ROWS / DMS_OWN_ROWS);
+  g_autofree int *done = g_new0(int, n), *owner = g_new(int, n);
+  g_autofree DmsRun *runs = g_new(DmsRun, n);
   memset(reads, 0, n * sizeof *reads);
-  for (int i = 0, done = 0; i < n;) {
-    DmsRun runs[DMS_CPU_ROWS];
-    int owner[DMS_CPU_ROWS], n_runs = 0, rows = 0;
-    while (i < n && rows < DMS_CPU_ROWS) {
+  for (int first = 0, n_runs, rows;;) {
+    while (first < n && done[first] == prompts[first].length) first++;
+    if (first == n) return TRUE;
+    n_runs = rows = 0;
+    int chunk = dms_network_chunk(network, n - first);
+    for (int i = first; i < n && rows < most; i++) {
       const DmsPrefill *prompt = &prompts[i];
       DmsSequenceCache *cache = &backend->slots[prompt->slot].cache;
-      int wanted = MIN(prompt->length - done, DMS_CPU_ROWS - rows), count = reserve_chunk(backend, cache, wanted);
-      if (count == 0) break;
-      gboolean whole = done + count == prompt->length;
+      int count = reserve_chunk(backend, cache, MIN(prompt->length - done[i], chunk));
+      if (count == 0) continue;
+      gboolean whole = done[i] + count == prompt->length;
       owner[n_runs] = i;
       runs[n_runs++] = (DmsRun){.cache = cache,
-                                .ids = prompt->ids + done,
+                                .ids = prompt->ids + done[i],
                                 .n = count,
                                 .n_logits = whole,
                                 .logits = slot_logits(backend, prompt->slot)};
-      rows += count, done += count;
-      if (whole) i++, done = 0;
-      if (count < wanted) break;
+      rows += count, done[i] += count;
     }
     if (rows == 0) {
       for (int p = 0; p < n; p++) dms_cache_reset(&backend->slots[prompts[p].slot].cache, &network->pool);
-      return no_pages(backend, prompts[i].length, error);
+      return no_pages(backend, prompts[first].length, error);
     }
     dms_network_forward(network, runs, n_runs);
     for (int r = 0; r < n_runs; r++) {
-      dms_cache_trim(runs[r].cache, &network->pool); /* what was reserved in vain may be what the next chunk lacked */
+      dms_cache_trim(runs[r].cache, &network->pool); /* what was reserved in vain may be what the next chunk lacks */
       reads[owner[r]] += runs[r].reads;
     }
   }
-  return TRUE;
 }
 
 static gboolean backend_fork(DmsBackend *backend, int from, int to, const DmsSampler *sampler, GError **error) {
@@ -136,8 +140,7 @@ static gboolean backend_fork(DmsBackend *backend, int from, int to, const DmsSam
 
 /* ---- Steps ---- */
 
-static void sample_entry(void *context, int i, int worker) {
-  DmsBackend *backend = context;
+static void sample_entry(DmsBackend *backend, int i, int worker) {
   const DmsStepEntry *entry = &backend->entries[i];
   const Slot *slot = &backend->slots[entry->slot];
   DmsStepResult *result = &backend->results[i];
@@ -149,12 +152,18 @@ static void sample_entry(void *context, int i, int worker) {
                                backend->network.config->vocab, backend->scratch[worker]);
 }
 
+static void sample_entries(void *context, int i, int worker) {
+  DmsBackend *backend = context;
+  for (int entry = i * ENTRIES_EACH; entry < MIN(backend->n_results, (i + 1) * ENTRIES_EACH); entry++)
+    sample_entry(backend, entry, worker);
+}
+
 static gboolean backend_step(DmsBackend *backend, const DmsStepEntry *entries, int n, GError **error) {
   DmsNetwork *network = &backend->network;
   g_autofree DmsRun *runs = g_new(DmsRun, n);
   int n_runs = 0;
   backend->entries = entries, backend->n_results = n;
-  dms_threads_run(network->threads, n, sample_entry, backend);
+  dms_threads_run(network->threads, (n + ENTRIES_EACH - 1) / ENTRIES_EACH, sample_entries, backend);
   for (int i = 0; i < n; i++) {
     DmsStepResult *result = &backend->results[i];
     Slot *slot = &backend->slots[result->slot];

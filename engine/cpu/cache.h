@@ -57,8 +57,9 @@ void dms_cache_fork(const DmsSequenceCache *from, DmsSequenceCache *to, const Dm
 /* Takes the pages that the next `n` tokens may need (n > 1 only while nothing is shared). All or none: FALSE when
  * the pool has too few. */
 gboolean dms_cache_reserve(DmsSequenceCache *cache, int n, const DmsEviction *eviction, DmsPagePool *pool);
-/* Makes the empty sequence what `position` tokens might have left: length[i] items in list i, made up; of the tokens that
- * are still in the window and in the list a share `rate` is flagged. All or nothing, as above. For measurements. */
+/* Makes the empty sequence what `position` tokens might have left: length[i] items in list i, made up; of the tokens
+ * that are still in the window and in the list a share `rate` is flagged. All or nothing, as above. For
+ * measurements. */
 gboolean dms_cache_fill(DmsSequenceCache *cache, int position, const int32_t *length, double rate,
                         const DmsEviction *eviction, DmsPagePool *pool);
 /* Gives back what was reserved and is not used. */

@@ -1,182 +1,123 @@
-/* The pass itself: seven parallel loops a layer. */
+/* A model on the CPU: what it holds, and how tokens are shared out among the threads. */
 #include "engine/cpu/network.h"
 
 #include "engine/cpu/attention.h"
 #include "engine/cpu/memory.h"
 
-#include <math.h>
+/* ---- Sharing out ---- */
 
-/* ---- Rows ---- */
+/* Most rows of a group: three tiles of the matrix products. */
+enum { GROUP_ROWS = 3 * DMS_TILE_ROWS };
+
+static int count_rows(const DmsRun *runs, int n_runs) {
+  int rows = 0;
+  for (int i = 0; i < n_runs; i++) rows += runs[i].n;
+  return rows;
+}
+
+/* Whether the threads should take rows each for itself, rather than share each row's work. Then they never wait for
+ * each other, but each reads all weights: out of a cache that costs little, out of memory as long as its rows keep
+ * the core busy meanwhile. */
+static gboolean each_for_itself(const DmsNetwork *network, const DmsRun *runs, int n_runs) {
+  enum { CACHED_BYTES = 16 << 20, CACHED_LEAST = 2, MEMORY_LEAST = 24 };
+  int threads = dms_threads_count(network->threads),
+      least = network->weights.bytes <= CACHED_BYTES ? CACHED_LEAST : MEMORY_LEAST;
+  if (threads == 1 || n_runs < threads || count_rows(runs, n_runs) < least * threads) return FALSE;
+  for (int i = 0; i < n_runs; i++)
+    if (runs[i].n > DMS_OWN_ROWS) return FALSE;
+  return TRUE;
+}
 
 typedef struct {
   DmsNetwork *network;
   DmsRun *runs;
-  int n_runs, n_rows;
-  int run_of[DMS_CPU_ROWS], first_row[DMS_CPU_ROWS]; /* by row; by run */
-} Pass;
+  int *first; /* [groups + 1]: runs of each group */
+} Groups;
 
-typedef struct {
-  const Pass *pass;
-  const float *weight;
-  const int *rows; /* row i of `normed` is of rows[i] of `stream`; NULL: of row i */
-} NormTask;
-
-static void norm_row(void *context, int i, int worker) {
-  const NormTask *task = context;
-  const DmsNetwork *network = task->pass->network;
-  int hidden = network->config->hidden, row = task->rows ? task->rows[i] : i;
-  network->kernels->rms_norm(network->stream + (gsize)row * hidden, task->weight, network->config->norm_eps, hidden,
-                             network->normed + (gsize)i * hidden);
+static void run_group(void *context, int i, int worker) {
+  const Groups *groups = context;
+  int first = groups->first[i];
+  dms_pass_run(groups->network, &groups->network->own[worker], groups->runs + first, groups->first[i + 1] - first,
+               worker);
 }
 
-static void norm_rows(const Pass *pass, const float *weight, const int *rows, int n) {
-  NormTask task = {pass, weight, rows};
-  dms_threads_run(pass->network->threads, n, norm_row, &task);
-}
-
-static void begin_row(void *context, int row, int worker) {
-  const Pass *pass = context;
-  DmsNetwork *network = pass->network;
-  const DmsRun *run = &pass->runs[pass->run_of[row]];
-  int token = row - pass->first_row[pass->run_of[row]], half = network->config->head_dim / 2;
-  dms_cpu_embed(&network->weights.embed, run->ids[token], network->stream + (gsize)row * network->config->hidden);
-  float position = (float)(run->cache->position + token),
-        *angles = network->angles + (gsize)row * network->config->head_dim;
-  for (int i = 0; i < half; i++) {
-    float angle = position * network->frequencies[i];
-    angles[i] = cosf(angle), angles[half + i] = sinf(angle);
-  }
-}
-
-/* ---- Matrix products ---- */
-
-typedef struct {
-  const DmsKernels *kernels;
-  DmsProduct product;
-  int rows, rows_each, panels_each, panel_groups;
-} ProductTask;
-
-static void product_part(void *context, int i, int worker) {
-  const ProductTask *task = context;
-  int first_row = i / task->panel_groups * task->rows_each, first_panel = i % task->panel_groups * task->panels_each;
-  DmsProduct part = task->product;
-  part.in += (gsize)first_row * part.in_stride;
-  if (part.out_rows)
-    part.out_rows += first_row;
-  else
-    part.out += (gsize)first_row * part.out_stride;
-  task->kernels->product(&part, MIN(task->rows_each, task->rows - first_row), first_panel,
-                         MIN(first_panel + task->panels_each, part.matrix->panels));
-}
-
-/* Rows follow each other without a gap. */
-static DmsProduct product_of(const DmsMatrix *matrix, const float *in, float *out, DmsProductMode mode) {
-  int outputs = mode == DMS_PRODUCT_SWIGLU ? matrix->outputs / 2 : matrix->outputs;
-  return (DmsProduct){
-      .matrix = matrix, .in = in, .out = out, .in_stride = matrix->inputs, .out_stride = outputs, .mode = mode};
-}
-
-/* Cuts the product by panels, and by rows too where the panels are too few for the threads. */
-static void multiply(const Pass *pass, DmsProduct product, int rows) {
-  const DmsNetwork *network = pass->network;
-  int panels = product.matrix->panels, wanted = 4 * dms_threads_count(network->threads);
-  int panels_each = dms_product_panels(rows), groups = (panels + panels_each - 1) / panels_each;
-  int cuts = CLAMP((wanted + groups - 1) / groups, 1, (rows + DMS_TILE_ROWS - 1) / DMS_TILE_ROWS);
-  int rows_each = ((rows + cuts - 1) / cuts + DMS_TILE_ROWS - 1) / DMS_TILE_ROWS * DMS_TILE_ROWS;
-  ProductTask task = {network->kernels, product, rows, rows_each, panels_each, groups};
-  dms_threads_run(network->threads, groups * ((rows + rows_each - 1) / rows_each), product_part, &task);
-}
-
-/* ---- The layers ---- */
-
-static void run_layer(const Pass *pass, int l) {
-  DmsNetwork *network = pass->network;
-  const DmsCpuLayer *layer = &network->weights.layers[l];
-  int n = pass->n_rows;
-  float *stream = network->stream, *normed = network->normed;
-
-  norm_rows(pass, layer->input_norm, NULL, n);
-  multiply(pass, product_of(&layer->qkv, normed, network->qkv, DMS_PRODUCT_STORE), n);
-  dms_attention(network, l, pass->runs, pass->first_row, pass->n_runs, n);
-  multiply(pass, product_of(&layer->o, network->mixed, stream, DMS_PRODUCT_ADD), n);
-
-  norm_rows(pass, layer->post_norm, NULL, n);
-  multiply(pass, product_of(&layer->gate_up, normed, network->activation, DMS_PRODUCT_SWIGLU), n);
-  multiply(pass, product_of(&layer->down, network->activation, stream, DMS_PRODUCT_ADD), n);
-}
-
-/* The logits that the runs want, written where they want them. */
-static void run_head(const Pass *pass) {
-  DmsNetwork *network = pass->network;
-  int rows[DMS_CPU_ROWS], n = 0, vocab = network->config->vocab;
-  float *to[DMS_CPU_ROWS];
-  for (int r = 0; r < pass->n_runs; r++) {
-    const DmsRun *run = &pass->runs[r];
-    for (int i = 0; i < run->n_logits; i++) {
-      rows[n] = pass->first_row[r] + run->n - run->n_logits + i;
-      to[n++] = run->logits + (gsize)i * vocab;
-    }
-  }
-  if (n == 0) return;
-  norm_rows(pass, network->weights.norm, rows, n);
-  DmsProduct product = product_of(&network->weights.head, network->normed, NULL, DMS_PRODUCT_STORE);
-  product.out_rows = to;
-  multiply(pass, product, n);
-}
-
-static void run_pass(DmsNetwork *network, DmsRun *runs, int n_runs) {
-  Pass pass = {.network = network, .runs = runs, .n_runs = n_runs};
+/* Cuts the runs into groups of about equal rows, some for each thread. */
+static void run_groups(DmsNetwork *network, DmsRun *runs, int n_runs) {
+  int rows = count_rows(runs, n_runs), threads = dms_threads_count(network->threads), n = 0, filled = 0;
+  int rounds = (rows + GROUP_ROWS * threads - 1) / (GROUP_ROWS * threads),
+      target = (rows + rounds * threads - 1) / (rounds * threads);
+  g_autofree int *first = g_new(int, n_runs + 1);
   for (int r = 0; r < n_runs; r++) {
-    pass.first_row[r] = pass.n_rows;
-    for (int i = 0; i < runs[r].n; i++) pass.run_of[pass.n_rows++] = r;
+    if (r == 0 || filled >= target || filled + runs[r].n > DMS_OWN_ROWS) first[n++] = r, filled = 0;
+    filled += runs[r].n;
   }
-  dms_attention_prepare(network, runs, n_runs);
-  dms_threads_run(network->threads, pass.n_rows, begin_row, &pass);
-  for (int l = 0; l < network->config->layers; l++) run_layer(&pass, l);
-  run_head(&pass);
-  for (int r = 0; r < n_runs; r++) {
-    DmsSequenceCache *cache = runs[r].cache;
-    cache->position += runs[r].n, cache->live = 0;
-    for (int i = 0; i < cache->n_lists; i++) cache->live += (uint64_t)cache->lists[i].length;
+  first[n] = n_runs;
+  dms_threads_run(network->threads, n, run_group, &(Groups){network, runs, first});
+}
+
+/* Memory for one attention task on each thread. */
+static void make_scratch(DmsNetwork *network, const DmsRun *runs, int n_runs) {
+  gsize floats = dms_attention_floats(network, runs, n_runs);
+  if (floats <= network->scratch_floats) return;
+  network->scratch_floats = 2 * floats;
+  for (int i = 0; i < dms_threads_count(network->threads); i++) {
+    g_aligned_free(network->scratch[i]);
+    network->scratch[i] = g_aligned_alloc(network->scratch_floats, sizeof(float), 64);
   }
 }
 
 void dms_network_forward(DmsNetwork *network, DmsRun *runs, int n_runs) {
+  make_scratch(network, runs, n_runs);
+  if (each_for_itself(network, runs, n_runs)) {
+    run_groups(network, runs, n_runs);
+    return;
+  }
   for (int first = 0, end; first < n_runs; first = end) {
     int rows = runs[first].n;
     for (end = first + 1; end < n_runs && rows + runs[end].n <= DMS_CPU_ROWS; end++) rows += runs[end].n;
-    g_assert(rows <= DMS_CPU_ROWS);
-    run_pass(network, runs + first, end - first);
+    dms_pass_run(network, &network->shared, runs + first, end - first, DMS_SHARED);
   }
+}
+
+int dms_network_chunk(const DmsNetwork *network, int n) {
+  return n < dms_threads_count(network->threads) ? DMS_CPU_ROWS : DMS_OWN_ROWS;
 }
 
 /* ---- Opening ---- */
 
-static gboolean allocate(DmsNetwork *network, GError **error) {
-  const DmsConfig *config = network->config;
-  gsize hidden = (gsize)config->hidden, mixed = (gsize)config->heads * config->head_dim;
+static gboolean workspace_init(DmsWorkspace *space, const DmsConfig *config, int rows, GError **error) {
+  gsize hidden = (gsize)config->hidden, dim = (gsize)config->head_dim;
   gsize columns[] = {hidden,
                      hidden,
-                     (gsize)network->weights.layers[0].qkv.outputs,
-                     mixed,
+                     dim * (config->heads + 2 * config->kv_heads),
+                     dim * config->heads,
                      (gsize)config->intermediate,
-                     (gsize)config->head_dim,
+                     dim,
                      (gsize)config->kv_heads};
-  float **buffers[] = {&network->stream,     &network->normed, &network->qkv,  &network->mixed,
-                       &network->activation, &network->angles, &network->alpha};
-  gsize floats = 0;
-  for (gsize i = 0; i < G_N_ELEMENTS(columns); i++) floats += (columns[i] * DMS_CPU_ROWS + 15) / 16 * 16;
-  network->buffer_bytes = floats * sizeof(float);
-  if (!(network->buffers = dms_memory_map(network->buffer_bytes, "activations", error))) return FALSE;
-  float *next = network->buffers;
-  for (gsize i = 0; i < G_N_ELEMENTS(columns); i++) {
-    *buffers[i] = next;
-    next += (columns[i] * DMS_CPU_ROWS + 15) / 16 * 16;
-  }
+  float **buffers[] = {&space->stream,     &space->normed, &space->qkv,  &space->mixed,
+                       &space->activation, &space->angles, &space->alpha};
+  for (gsize i = 0; i < G_N_ELEMENTS(columns); i++) space->bytes += (columns[i] * rows + 15) / 16 * 16 * sizeof(float);
+  if (!(space->memory = dms_memory_map(space->bytes, "activations", error))) return FALSE;
+  float *next = space->memory;
+  for (gsize i = 0; i < G_N_ELEMENTS(columns); next += (columns[i++] * rows + 15) / 16 * 16) *buffers[i] = next;
+  space->rows = rows;
+  return TRUE;
+}
+
+static void workspace_clear(DmsWorkspace *space) {
+  dms_memory_unmap(space->memory, space->bytes);
+}
+
+static gboolean allocate(DmsNetwork *network, GError **error) {
+  const DmsConfig *config = network->config;
+  int threads = dms_threads_count(network->threads);
   network->frequencies = g_new(float, config->head_dim / 2);
   dms_rope_frequencies(config, network->frequencies);
-  network->scratch = g_new0(float *, dms_threads_count(network->threads));
-  return TRUE;
+  network->scratch = g_new0(float *, threads);
+  network->own = g_new0(DmsWorkspace, threads);
+  for (int i = 0; i < threads; i++)
+    if (!workspace_init(&network->own[i], config, DMS_OWN_ROWS, error)) return FALSE;
+  return workspace_init(&network->shared, config, DMS_CPU_ROWS, error);
 }
 
 /* What the policy evicts, in one form: a window behind which flagged tokens leave. */
@@ -217,11 +158,14 @@ failed:
 }
 
 void dms_network_close(DmsNetwork *network) {
-  if (network->scratch)
-    for (int i = 0; i < dms_threads_count(network->threads); i++) g_aligned_free(network->scratch[i]);
+  for (int i = 0; i < dms_threads_count(network->threads); i++) {
+    if (network->scratch) g_aligned_free(network->scratch[i]);
+    if (network->own) workspace_clear(&network->own[i]);
+  }
+  workspace_clear(&network->shared);
   g_free(network->scratch);
+  g_free(network->own);
   g_free(network->frequencies);
-  dms_memory_unmap(network->buffers, network->buffer_bytes);
   dms_page_pool_clear(&network->pool);
   dms_cpu_weights_clear(&network->weights);
   dms_threads_free(network->threads);

@@ -11,7 +11,20 @@
 #include "engine/cpu/cache.h"
 #include "engine/cpu/weights.h"
 
-enum { DMS_CPU_ROWS = 256 }; /* most tokens of one pass */
+enum { DMS_CPU_ROWS = 256, DMS_OWN_ROWS = 64 }; /* most tokens of a pass: that all threads share; of one worker's own */
+
+/* The activations of a pass, by row. */
+typedef struct {
+  int rows;
+  float *stream, *normed; /* [rows, hidden] */
+  float *qkv;             /* [rows, qkv.outputs] */
+  float *mixed;           /* [rows, heads * head_dim] */
+  float *activation;      /* [rows, intermediate] */
+  float *angles;          /* [rows, head_dim]: cosines, sines */
+  float *alpha;           /* [rows, kv_heads]: the adapter's logits */
+  void *memory;           /* all of these */
+  gsize bytes;
+} DmsWorkspace;
 
 typedef struct {
   const DmsConfig *config;
@@ -23,18 +36,10 @@ typedef struct {
   DmsThreads *threads;
   DmsCpuWeights weights;
   DmsPagePool pool;
-
-  float *frequencies; /* [head_dim / 2] */
-  /* Of the pass in hand, by row: */
-  float *stream, *normed; /* [DMS_CPU_ROWS, hidden] */
-  float *qkv;             /* [DMS_CPU_ROWS, qkv.outputs] */
-  float *mixed;           /* [DMS_CPU_ROWS, heads * head_dim] */
-  float *activation;      /* [DMS_CPU_ROWS, intermediate] */
-  float *angles;          /* [DMS_CPU_ROWS, head_dim]: cosines, sines */
-  float *alpha;           /* [DMS_CPU_ROWS, kv_heads]: the adapter's logits */
-  void *buffers;          /* all of these */
-  gsize buffer_bytes;
-  float **scratch; /* [threads][scratch_floats]: of one attention task */
+  float *frequencies;  /* [head_dim / 2] */
+  DmsWorkspace shared; /* of a pass that all threads share */
+  DmsWorkspace *own;   /* [threads]: of passes that are one worker's own */
+  float **scratch;     /* [threads][scratch_floats]: of one attention task */
   gsize scratch_floats;
 } DmsNetwork;
 
@@ -54,7 +59,9 @@ typedef struct {
 gboolean dms_network_open(DmsNetwork *network, const DmsBackendOptions *options, GError **error);
 void dms_network_close(DmsNetwork *network);
 
-/* Runs all tokens of all runs, DMS_CPU_ROWS at most together. */
+/* Takes all tokens of all runs through the network; a run has DMS_CPU_ROWS tokens at most. */
 void dms_network_forward(DmsNetwork *network, DmsRun *runs, int n_runs);
+/* Tokens to give to each of `n` runs that are to be taken together and could have more. */
+int dms_network_chunk(const DmsNetwork *network, int n);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* Rounds of waiting before a thread sleeps, some 100 us in all: longer than any serial stretch between two loops of
  * a step. After the first few each round lets others run, who may be what is waited for. */
-enum { BUSY_ROUNDS = 256, ROUNDS = 1024 };
+enum { BUSY_ROUNDS = 2000, ROUNDS = 2100 };
 
 struct DmsThreads {
   /* Loop number (high half) and tasks not yet drawn (low half) in one word: a late thread can draw only from the
