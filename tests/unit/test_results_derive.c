@@ -274,7 +274,8 @@ static void assert_same(const ResultsSummary *a, const ResultsSummary *b) {
 
 /* The points of a run at L = 40 derived at L = 9 are those of the same threads run at L = 9: to the last bit. */
 static void test_derived_is_direct(void) {
-  g_autofree char *paths[] = {new_path(), new_path()};
+  g_autofree char *first = new_path(), *second = new_path();
+  const char *paths[] = {first, second};
   ResultsSummary *summary[2];
   const int lengths[] = {9}, threads[] = {1, 2, 3, 4};
   for (int direct = 0; direct < 2; direct++) {
