@@ -233,14 +233,12 @@ gboolean results_cost_is_timed(const char *cost) {
 }
 
 char **results_runs(ResultsStore *store, GError **error) {
+  gboolean ok;
   g_autoptr(sqlite3_stmt) names = results_db_prepare(store, error, "SELECT name FROM run ORDER BY id", "");
   g_autoptr(GStrvBuilder) runs = g_strv_builder_new();
-  gboolean row = TRUE;
-  while (names && row) {
-    if (!results_db_step(store, names, &row, error)) return NULL;
-    if (row) g_strv_builder_add(runs, results_column_string(names, 0));
-  }
-  return names ? g_strv_builder_end(runs) : NULL;
+  if (!names) return NULL;
+  while (results_db_next(store, names, &ok, error)) g_strv_builder_add(runs, results_column_string(names, 0));
+  return ok ? g_strv_builder_end(runs) : NULL;
 }
 
 ResultsSummary *results_summary(ResultsStore *store, const char *run, GError **error) {
