@@ -113,6 +113,9 @@ $(BUILD)/%.$(1).o: %.c
 endef
 $(foreach set,$(KERNEL_SETS),$(eval $(call KERNEL_RULE,$(set))))
 
+# Sums that are the same on every machine, whatever its vectors (results/resample.c).
+$(BUILD)/results/resample.o: ALL_CFLAGS += -ffp-contract=off
+
 # Loops over every weight of a model.
 $(addprefix $(BUILD)/engine/model/,weights.o random.o): ALL_CFLAGS += -O3
 

@@ -38,12 +38,10 @@ const Command command_compare = {"compare", "A B", "Compare two methods or two r
                                  run};
 
 /* The side that `text` names; `*name` owns what it points into. */
-static ResultsSide parse_side(ResultsStore *opened, const char *text, char **name) {
+static ResultsSide parse_side(ResultsStore *opened, char **runs, const char *text, char **name) {
   ResultsSide side = {.store = opened};
   char *colon = strrchr(*name = g_strdup(text), ':');
-  ResultsSummary *as_run = results_summary(opened, text, NULL);
-  results_summary_free(as_run);
-  if (as_run) {
+  if (g_strv_contains((const char *const *)runs, text)) {
     side.run = *name;
   } else if (colon) {
     *colon = '\0';
@@ -115,7 +113,9 @@ static void print_margins(const ResultsComparison *comparison) {
 }
 
 static void print_text(const ResultsComparison *comparison) {
-  printf("A: run %s\nB: run %s\n", comparison->run_a, comparison->run_b);
+  static const char *const marks[] = {" (partial or incomplete)", ""};
+  printf("A: run %s%s\nB: run %s%s\n", comparison->run_a, marks[comparison->whole_a], comparison->run_b,
+         marks[comparison->whole_b]);
   for (guint i = 0; i < comparison->n_differences; i++) {
     const ResultsDifference *difference = &comparison->difference[i];
     printf("%s%s%s%s differs: %s | %s\n", difference->blocks ? "WARNING: " : "", difference->what,
@@ -185,7 +185,8 @@ static json_t *margins_json(const ResultsComparison *comparison) {
 }
 
 static void print_json(const ResultsComparison *comparison) {
-  json_t *object = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "run_a", comparison->run_a, "run_b", comparison->run_b,
+  json_t *object = json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "run_a", comparison->run_a, "run_b",
+                             comparison->run_b, "whole_a", comparison->whole_a, "whole_b", comparison->whole_b,
                              "differences", differences_json(comparison), "pairs", pairs_json(comparison), "along",
                              along_json(comparison), "margins", margins_json(comparison));
   json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
@@ -233,8 +234,10 @@ static int run(int argc, char **argv) {
   ResultsStore *b = a && store_b ? results_open(store_b, RESULTS_READ, &error) : a;
   ResultsComparison *comparison = NULL;
   gboolean failed = FALSE;
-  if (a && b) {
-    ResultsSide side_a = parse_side(a, argv[1], &name_a), side_b = parse_side(b, argv[2], &name_b);
+  g_auto(GStrv) runs_a = a && b ? results_runs(a, &error) : NULL;
+  g_auto(GStrv) runs_b = runs_a ? results_runs(b, &error) : NULL;
+  if (runs_b) {
+    ResultsSide side_a = parse_side(a, runs_a, argv[1], &name_a), side_b = parse_side(b, runs_b, argv[2], &name_b);
     comparison = results_compare(&side_a, &side_b, &(ResultsGrid){0}, mixed, &error);
   }
   gboolean ok = comparison && check_compared(comparison, &error);

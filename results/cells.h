@@ -14,7 +14,8 @@ enum {
   CELL_PEAK,     /* the same */
   CELL_TOKENS,
   CELL_SECONDS,
-  CELL_DEVICE, /* seconds; NAN where some thread has none */
+  CELL_TIMED,  /* 1: every thread's share of the device's time is known */
+  CELL_DEVICE, /* seconds; 0 unless timed */
   CELL_QUANTITIES
 };
 /* and these are not: */

@@ -210,9 +210,12 @@ static gboolean compare_sides(const ResultsReadSide side[2], const GPtrArray *na
 
 static gboolean compare(const ResultsReadSide side[2], const ResultsSide *a, const ResultsSide *b,
                         const ResultsGrid *grid, gboolean mixed, ResultsComparison *comparison, GError **error) {
-  comparison->run_a = keep(comparison, side[0].summary->info.name);
-  comparison->run_b = keep(comparison, side[1].summary->info.name);
-  if (a->store == b->store && side[0].summary->run == side[1].summary->run && g_strcmp0(a->method, b->method) == 0) {
+  const ResultsRunInfo *info_a = &side[0].summary->info, *info_b = &side[1].summary->info;
+  comparison->run_a = keep(comparison, info_a->name);
+  comparison->run_b = keep(comparison, info_b->name);
+  comparison->whole_a = info_a->complete && !info_a->partial;
+  comparison->whole_b = info_b->complete && !info_b->partial;
+  if (side[0].summary == side[1].summary && g_strcmp0(a->method, b->method) == 0) {
     g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING,
                 "run %s would be compared with itself; name two methods or two runs", comparison->run_a);
     return FALSE;
@@ -233,12 +236,16 @@ ResultsComparison *results_compare(const ResultsSide *a, const ResultsSide *b, c
   ResultsComparison *comparison = g_new0(ResultsComparison, 1);
   comparison->strings = g_string_chunk_new(4096);
   ResultsReadSide side[2] = {{.store = a->store}, {.store = b->store}};
+  gint64 run_b = 0;
   side[0].summary = results_summary_begin(a->store, a->run, error);
-  side[1].summary = side[0].summary ? results_summary_begin(b->store, b->run, error) : NULL;
+  if (side[0].summary && results_run_find(b->store, b->run, &run_b, error)) {
+    gboolean same = a->store == b->store && run_b == side[0].summary->run; /* to count a million threads once */
+    side[1].summary = same ? side[0].summary : results_summary_begin(b->store, b->run, error);
+  }
   if (!side[1].summary || !compare(side, a, b, grid, mixed, comparison, error))
     g_clear_pointer(&comparison, results_comparison_free);
+  if (side[1].summary != side[0].summary) results_summary_free(side[1].summary);
   results_summary_free(side[0].summary);
-  results_summary_free(side[1].summary);
   results_db_snapshot_end(b->store, began_b);
   results_db_snapshot_end(a->store, began_a);
   return comparison;

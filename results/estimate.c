@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/statistics.h"
-
 const char *const results_cost_names[COSTS] = {"bytes", "peak", "reads", "seconds", "throughput", "tokens"};
 
 gsize results_sums_size(const ResultsCells *cells) {
@@ -19,57 +17,11 @@ void results_cells_sum(const ResultsCells *cells, double *sums) {
     for (gsize i = 0; i < size; i++) sums[i] += cells->value[p * size + i];
 }
 
-/* sums[b] += weight[p][b] * value[p], for n resamples and all problems: the bootstrap's time goes here. A stretch of
- * the sums of all resamples of a block stays in the first-level cache while the problems pass by. */
-#define STRETCH 64
-#define LANES 4
-typedef double Lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
-
-static inline __attribute__((always_inline)) void add_weighted(const double *value, gsize size, guint n_problems,
-                                                               const guint32 *weight, guint n, double *sums) {
-  for (gsize at = 0; at < size; at += STRETCH)
-    for (guint p = 0; p < n_problems; p++)
-      for (guint b = 0; b < n; b++) {
-        const double *from = value + p * size + at;
-        double times = weight[(gsize)p * n + b], *sum = sums + b * size + at;
-        gsize i = 0, end = MIN(STRETCH, size - at);
-        if (times == 0) continue;
-        for (; i + LANES <= end; i += LANES) *(Lanes *)(sum + i) += times * *(const Lanes *)(from + i);
-        for (; i < end; i++) sum[i] += times * from[i];
-      }
-}
-
-/* The same sums to the last bit with wider vectors: AVX2 has no fused multiply-add, which would round otherwise. */
-#ifdef __x86_64__
-__attribute__((target("avx2"))) static void add_weighted_avx2(const double *value, gsize size, guint n_problems,
-                                                              const guint32 *weight, guint n, double *sums) {
-  add_weighted(value, size, n_problems, weight, n, sums);
-}
-#define HAS_AVX2 __builtin_cpu_supports("avx2")
-#else
-#define add_weighted_avx2 add_weighted
-#define HAS_AVX2 FALSE
-#endif
-
-void results_resample(const double *value, gsize size, guint n_problems, uint64_t seed, const char *task, guint first,
-                      guint n, double *sums) {
-  g_autofree guint32 *weight = g_new0(guint32, (gsize)n * n_problems + 1);
-  for (guint b = 0; b < n; b++) {
-    g_autofree char *name = g_strdup_printf("%s/%u", task, first + b);
-    uint64_t state = results_random_state(seed, name);
-    for (guint draw = 0; draw < n_problems; draw++) weight[(gsize)results_random_below(&state, n_problems) * n + b]++;
-  }
-  memset(sums, 0, n * size * sizeof *sums);
-  if (HAS_AVX2)
-    add_weighted_avx2(value, size, n_problems, weight, n, sums);
-  else
-    add_weighted(value, size, n_problems, weight, n, sums);
-}
-
 static void estimate_cell(const ResultsCells *cells, const double *sums, const ResultsMethodInfo *method, guint slot,
                           int length, int thread, ResultsEstimate *estimate) {
   const double *sum = sums + results_cell(cells, 0, slot, length, thread) * CELL_QUANTITIES;
-  double n = sum[CELL_PRESENT] > 0 ? sum[CELL_PRESENT] : NAN, device = sum[CELL_DEVICE] / n;
+  double n = sum[CELL_PRESENT] > 0 ? sum[CELL_PRESENT] : NAN;
+  double device = sum[CELL_TIMED] == n ? sum[CELL_DEVICE] / n : NAN;
   *estimate = (ResultsEstimate){.accuracy = sum[CELL_ACCURACY] / n, .problems = sum[CELL_PRESENT]};
   estimate->cost[COST_READS] = sum[CELL_READS] / n;
   estimate->cost[COST_PEAK] = sum[CELL_PEAK] / n;

@@ -4,6 +4,7 @@
 
 #include "results/cells.h"
 #include "results/frontier.h"
+#include "results/resample.h"
 
 #define RESULTS_RESAMPLES 2000 /* unless the grid says */
 
@@ -19,16 +20,15 @@ typedef struct {
   double accuracy, problems, cost[COSTS];
 } ResultsEstimate;
 
-/* Numbers that results_cells_sum() and results_cells_resample() fill for one set of weights. */
+/* Numbers that results_cells_sum() fills. */
 gsize results_sums_size(const ResultsCells *cells);
 /* Sums over problems. */
 void results_cells_sum(const ResultsCells *cells, double *sums);
-/* The same for the bootstrap's resamples first .. first + n - 1 of any numbers value [n_problems, size]: in each,
- * problems are drawn with replacement, as many as there are. Resample b draws from the state named "TASK/b", so it does
- * not depend on which others are made. sums [n, size]. Make RESULTS_BLOCK of them at a time: that is fastest. */
-#define RESULTS_BLOCK 64
-void results_resample(const double *value, gsize size, guint n_problems, uint64_t seed, const char *task, guint first,
-                      guint n, double *sums);
+/* The cells of a task, to be resampled. */
+static inline ResultsSample results_cells_sample(const ResultsCells *cells, const char *task, uint64_t seed,
+                                                 guint n_resamples) {
+  return (ResultsSample){cells->value, results_sums_size(cells), cells->n_problems, task, seed, n_resamples};
+}
 
 /* Methods of one name, which share frontiers. */
 typedef struct {

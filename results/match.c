@@ -79,21 +79,17 @@ static void close_pair(ResultsPair *pair, double *resampled, guint n_resamples) 
   pair->indistinguishable = holds_zero(pair->low, pair->high);
 }
 
-/* Resamples of all pairs, mean [n_pairs, n_resamples]. */
-static double *resample_pairs(const ResultsMatch *match, const double *paired, guint n_pairs) {
-  gsize size = (gsize)n_pairs * PAIRED, block = size * RESULTS_BLOCK;
-  g_autofree double *sums = g_new(double, block);
-  double *mean = g_new(double, (gsize)n_pairs * match->n_resamples + 1);
-  for (guint first = 0; first < match->n_resamples; first += RESULTS_BLOCK) {
-    guint n = MIN(RESULTS_BLOCK, match->n_resamples - first);
-    results_resample(paired, size, match->cells->n_problems, match->seed, match->task, first, n, sums);
-    for (guint b = 0; b < n; b++)
-      for (guint i = 0; i < n_pairs; i++) { /* 0 / 0, where none of its problems was drawn, is NAN */
-        const double *sum = sums + b * size + i * PAIRED;
-        mean[(gsize)i * match->n_resamples + first + b] = sum[DIFFERENCE] / sum[BOTH];
-      }
-  }
-  return mean;
+/* Pairs whose differences are resampled into mean [n_pairs, n_resamples]. */
+typedef struct {
+  guint n_pairs, n_resamples;
+  double *mean;
+} Pairs;
+
+static void put_differences(const double *sums, guint first, guint n, gpointer data) {
+  const Pairs *pairs = data;
+  for (guint b = 0; b < n; b++, sums += (gsize)pairs->n_pairs * PAIRED)
+    for (guint i = 0; i < pairs->n_pairs; i++) /* 0 / 0, where none of its problems was drawn, is NAN */
+      pairs->mean[(gsize)i * pairs->n_resamples + first + b] = sums[i * PAIRED + DIFFERENCE] / sums[i * PAIRED + BOTH];
 }
 
 void results_match_budgets(const ResultsMatch *match, GArray *pairs) {
@@ -111,7 +107,9 @@ void results_match_budgets(const ResultsMatch *match, GArray *pairs) {
           pair[n] = compare_budget(match, a, b, l, w, paired + n * PAIRED, size);
           n += pair[n].problems > 0;
         }
-  g_autofree double *mean = resample_pairs(match, paired, most);
+  g_autofree double *mean = g_new(double, (gsize)most * match->n_resamples + 1);
+  const ResultsSample sample = {paired, size, cells->n_problems, match->task, match->seed, match->n_resamples};
+  results_resample(&sample, put_differences, &(Pairs){most, match->n_resamples, mean});
   for (guint i = 0; i < n; i++) close_pair(&pair[i], mean + (gsize)i * match->n_resamples, match->n_resamples);
   g_array_append_vals(pairs, pair, n);
 }
@@ -162,9 +160,18 @@ static int cost_of(const char *name) {
   return cost;
 }
 
-/* Column `b` of resampled [knots and margins, n_resamples]. */
-static void put_resample(const ResultsMatch *match, const ResultsMeans *means, const GArray *knots,
-                         const GArray *margins, double *at) {
+/* The frontiers' statistics, resampled [knots and margins, n_resamples]. */
+typedef struct {
+  const ResultsMatch *match;
+  const GArray *knots, *margins;
+  double *resampled;
+} Frontiers;
+
+/* Column `b` of them. */
+static void put_resample(const Frontiers *frontiers, const ResultsMeans *means, guint b) {
+  const ResultsMatch *match = frontiers->match;
+  const GArray *knots = frontiers->knots, *margins = frontiers->margins;
+  double *at = frontiers->resampled + b;
   for (guint i = 0; i < knots->len; i++, at += match->n_resamples) {
     const ResultsAlong *along = &g_array_index(knots, ResultsAlong, i);
     int cost = cost_of(along->cost);
@@ -179,6 +186,16 @@ static void put_resample(const ResultsMatch *match, const ResultsMeans *means, c
     *at = results_margin(means->frontier[cost], means->n_frontier[cost], means->frontier[COSTS + cost],
                          means->n_frontier[COSTS + cost], g_str_equal(margin->scale, "log2"), margin->x_low,
                          margin->x_high);
+  }
+}
+
+static void put_resamples(const double *sums, guint first, guint n, gpointer data) {
+  const Frontiers *frontiers = data;
+  const ResultsMatch *match = frontiers->match;
+  g_autoptr(ResultsMeans) means = results_means_new(match->cells, match->family, 2);
+  for (guint b = 0; b < n; b++) {
+    results_means_fill(means, match->cells, match->family, sums + b * results_sums_size(match->cells));
+    put_resample(frontiers, means, first + b);
   }
 }
 
@@ -204,11 +221,10 @@ static void close_intervals(const ResultsMatch *match, double *resampled, GArray
 }
 
 void results_match_frontiers(const ResultsMatch *match, GArray *along, GArray *margins) {
-  gsize size = results_sums_size(match->cells), block = size * RESULTS_BLOCK;
   g_autoptr(ResultsMeans) means = results_means_new(match->cells, match->family, 2);
   g_autoptr(GArray) knots = g_array_new(FALSE, TRUE, sizeof(ResultsAlong)),
                     own = g_array_new(FALSE, TRUE, sizeof(ResultsMargin));
-  g_autofree double *sums = g_new(double, block);
+  g_autofree double *sums = g_new(double, results_sums_size(match->cells) + 1);
   results_cells_sum(match->cells, sums);
   results_means_fill(means, match->cells, match->family, sums);
   for (int cost = 0; cost < COSTS; cost++) {
@@ -216,14 +232,8 @@ void results_match_frontiers(const ResultsMatch *match, GArray *along, GArray *m
     add_margins(match, means, cost, own);
   }
   g_autofree double *resampled = g_new(double, (gsize)(knots->len + own->len) * match->n_resamples + 1);
-  for (guint first = 0; first < match->n_resamples; first += RESULTS_BLOCK) {
-    guint n = MIN(RESULTS_BLOCK, match->n_resamples - first);
-    results_resample(match->cells->value, size, match->cells->n_problems, match->seed, match->task, first, n, sums);
-    for (guint b = 0; b < n; b++) {
-      results_means_fill(means, match->cells, match->family, sums + b * size);
-      put_resample(match, means, knots, own, resampled + first + b);
-    }
-  }
+  const ResultsSample sample = results_cells_sample(match->cells, match->task, match->seed, match->n_resamples);
+  results_resample(&sample, put_resamples, &(Frontiers){match, knots, own, resampled});
   close_intervals(match, resampled, knots, own);
   g_array_append_vals(along, knots->data, knots->len);
   g_array_append_vals(margins, own->data, own->len);

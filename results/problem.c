@@ -136,7 +136,8 @@ static void fill_cells(const Problem *problem, int l, const Known *known, const 
     value[CELL_PEAK] = problem->peak[l * cells->n_threads + w] * scale;
     value[CELL_TOKENS] = known->tokens * each;
     value[CELL_SECONDS] = known->prefill / known->n + mean_largest(known->seconds, known->n, cells->threads[w]);
-    value[CELL_DEVICE] = known->device * each;
+    value[CELL_TIMED] = !isnan(known->device);
+    value[CELL_DEVICE] = value[CELL_TIMED] ? known->device * each : 0;
     extra[EXTRA_POSITIONS] = known->positions * each;
     extra[EXTRA_VARIANCE] = vote[w].variance;
     extra[EXTRA_SUBSET_VARIANCE] = vote[w].subset_variance;

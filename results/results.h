@@ -350,6 +350,7 @@ typedef struct {
 
 typedef struct {
   const char *run_a, *run_b;
+  gboolean whole_a, whole_b; /* not limited to some problems, and every thread run and graded */
   ResultsDifference *difference;
   guint n_differences;
   ResultsPair *pair; /* every budget of the grid; CRs of one name with their like, of two names each with each */

@@ -251,7 +251,7 @@ static gboolean open_error(GError **error, const char *path, const char *what) {
 }
 
 static gboolean connect_database(ResultsStore *store, const char *name, int flags, GError **error) {
-  int status = sqlite3_open_v2(name, &store->db, flags, NULL);
+  int status = sqlite3_open_v2(name, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
   if (status != SQLITE_OK) {
     g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_OPEN,
                 "%s: cannot be opened: %s; check the path and its permissions", store->path,

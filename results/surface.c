@@ -65,15 +65,11 @@ static gsize put_statistics(const Work *work, const ResultsMeans *means, guint b
   return count;
 }
 
-static void resample_block(guint block, gpointer data) {
+static void put_resamples(const double *sums, guint first, guint n, gpointer data) {
   const Work *work = data;
-  guint first = block * RESULTS_BLOCK, n = MIN(RESULTS_BLOCK, work->n_resamples - first);
-  gsize size = results_sums_size(work->cells), all = size * n;
-  g_autofree double *sums = g_new(double, all);
   g_autoptr(ResultsMeans) means = results_means_new(work->cells, work->family, work->n_families);
-  results_resample(work->cells->value, size, work->cells->n_problems, work->seed, work->task->name, first, n, sums);
   for (guint b = 0; b < n; b++) {
-    results_means_fill(means, work->cells, work->family, sums + b * size);
+    results_means_fill(means, work->cells, work->family, sums + b * results_sums_size(work->cells));
     put_statistics(work, means, first + b);
   }
 }
@@ -95,7 +91,8 @@ static ResultsInterval *bootstrap(Work *work) {
   work->n_statistics = put_statistics(work, work->observed, 0);
   ResultsInterval *interval = g_new(ResultsInterval, work->n_statistics + 1);
   work->resampled = g_new(double, work->n_statistics * work->n_resamples + 1);
-  results_parallel((work->n_resamples + RESULTS_BLOCK - 1) / RESULTS_BLOCK, resample_block, work);
+  const ResultsSample sample = results_cells_sample(work->cells, work->task->name, work->seed, work->n_resamples);
+  results_resample(&sample, put_resamples, work);
   results_parallel((guint)work->n_statistics, find_interval,
                    &(Intervals){work, results_bootstrap_reach(work->cells->n_problems), interval});
   g_clear_pointer(&work->resampled, g_free);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "reports/report.h"
 #include "results/statistics.h"
 #include "results/trace.h"
 #include "tests/unit/results_synthetic.h"
@@ -113,7 +114,7 @@ static gboolean count_thread(const ResultsThread *thread, gpointer user_data) {
   return TRUE;
 }
 
-static void do_derive(const char *path) {
+static void do_derive(const char *path, const char *what) {
   g_autoptr(GError) error = NULL;
   ResultsStore *store = synthetic_open(path, RESULTS_WRITE);
   results_derive(store, 1, &grid, &error);
@@ -121,28 +122,44 @@ static void do_derive(const char *path) {
   results_close(store);
 }
 
-static void do_summary(const char *path) {
+/* As `hyperscale report` does; "text" is the terminal's. */
+static void do_report(const char *path, const char *format) {
   g_autoptr(GError) error = NULL;
+  g_autoptr(GString) out = g_string_new(NULL);
   ResultsStore *store = synthetic_open(path, RESULTS_READ);
   ResultsSummary *summary = results_summary(store, NULL, &error);
+  synthetic_check(&error);
+  ReportOptions options = {.format = format, .paper = TRUE, .texts = TRUE};
+  if (g_str_equal(format, "text"))
+    report_terminal(summary, 80, FALSE, out);
+  else
+    report_write(summary, store, &options, out, &error);
   synthetic_check(&error);
   results_summary_free(summary);
   results_close(store);
 }
 
-static void do_compare(const char *path) {
+static void do_export(const char *path, const char *what) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *copy = g_strconcat(path, ".export", NULL);
+  ResultsStore *store = synthetic_open(path, RESULTS_READ);
+  results_export_sqlite(store, copy, &error);
+  synthetic_check(&error);
+  results_close(store);
+  unlink(copy);
+}
+
+static void do_compare(const char *path, const char *what) {
   g_autoptr(GError) error = NULL;
   ResultsStore *store = synthetic_open(path, RESULTS_READ);
   ResultsSide a = {store, NULL, "dms"}, b = {store, NULL, "vanilla"};
-  const int last[] = {800}, wide[] = {8};
-  ResultsGrid one = {.lengths = last, .n_lengths = 1, .threads = wide, .n_threads = 1};
-  ResultsComparison *comparison = results_compare(&a, &b, &one, FALSE, &error);
+  ResultsComparison *comparison = results_compare(&a, &b, &(ResultsGrid){0}, FALSE, &error);
   synthetic_check(&error);
   results_comparison_free(comparison);
   results_close(store);
 }
 
-static void do_walk(const char *path) {
+static void do_walk(const char *path, const char *what) {
   g_autoptr(GError) error = NULL;
   gint64 bytes = 0;
   ResultsStore *store = synthetic_open(path, RESULTS_READ);
@@ -151,20 +168,11 @@ static void do_walk(const char *path) {
   results_close(store);
 }
 
-static void do_points(const char *path) {
-  ResultsStore *store = synthetic_open(path, RESULTS_READ);
-  g_autoptr(GError) error = NULL;
-  gint64 points = 0;
-  results_db_integer(store, &points, &error, "SELECT count(*) FROM points", "");
-  synthetic_check(&error);
-  results_close(store);
-}
-
-static void measure(const char *what, void (*func)(const char *), const char *path) {
+static void measure(const char *what, void (*func)(const char *, const char *), const char *path) {
   gint64 start = g_get_monotonic_time();
   pid_t pid = fork();
   if (pid == 0) {
-    func(path);
+    func(path, what);
     _exit(0);
   }
   int status;
@@ -186,9 +194,11 @@ int main(int argc, char **argv) {
   g_print("store: %" G_GINT64_FORMAT " threads, %.2f GB, made in %.0f s\n", threads, (double)found.st_size / 1e9,
           (double)(g_get_monotonic_time() - start) / 1e6);
   measure("derive (28 budgets, 2000 resamples)", do_derive, path);
-  measure("a report's data", do_summary, path);
-  measure("the view points", do_points, path);
-  measure("compare dms with vanilla at one budget", do_compare, path);
+  static const char *const formats[] = {
+      "text", "html", "svg", "pdf", "md", "tex", "csv", "json", "vega-lite", "lm-eval", "every-eval-ever"};
+  for (guint i = 0; i < G_N_ELEMENTS(formats); i++) measure(formats[i], do_report, path);
+  measure("compare dms with vanilla at 28 budgets", do_compare, path);
+  measure("export without texts", do_export, path);
   measure("every thread with its text", do_walk, path);
   if (folder) synthetic_remove(folder);
   return 0;
