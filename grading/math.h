@@ -88,13 +88,14 @@ typedef enum {
 typedef struct {
   int kind; /* MathTokenKind or a character */
   MathFunction function;
-  char *text;     /* NUMBER, NAME, CALL, WORD, CHOICE, BEGIN, FINISH; owned */
-  gboolean space; /* blank before it */
+  char *text;              /* NUMBER, NAME, CALL, WORD, CHOICE, BEGIN, FINISH; owned */
+  gboolean space;          /* blank before it */
+  const char *start, *end; /* where it stands in what was cut */
 } MathToken;
 
-/* Cuts `text` into MathTokens, the last of kind MATH_TOKEN_END. `separate`: a comma between digits always separates,
- * as in the list 1,200; else 1,200 is one number, unless it is inside brackets. `*ambiguous` tells whether that made
- * a difference. */
+/* Cuts `text`, of grade_math_to_ascii(), into MathTokens, the last of kind MATH_TOKEN_END. `separate`: a comma between
+ * digits always separates, as in the list 1,200; else 1,200 is one number, unless it is inside brackets. `*ambiguous`
+ * tells whether that made a difference. */
 GArray *grade_math_lex(const char *text, gsize length, gboolean separate, gboolean *ambiguous);
 
 /* ---- Vocabulary (math_words.c) ----------------------------------------------------------------------------------- */
@@ -105,6 +106,10 @@ GArray *grade_math_lex(const char *text, gsize length, gboolean separate, gboole
 int grade_math_command(const char *name, MathFunction *function);
 /* Whether a command makes a name of its argument, as \vec does. */
 gboolean grade_math_is_accent(const char *name);
+/* Appends `operator` ("_", "^" or "") and the LaTeX from `start` to `end` in braces, as part of a name: without blanks
+ * that do not matter, braces, escapes and what only sets type. What is appended reads as itself, so that a name that is
+ * printed and read again stays what it is. */
+void grade_math_append_script(GString *name, const char *operator, const char * start, const char *end);
 /* "three": 3; -1 for any other word. */
 int grade_math_number_word(const char *word);
 /* "and", "or". */

@@ -22,25 +22,25 @@ MathNode *grade_math_parse_argument(Parser *parser) {
   return digit;
 }
 
-void grade_math_append_raw(Parser *parser, GString *name) {
+gboolean grade_math_skip_script(Parser *parser, const char **start, const char **end) {
   int depth = 0;
+  *start = peek(parser, 0)->start;
   do {
     const MathToken *token = peek(parser, 0);
-    if (token->kind == MATH_TOKEN_END) {
-      fail(parser);
-      return;
-    }
     depth += (token->kind == '{') - (token->kind == '}');
-    if (token->text)
-      g_string_append(name, token->text);
-    else if (token->kind == ',')
-      g_string_append(name, ", "); /* 0,801 would read as one number */
-    else if (token->kind < MATH_TOKEN_END && !strchr("{}", token->kind))
-      g_string_append_c(name, (char)token->kind);
-    else if (token->kind > MATH_TOKEN_END)
-      g_string_append_printf(name, "[%d]", token->kind); /* nothing behind it joins a bracket, as = joins > */
+    if (token->kind == MATH_TOKEN_END || depth < 0) {
+      fail(parser);
+      return FALSE;
+    }
+    *end = token->end;
     parser->at++;
   } while (depth > 0);
+  return TRUE;
+}
+
+void grade_math_parse_raw(Parser *parser, GString *name, const char *operator) {
+  const char *start, *end;
+  if (grade_math_skip_script(parser, &start, &end)) grade_math_append_script(name, operator, start, end);
 }
 
 MathNode *grade_math_parse_name(Parser *parser) {
@@ -56,15 +56,11 @@ MathNode *grade_math_parse_name(Parser *parser) {
     if (*name->str == 'i') return grade_math_leaf(parser->tree, MATH_I, NULL);
   }
   for (;;) {
-    if (accept(parser, '_')) {
-      g_string_append(name, "_{");
-      grade_math_append_raw(parser, name);
-      g_string_append_c(name, '}');
-    } else if (bounded && accept(parser, '^')) {
-      g_string_append(name, "^{");
-      grade_math_append_raw(parser, name);
-      g_string_append_c(name, '}');
-    } else if (accept(parser, '\''))
+    if (accept(parser, '_'))
+      grade_math_parse_raw(parser, name, "_");
+    else if (bounded && accept(parser, '^'))
+      grade_math_parse_raw(parser, name, "^");
+    else if (accept(parser, '\''))
       g_string_append_c(name, '\'');
     else
       break;
@@ -80,20 +76,22 @@ MathNode *grade_math_parse_name(Parser *parser) {
 
 /* 0.1\overline{6} at its line: `text` is what stands before it. */
 static MathNode *parse_repeating(Parser *parser, const char *text) {
-  g_autoptr(GString) digits = g_string_new(NULL);
   guint start = parser->at++;
-  grade_math_append_raw(parser, digits);
-  if (digits->len == 0 || strspn(digits->str, "0123456789") != digits->len) { /* 3\overline{AB}: a product */
+  g_autoptr(GString) script = g_string_new(NULL);
+  grade_math_parse_raw(parser, script, "");
+  g_autofree char *digits = script->len > 2 ? g_strndup(script->str + 1, script->len - 2) : g_strdup("");
+  gsize n = strlen(digits);
+  if (n == 0 || strspn(digits, "0123456789") != n) { /* 3\overline{AB}: a product */
     parser->at = start;
     return grade_math_literal(parser->tree, text);
   }
   const char *point = strchr(text, '.');
   gsize decimals = point ? strlen(point + 1) : 0;
-  if (digits->len > 9 || decimals > 8) return fail(parser);
+  if (n > 9 || decimals > 8) return fail(parser);
   int64_t scale = 1, nines = 1;
   for (gsize i = 0; i < decimals; i++) scale *= 10;
-  for (gsize i = 0; i < digits->len; i++) nines *= 10;
-  MathNode *repeating = grade_math_divide(parser->tree, grade_math_literal(parser->tree, digits->str),
+  for (gsize i = 0; i < n; i++) nines *= 10;
+  MathNode *repeating = grade_math_divide(parser->tree, grade_math_literal(parser->tree, digits),
                                           grade_math_number(parser->tree, (nines - 1) * scale, 1));
   MathNode *whole = grade_math_literal(parser->tree, text);
   whole->decimal = FALSE;

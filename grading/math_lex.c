@@ -208,8 +208,11 @@ static void lex_command(Lexer *lexer) {
   if (kind == MATH_TOKEN_FUNCTION) return put_function(lexer, function);
   if (kind == MATH_TOKEN_CALL) return put(lexer, kind, g_steal_pointer(&name));
   if (kind == MATH_TOKEN_NAME) {
+    g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *argument = grade_math_is_accent(name) ? braced(lexer) : NULL;
-    return put(lexer, kind, argument ? g_strdup_printf("\\%s{%s}", name, argument) : g_strdup_printf("\\%s", name));
+    g_string_printf(text, "\\%s", name);
+    if (argument) grade_math_append_script(text, "", argument, argument + strlen(argument));
+    return put(lexer, kind, g_string_free(g_steal_pointer(&text), FALSE));
   }
   if (kind != 0) return put_bracket(lexer, kind);
   if ((g_str_equal(name, "left") || g_str_equal(name, "right")) && lexer->p < lexer->end && *lexer->p == '.')
@@ -243,9 +246,17 @@ static void clear_token(gpointer token) {
   g_free(((MathToken *)token)->text);
 }
 
+/* Tells the tokens from `first` on where they stand: one from `start` to where the lexer is, or one a letter. */
+static void place(Lexer *lexer, guint first, const char *start) {
+  for (guint i = first; i < lexer->tokens->len; i++, start++) {
+    MathToken *token = &g_array_index(lexer->tokens, MathToken, i);
+    token->start = start;
+    token->end = i + 1 == lexer->tokens->len ? lexer->p : start + 1;
+  }
+}
+
 GArray *grade_math_lex(const char *text, gsize length, gboolean separate, gboolean *ambiguous) {
-  g_autoptr(GString) ascii = grade_math_to_ascii(text, length);
-  Lexer lexer = {.p = ascii->str, .end = ascii->str + ascii->len, .separate = separate, .ambiguous = ambiguous};
+  Lexer lexer = {.p = text, .end = text + length, .separate = separate, .ambiguous = ambiguous};
   lexer.tokens = g_array_new(FALSE, FALSE, sizeof(MathToken));
   g_array_set_clear_func(lexer.tokens, clear_token);
   *ambiguous = FALSE;
@@ -254,6 +265,7 @@ GArray *grade_math_lex(const char *text, gsize length, gboolean separate, gboole
     lexer.space |= p > lexer.p;
     lexer.p = p;
     if (p == lexer.end) break;
+    guint first = lexer.tokens->len;
     if (g_ascii_isdigit(*p) || (*p == '.' && lexer.end - p >= 2 && g_ascii_isdigit(p[1])))
       lex_number(&lexer);
     else if (g_ascii_isalpha(*p))
@@ -262,6 +274,7 @@ GArray *grade_math_lex(const char *text, gsize length, gboolean separate, gboole
       lex_command(&lexer);
     else
       lex_character(&lexer);
+    place(&lexer, first, p);
   }
   put(&lexer, MATH_TOKEN_END, NULL);
   return lexer.tokens;

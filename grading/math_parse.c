@@ -133,10 +133,8 @@ static MathNode *parse_matrix(Parser *parser) {
   const char *name = peek(parser, 0)->text;
   if (!g_strv_contains(names, name)) return fail(parser);
   parser->at++;
-  if (g_str_equal(name, "array")) {
-    g_autoptr(GString) columns = g_string_new(NULL);
-    grade_math_append_raw(parser, columns);
-  }
+  const char *start, *end;
+  if (g_str_equal(name, "array")) grade_math_skip_script(parser, &start, &end); /* its columns */
   g_autoptr(GPtrArray) entries = g_ptr_array_new();
   guint rows = 0, width = 0;
   while (!parser->failed && kind(parser) != MATH_TOKEN_FINISH) {
@@ -220,10 +218,9 @@ MathNode *grade_math_parse_primary(Parser *parser) {
                                         : grade_math_function(tree, MATH_BINOMIAL, node, second);
     break;
   case MATH_TOKEN_OVERLINE: {
-    g_autoptr(GString) name = g_string_new("\\overline{");
+    g_autoptr(GString) name = g_string_new("\\overline");
     parser->at++;
-    grade_math_append_raw(parser, name);
-    g_string_append_c(name, '}');
+    grade_math_parse_raw(parser, name, "");
     node = grade_math_leaf(tree, MATH_VARIABLE, name->str);
     break;
   }
@@ -270,13 +267,13 @@ MathNode *grade_math_parse_primary(Parser *parser) {
 
 /* The units behind a value: words, their powers and quotients. */
 static void skip_unit(Parser *parser) {
+  const char *end;
   guint start = parser->at;
   while (accept(parser, MATH_TOKEN_WORD) ||
          (parser->at > start && kind(parser) == '/' && peek(parser, 1)->kind == MATH_TOKEN_WORD && accept(parser, '/')))
     if (kind(parser) == '^') {
       parser->at++;
-      g_autoptr(GString) power = g_string_new(NULL);
-      grade_math_append_raw(parser, power);
+      grade_math_skip_script(parser, &end, &end);
     }
 }
 
@@ -428,12 +425,11 @@ static MathNode *parse_relation(Parser *parser) {
 
 MathTree *grade_math_parse(const char *text, gsize length, gboolean separate) {
   MathTree *tree = g_new0(MathTree, 1);
-  g_autoptr(GString) answer = g_string_new_len(text, (gssize)MIN(length, MATH_MAX_BYTES));
-  for (gsize i = 0; i < answer->len; i++)
-    if (answer->str[i] == '\0') answer->str[i] = '@'; /* no formula has one */
+  g_autofree char *answer = g_utf8_make_valid(text, (gssize)MIN(length, MATH_MAX_BYTES));
   tree->owned = g_ptr_array_new_with_free_func(g_free);
-  tree->plain = grade_math_plain(answer->str, answer->len);
-  Parser parser = {.tokens = grade_math_lex(answer->str, answer->len, separate, &tree->ambiguous), .tree = tree};
+  tree->plain = grade_math_plain(answer, strlen(answer));
+  g_autoptr(GString) ascii = grade_math_to_ascii(answer, strlen(answer));
+  Parser parser = {.tokens = grade_math_lex(ascii->str, ascii->len, separate, &tree->ambiguous), .tree = tree};
   if (kind(&parser) == MATH_TOKEN_CHOICE)
     tree->root = grade_math_leaf(tree, MATH_VARIABLE, peek(&parser, 0)->text);
   else {
@@ -447,6 +443,6 @@ MathTree *grade_math_parse(const char *text, gsize length, gboolean separate) {
   g_array_unref(parser.tokens);
   if (tree->root && !tree->broken && tree->root->kind != MATH_TEXT) return tree;
   tree->broken = FALSE;
-  tree->root = grade_math_leaf(tree, MATH_TEXT, answer->str);
+  tree->root = grade_math_leaf(tree, MATH_TEXT, answer);
   return tree;
 }

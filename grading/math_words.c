@@ -173,6 +173,31 @@ GString *grade_math_to_ascii(const char *text, gsize length) {
   return ascii;
 }
 
+void grade_math_append_script(GString *name, const char *operator, const char * start, const char *end) {
+  gboolean command = FALSE; /* one ends here: a letter would go on with it */
+  g_string_append_printf(name, "%s{", operator);
+  for (const char *p = start; p < end;) {
+    const char *q = p + 1;
+    if (*p == '\\') {
+      while (q < end && g_ascii_isalpha(*q)) q++;
+      g_autofree char *letters = g_strndup(p + 1, (gsize)(q - p - 1));
+      MathFunction function;
+      int kind = *letters ? grade_math_command(letters, &function) : 0;
+      if (!*letters && q < end) q++; /* an escape */
+      if (kind != 0 && kind != MATH_TOKEN_WORD) {
+        g_string_append_printf(name, "\\%s", letters);
+        command = TRUE;
+      }
+    } else if (!g_ascii_isspace(*p) && !strchr("{}$\"`~", *p)) {
+      if (command && g_ascii_isalpha(*p)) g_string_append_c(name, ' ');
+      g_string_append_c(name, *p);
+      command = FALSE;
+    }
+    p = q;
+  }
+  g_string_append_c(name, '}');
+}
+
 static gboolean is_word_byte(char c) {
   return g_ascii_isalnum(c) || (c & 0x80);
 }

@@ -283,7 +283,10 @@ void guard_serve(const Sandbox *sandbox, int grader) {
   sigprocmask(SIG_SETMASK, &all, NULL);
   for (;;) {
     SandboxStep step;
-    if (!read_all(grader, &step, sizeof step)) _exit(0);
+    if (!read_all(grader, &step, sizeof step)) {
+      end_program(&guard); /* reaped here, its processor time counts for those who wait for the guard */
+      _exit(0);
+    }
     char *input = receive(grader, step.input_length, 0);
     const uint32_t length = (uint32_t)step.frame_length;
     char *frame = receive(grader, step.frame_length, sizeof length);

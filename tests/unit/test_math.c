@@ -256,6 +256,13 @@ static void test_equations(void) {
 static void test_bases_and_ratios(void) {
   equal("\\sum_{0, 801} x", "\\sum_{0, 801} x");
   equal("\\sum_{k§=0} x", "\\sum_{k§=0} x");
+  equal("\\sum_{…}^{n!, k=@@…5y0801} x", "\\sum_{…}^{n!,k=@@…5y0801} x");
+  equal("\\lim_{x \\to 0} f(x)", "\\lim\\limits_{x\\to0} f(x)");
+  equal("v_{\\text{max}}", "v_{max}");
+  equal("\\vec{ a b }", "\\vec{ab}");
+  equal("x_{\xe2{\x88}\x9e}", "x_{\xe2{\x88}\x9e}"); /* no character comes of what is left out between its bytes */
+  differ("\\lim_{x \\to 0} f(x)", "\\lim_{h \\to 0} f(x)");
+  differ("x_{12}", "x_{21}");
   equal("4210_5", "4210_{5}");
   equal("4210_5", "4210"); /* the base goes without saying */
   equal("52_{8}", "52_8");
