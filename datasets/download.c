@@ -1,6 +1,8 @@
 /* The file at the end of a transfer: partial, hashed, synced, checked, renamed. */
 #include "datasets/download.h"
 
+#include "datasets/hub.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -24,11 +26,6 @@ void download_free(Download *download) {
   g_free(download->path);
   g_free(download->digest);
   g_free(download);
-}
-
-static gboolean fail(GError **error, const char *path, int code) {
-  g_set_error(error, DATASET_ERROR, DATASET_ERROR_IO, "%s: %s", path, g_strerror(code));
-  return FALSE;
 }
 
 static guint64 free_bytes(const char *folder) {
@@ -74,7 +71,7 @@ static gboolean file_write(gpointer data, const char *bytes, gsize length, GErro
       guint64 size = sink->download->size;
       return fail_full(error, folder, size > sink->have ? size - sink->have : length);
     }
-    if (n < 0) return fail(error, sink->partial, errno);
+    if (n < 0) return hub_write_error(error, sink->partial, errno);
     done += (gsize)n;
   }
   g_checksum_update(sink->sum, (const guchar *)bytes, (gssize)length);
@@ -84,7 +81,8 @@ static gboolean file_write(gpointer data, const char *bytes, gsize length, GErro
 
 static gboolean file_restart(gpointer data, GError **error) {
   FileSink *sink = data;
-  if (ftruncate(sink->fd, 0) != 0 || lseek(sink->fd, 0, SEEK_SET) != 0) return fail(error, sink->partial, errno);
+  if (ftruncate(sink->fd, 0) != 0 || lseek(sink->fd, 0, SEEK_SET) != 0)
+    return hub_write_error(error, sink->partial, errno);
   g_checksum_free(sink->sum);
   sink->sum = new_sum(sink->download);
   sink->have = 0;
@@ -109,8 +107,8 @@ static gboolean file_finish(gpointer data, GError **error) {
                 download->name, digest, download->digest);
     return FALSE;
   }
-  if (fsync(sink->fd) != 0) return fail(error, sink->partial, errno);
-  if (g_rename(sink->partial, download->path) != 0) return fail(error, download->path, errno);
+  if (fsync(sink->fd) != 0) return hub_write_error(error, sink->partial, errno);
+  if (g_rename(sink->partial, download->path) != 0) return hub_write_error(error, download->path, errno);
   g_clear_pointer(&sink->partial, g_free);
   sync_folder(download->path);
   return TRUE;
@@ -132,7 +130,7 @@ static gboolean take_over(FileSink *sink, GError **error) {
 static gboolean file_open(FileSink *sink, const Download *download, GError **error) {
   g_autofree char *folder = g_path_get_dirname(download->path);
   *sink = (FileSink){.download = download, .fd = -1};
-  if (g_mkdir_with_parents(folder, 0777) != 0) return fail(error, folder, errno);
+  if (g_mkdir_with_parents(folder, 0777) != 0) return hub_write_error(error, folder, errno);
   gboolean resumable = download->digest && download->size;
   sink->sum = new_sum(download);
   sink->partial = resumable ? partial_claim(download->path) : NULL;
@@ -142,7 +140,7 @@ static gboolean file_open(FileSink *sink, const Download *download, GError **err
     flags |= O_CREAT | O_EXCL;
   }
   sink->fd = open(sink->partial, flags, 0666);
-  return sink->fd >= 0 ? take_over(sink, error) : fail(error, sink->partial, errno);
+  return sink->fd >= 0 ? take_over(sink, error) : hub_write_error(error, sink->partial, errno);
 }
 
 /* What is unfinished stays for a later call, under a name that says that nobody writes it. */

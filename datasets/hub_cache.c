@@ -83,8 +83,7 @@ char *hub_known_commit(const HubRepo *repo) {
 static gboolean make_parent(const char *path, GError **error) {
   g_autofree char *folder = g_path_get_dirname(path);
   if (g_mkdir_with_parents(folder, 0777) == 0) return TRUE;
-  g_set_error(error, DATASET_ERROR, DATASET_ERROR_IO, "%s: %s", folder, g_strerror(errno));
-  return FALSE;
+  return hub_write_error(error, folder, errno);
 }
 
 gboolean hub_remember(const HubRepo *repo, const char *commit, GError **error) {
@@ -110,7 +109,7 @@ gboolean hub_link(const HubRepo *repo, const char *commit, const char *file, con
   g_autofree char *made = g_strdup_printf("%s.%08x.link", path, g_random_int());
   const char *source = !hub_links_are_disabled() && symlink(target->str, made) == 0 ? made : blob;
   if (g_rename(source, path) == 0) return TRUE;
-  g_set_error(error, DATASET_ERROR, DATASET_ERROR_IO, "%s: %s", path, g_strerror(errno));
+  hub_write_error(error, path, errno);
   if (source == made) g_unlink(made);
   return FALSE;
 }

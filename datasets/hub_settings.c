@@ -1,6 +1,8 @@
 /* The environment variables of the Hugging Face client, read as it reads them. */
+#include "datasets/dataset.h"
 #include "datasets/hub.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,4 +87,19 @@ int hub_stall_seconds(void) {
   const char *value = setting("HF_HUB_DOWNLOAD_TIMEOUT");
   int seconds = value ? atoi(value) : 0;
   return seconds > 0 && seconds <= 3600 ? seconds : 10;
+}
+
+gboolean hub_write_error(GError **error, const char *path, int code) {
+  static const char *const folders[] = {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", NULL};
+  gboolean place = code == EACCES || code == EPERM || code == EROFS || code == ENOTDIR || code == ENOENT;
+  const char *decides = "HF_HOME";
+  for (int i = 0; folders[i]; i++)
+    if (setting(folders[i])) {
+      decides = folders[i];
+      break;
+    }
+  g_set_error(error, DATASET_ERROR, DATASET_ERROR_IO, "%s: %s%s%s%s", path, g_strerror(code),
+              place ? "; what is fetched is kept there: make it writable, or set " : "", place ? decides : "",
+              place ? " to a folder that is" : "");
+  return FALSE;
 }

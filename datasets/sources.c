@@ -1,5 +1,5 @@
 /* Where the benchmarks are published, pinned, and where they are on this disk. Sources in Parquet alone are passed by
- * for plain ones. */
+ * for plain ones. A source without a SHA-256 is pinned by its commit, and what comes must read as the whole task. */
 #include "datasets/dataset.h"
 #include "datasets/hub.h"
 #include "datasets/livecodebench.h"

@@ -520,6 +520,19 @@ static void test_full_disk(void) {
     g_assert_cmpint(WEXITSTATUS(status), ==, 0);
 }
 
+/* A cache that nothing can be written into: the message names the folder and the variable that chooses it. */
+static void test_no_cache(void) {
+  if (!use_hub(hub_url, "no-cache")) return;
+  g_autofree char *file = g_build_filename(scratch, "no-folder", NULL), *below = g_build_filename(file, "hub", NULL);
+  g_autofree char *words = g_strconcat(below, "|Not a directory|set HF_HUB_CACHE to a folder", NULL);
+  g_assert_true(g_file_set_contents(file, "", 0, NULL));
+  g_setenv("HF_HUB_CACHE", below, TRUE);
+  assert_fetch_fails("acme/sharded", words);
+  g_unsetenv("HF_HUB_CACHE");
+  g_setenv("HF_HOME", "/proc/nowhere", TRUE);
+  assert_fetch_fails("acme/sharded", "/proc/nowhere/hub|No such file|set HF_HOME to a folder");
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   scratch_make();
@@ -540,6 +553,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/hub/survived", test_survived);
   g_test_add_func("/hub/refused", test_refused);
   g_test_add_func("/hub/full-disk", test_full_disk);
+  g_test_add_func("/hub/no-cache", test_no_cache);
   int status = g_test_run();
   stop_servers();
   scratch_remove();
