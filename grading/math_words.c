@@ -183,7 +183,7 @@ void grade_math_append_script(GString *name, const char *operator, const char * 
       g_autofree char *letters = g_strndup(p + 1, (gsize)(q - p - 1));
       MathFunction function;
       int kind = *letters ? grade_math_command(letters, &function) : 0;
-      if (!*letters && q < end) q++; /* an escape */
+      if (!*letters && q < end && g_ascii_ispunct(*q)) q++; /* an escape */
       if (kind != 0 && kind != MATH_TOKEN_WORD) {
         g_string_append_printf(name, "\\%s", letters);
         command = TRUE;

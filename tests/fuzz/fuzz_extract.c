@@ -1,6 +1,7 @@
 /* Any bytes as the text of a model, graded in every way. The text ends where a page that cannot be read begins, so that a
  * byte read behind it is found even in code that is not instrumented. */
 #include "grading/grade.h"
+#include "tests/fuzz/property.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -11,10 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(GradeVerdict *verdict) {
   gboolean graded = verdict->outcome == GRADE_CORRECT || verdict->outcome == GRADE_WRONG;
-  if (graded != (verdict->answer != NULL) || (graded && !verdict->rule))
-    g_error("%s: %s", grade_outcome_name(verdict->outcome), verdict->answer);
-  if (verdict->answer && !g_utf8_validate(verdict->answer, -1, NULL)) g_error("the answer is not UTF-8");
-  if (verdict->detail && !g_utf8_validate(verdict->detail, -1, NULL)) g_error("the detail is not UTF-8");
+  require(graded == (verdict->answer != NULL) && (!graded || verdict->rule), "%s: %s\n",
+          grade_outcome_name(verdict->outcome), verdict->answer);
+  require(!verdict->answer || g_utf8_validate(verdict->answer, -1, NULL), "the answer is not UTF-8\n");
+  require(!verdict->detail || g_utf8_validate(verdict->detail, -1, NULL), "the detail is not UTF-8\n");
   grade_verdict_clear(verdict);
 }
 
