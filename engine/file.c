@@ -45,3 +45,17 @@ gboolean dms_file_read(int fd, const char *path, DmsError code, guint64 offset, 
   }
   return TRUE;
 }
+
+char *dms_file_contents(const char *path, gsize limit, DmsError code, gsize *length, GError **error) {
+  guint64 size;
+  int fd = dms_file_open(path, code, &size, error);
+  if (fd < 0) return NULL;
+  char *contents = NULL;
+  if (size > limit)
+    g_set_error(error, DMS_ERROR, code, "%s has %" G_GUINT64_FORMAT " bytes; at most %" G_GSIZE_FORMAT " are read",
+                path, size, limit);
+  else if (!dms_file_read(fd, path, code, 0, contents = g_malloc(size + 1), *length = size, error))
+    g_clear_pointer(&contents, g_free);
+  close(fd);
+  return contents;
+}

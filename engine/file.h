@@ -11,5 +11,7 @@ int dms_file_open(const char *path, DmsError code, guint64 *size, GError **error
  * Thread-safe. */
 gboolean dms_file_read(int fd, const char *path, DmsError code, guint64 offset, void *out, gsize length,
                        GError **error);
+/* The whole of a file of at most `limit` bytes; g_free(). */
+char *dms_file_contents(const char *path, gsize limit, DmsError code, gsize *length, GError **error);
 
 #endif

@@ -4,7 +4,6 @@
 #include "engine/file.h"
 
 #include <math.h>
-#include <unistd.h>
 
 json_t *dms_json_parse(const char *text, gsize length, const char *file, DmsError code, GError **error) {
   json_error_t why;
@@ -23,19 +22,9 @@ json_t *dms_json_parse(const char *text, gsize length, const char *file, DmsErro
 }
 
 json_t *dms_json_read(const char *path, gsize limit, DmsError code, GError **error) {
-  guint64 size;
-  int fd = dms_file_open(path, code, &size, error);
-  if (fd < 0) return NULL;
-  json_t *object = NULL;
-  if (size > limit) {
-    g_set_error(error, DMS_ERROR, code, "%s has %" G_GUINT64_FORMAT " bytes; at most %" G_GSIZE_FORMAT " are read",
-                path, size, limit);
-  } else {
-    g_autofree char *text = g_malloc(size + 1);
-    if (dms_file_read(fd, path, code, 0, text, size, error)) object = dms_json_parse(text, size, path, code, error);
-  }
-  close(fd);
-  return object;
+  gsize length;
+  g_autofree char *text = dms_file_contents(path, limit, code, &length, error);
+  return text ? dms_json_parse(text, length, path, code, error) : NULL;
 }
 
 /* `text` cut to a length that fits a message, at the end of a character. */
@@ -44,6 +33,14 @@ static char *shorten(const char *text) {
   if (strlen(text) <= LONGEST) return g_strdup(text);
   const char *cut = g_utf8_find_prev_char(text, text + LONGEST);
   return g_strdup_printf("%.*s...", (int)(cut - text), text);
+}
+
+char *dms_excerpt(const char *text, gsize length) {
+  enum { LONGEST = 80 };
+  g_autofree char *head = g_utf8_make_valid(text, (gssize)MIN(length, LONGEST));
+  for (char *c = head; *c; c++)
+    if (g_ascii_iscntrl(*c)) *c = ' ';
+  return g_strconcat(head, length > LONGEST ? "..." : "", NULL);
 }
 
 char *dms_json_excerpt(const json_t *value) {

@@ -37,5 +37,7 @@ gboolean dms_json_refuse(const DmsJson *json, const char *key, GError **error, c
     G_GNUC_PRINTF(4, 5);
 /* `value` as JSON for a message: one line, cut when long. Free with g_free(). */
 char *dms_json_excerpt(const json_t *value);
+/* The same of raw text, `length` bytes of it. */
+char *dms_excerpt(const char *text, gsize length);
 
 #endif

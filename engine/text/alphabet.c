@@ -10,17 +10,18 @@ static int byte_of(gunichar c) {
   return place <= 0x20 ? place : place < 67 ? 0x7f + place - 0x21 : place == 67 ? 0xad : -1;
 }
 
-gboolean dms_alphabet_decode(const char *spelling, gsize length, GByteArray *bytes) {
-  guint start = bytes->len;
-  for (const char *c = spelling; c < spelling + length; c = g_utf8_next_char(c)) {
-    int found = byte_of(g_utf8_get_char(c));
-    if (found < 0) {
-      g_byte_array_set_size(bytes, start);
-      g_byte_array_append(bytes, (const guint8 *)spelling, (guint)length);
-      return FALSE;
+gssize dms_alphabet_decode(const char *spelling, gsize length, guint8 *out) {
+  const guint8 *at = (const guint8 *)spelling, *end = at + length;
+  guint8 *to = out;
+  while (at < end) {
+    gunichar c = *at++; /* of one byte, or of two: all of the alphabet is below U+0800 */
+    if (c >= 0x80) {
+      if (c < 0xc2 || c >= 0xe0 || at == end || (*at & 0xc0) != 0x80) return -1;
+      c = (c & 0x1f) << 6 | (*at++ & 0x3f);
     }
-    guint8 byte = (guint8)found;
-    g_byte_array_append(bytes, &byte, 1);
+    int found = byte_of(c);
+    if (found < 0) return -1;
+    *to++ = (guint8)found;
   }
-  return TRUE;
+  return to - out;
 }

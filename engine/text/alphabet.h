@@ -5,8 +5,8 @@
 
 #include <glib.h>
 
-/* Appends the bytes that `spelling` [length bytes of UTF-8] stands for and returns TRUE; when it has a character
- * outside the alphabet, appends the spelling as it is and returns FALSE. */
-gboolean dms_alphabet_decode(const char *spelling, gsize length, GByteArray *bytes);
+/* Writes the bytes that `spelling` [length bytes] stands for to `out` [length] and returns their number, or -1 when it has
+ * a character outside the alphabet or is no UTF-8. */
+gssize dms_alphabet_decode(const char *spelling, gsize length, guint8 *out);
 
 #endif

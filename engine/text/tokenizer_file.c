@@ -3,17 +3,16 @@
  *
  * "post_processor" is not obeyed but for its name: it only adds tokens such as BOS around a text, and the engine
  * adds none: prompts spell out their control tokens (dms_chat_encode()). */
+#include "engine/file.h"
 #include "engine/json.h"
 #include "engine/text/alphabet.h"
 #include "engine/text/nfc.h"
+#include "engine/text/tables.h"
 #include "engine/text/tokenizer.h"
 
 #include <string.h>
 
-enum {
-  MAX_FILE = 1 << 28, /* bytes */
-  MAX_ID = (1 << 22) - 1,
-};
+enum { MAX_FILE = 1 << 28 }; /* bytes */
 
 /* The object `key` of `parent`, or FALSE with an error when it is none. `where` is filled for messages. */
 static gboolean enter(const DmsJson *parent, const char *key, DmsJson *child, char **where, GError **error) {
@@ -39,126 +38,114 @@ static const char *type_of(json_t *object) {
 
 /* ---- Vocabulary and merges --------------------------------------------------------------------------------------- */
 
-static gboolean is_id(json_t *value) {
-  return json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= MAX_ID;
-}
-
 /* The highest id of the vocabulary and of the added tokens, every id checked; -1 with an error. */
-static int highest_id(const DmsJson *vocab, json_t *added, const DmsJson *root, GError **error) {
+static int highest_id(const GArray *vocab, json_t *added, const DmsJson *root, GError **error) {
   int highest = -1;
-  const char *spelling;
   json_t *value;
   gsize i;
-  json_object_foreach(vocab->object, spelling, value) {
-    if (!is_id(value)) {
-      dms_json_refuse(vocab, spelling, error, "an id must be an integer from 0 to %d", MAX_ID);
-      return -1;
-    }
-    highest = MAX(highest, (int)json_integer_value(value));
-  }
+  for (guint k = 0; k < vocab->len; k++) highest = MAX(highest, g_array_index(vocab, DmsVocabEntry, k).id);
   json_array_foreach(added, i, value) {
     json_t *id = json_object_get(value, "id");
-    if (!is_id(id)) {
+    if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > DMS_MAX_TOKEN_ID) {
       dms_json_refuse(root, "added_tokens", error, "entry %" G_GSIZE_FORMAT ": \"id\" must be an integer from 0 to %d",
-                      i, MAX_ID);
+                      i, DMS_MAX_TOKEN_ID);
       return -1;
     }
     highest = MAX(highest, (int)json_integer_value(id));
   }
-  if (highest < 0) g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER, "%s: \"%s\" is empty", vocab->file, vocab->where);
+  if (highest < 0) g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER, "%s: \"model.vocab\" is empty", root->file);
   return highest;
 }
 
-static gboolean read_vocabulary(const DmsJson *vocab, DmsVocabulary *vocabulary, GError **error) {
-  const char *spelling;
-  json_t *value;
-  json_object_foreach(vocab->object, spelling, value) {
-    if (dms_vocabulary_add(vocabulary, (int)json_integer_value(value), spelling, strlen(spelling), TRUE)) continue;
-    return dms_json_refuse(vocab, spelling, error, "that id is another token's, or the token is longer than %d bytes",
-                           DMS_MAX_TOKEN_BYTES);
-  }
-  return TRUE;
+/* Literal spellings are in no table that would tell that one is there twice, and nothing has decoded them. */
+static gboolean is_new_literal(GHashTable *literals, const DmsSpelling *spelling) {
+  return g_utf8_validate_len(spelling->text, spelling->length, NULL) &&
+         g_hash_table_add(literals, g_strndup(spelling->text, spelling->length));
 }
 
-/* The two parts of a merge: "a b", or ["a", "b"]. */
-static gboolean split_merge(json_t *merge, const char *part[2], gsize length[2]) {
-  if (json_is_array(merge) && json_array_size(merge) == 2) {
-    for (gsize i = 0; i < 2; i++) {
-      json_t *entry = json_array_get(merge, i);
-      if (!json_is_string(entry)) return FALSE;
-      part[i] = json_string_value(entry);
-      length[i] = json_string_length(entry);
-    }
-    return TRUE;
-  }
-  const char *text = json_string_value(merge), *space = text ? strchr(text, ' ') : NULL;
-  if (!space || strchr(space + 1, ' ')) return FALSE;
-  part[0] = text;
-  part[1] = space + 1;
-  length[0] = (gsize)(space - text);
-  length[1] = strlen(part[1]);
-  return TRUE;
-}
-
-/* Adds one merge; what is wrong with it, or NULL. `bytes` is scratch. */
-static const char *add_merge(json_t *merge, DmsTokenizer *tokenizer, GByteArray *bytes) {
-  const DmsVocabulary *vocabulary = tokenizer->vocabulary;
-  const char *part[2];
-  gsize length[2];
-  if (!split_merge(merge, part, length)) return "must be two spellings, \"a b\" or [\"a\", \"b\"]";
-  g_byte_array_set_size(bytes, 0);
-  gboolean spelled = dms_alphabet_decode(part[0], length[0], bytes);
-  guint middle = bytes->len;
-  spelled &= dms_alphabet_decode(part[1], length[1], bytes);
-  const char *text = (const char *)bytes->data;
-  int left = spelled ? dms_vocabulary_find(vocabulary, text, middle) : -1;
-  int right = spelled ? dms_vocabulary_find(vocabulary, text + middle, bytes->len - middle) : -1;
-  int merged = spelled ? dms_vocabulary_find(vocabulary, text, bytes->len) : -1;
-  if (left < 0 || right < 0 || merged < 0) return "has a part or a result that is not in the vocabulary";
-  return dms_merges_add(tokenizer->merges, left, right, merged) ? NULL : "is there twice";
-}
-
-static gboolean read_merges(const DmsJson *model, json_t *list, DmsTokenizer *tokenizer, GError **error) {
-  g_autoptr(GByteArray) bytes = g_byte_array_new();
-  gsize i;
-  json_t *merge;
-  json_array_foreach(list, i, merge) {
-    const char *fault = add_merge(merge, tokenizer, bytes);
-    if (!fault) continue;
-    g_autofree char *text = dms_json_excerpt(merge);
-    g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER, "%s: \"%smerges[%" G_GSIZE_FORMAT "]\", %s, %s", model->file,
-                model->where, i, text, fault);
+static gboolean read_vocabulary(const GArray *vocab, const char *file, DmsVocabulary *vocabulary, GError **error) {
+  g_autoptr(GHashTable) literals = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  for (guint i = 0; i < vocab->len; i++) {
+    const DmsVocabEntry *entry = &g_array_index(vocab, DmsVocabEntry, i);
+    if (dms_vocabulary_add(vocabulary, entry->id, entry->spelling.text, entry->spelling.length, TRUE) &&
+        (!(vocabulary->token[entry->id].flags & DMS_TOKEN_LITERAL) || is_new_literal(literals, &entry->spelling)))
+      continue;
+    g_autofree char *name = dms_excerpt(entry->spelling.text, entry->spelling.length);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER,
+                "%s: \"model.vocab.%s\" is %d; its id or its bytes are another token's, it is no UTF-8, or longer than "
+                "%d bytes",
+                file, name, entry->id, DMS_MAX_TOKEN_BYTES);
     return FALSE;
   }
   return TRUE;
 }
 
-static gboolean read_model(const DmsJson *root, DmsTokenizer *tokenizer, GError **error) {
+/* The token of these bytes, or -1. Most vocabularies list the results of their merges in the merges' order. */
+static int find_result(const DmsVocabulary *vocabulary, int expected, const char *bytes, gsize length) {
+  if (expected < vocabulary->size && vocabulary->token[expected].length == length &&
+      !(vocabulary->token[expected].flags & DMS_TOKEN_LITERAL) &&
+      !memcmp(dms_token_bytes(vocabulary, expected), bytes, length))
+    return expected;
+  return dms_vocabulary_find(vocabulary, bytes, length);
+}
+
+/* Adds one merge; what is wrong with it, or NULL. `*merged` is the token that it makes, at first the one before; `bytes`
+ * is scratch. */
+static const char *add_merge(const DmsMergeEntry *merge, DmsTokenizer *tokenizer, int *merged, GByteArray *bytes) {
+  static const char unknown[] = "has a part or a result that is not in the vocabulary";
+  const DmsVocabulary *vocabulary = tokenizer->vocabulary;
+  if (merge->left.length > DMS_MAX_TOKEN_BYTES || merge->right.length > DMS_MAX_TOKEN_BYTES) return unknown;
+  g_byte_array_set_size(bytes, (guint)(merge->left.length + merge->right.length));
+  gssize middle = dms_alphabet_decode(merge->left.text, merge->left.length, bytes->data);
+  gssize rest = middle < 0 ? -1 : dms_alphabet_decode(merge->right.text, merge->right.length, bytes->data + middle);
+  if (rest < 0) return unknown;
+  const char *text = (const char *)bytes->data;
+  int left = dms_vocabulary_find(vocabulary, text, (gsize)middle);
+  int right = dms_vocabulary_find(vocabulary, text + middle, (gsize)rest);
+  *merged = find_result(vocabulary, *merged + 1, text, (gsize)(middle + rest));
+  if (left < 0 || right < 0 || *merged < 0) return unknown;
+  return dms_merges_add(tokenizer->merges, left, right, *merged) ? NULL : "is there twice";
+}
+
+static gboolean read_merges(const GArray *merges, const char *file, DmsTokenizer *tokenizer, GError **error) {
+  g_autoptr(GByteArray) bytes = g_byte_array_new();
+  int merged = -1;
+  for (guint i = 0; i < merges->len; i++) {
+    const DmsMergeEntry *merge = &g_array_index(merges, DmsMergeEntry, i);
+    const char *fault = add_merge(merge, tokenizer, &merged, bytes);
+    if (!fault) continue;
+    g_autofree char *left = dms_excerpt(merge->left.text, merge->left.length);
+    g_autofree char *right = dms_excerpt(merge->right.text, merge->right.length);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER, "%s: \"model.merges[%u]\", %s %s, %s", file, i, left, right,
+                fault);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean read_model(const DmsJson *root, const DmsTables *tables, DmsTokenizer *tokenizer, GError **error) {
   static const char *const off[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"};
-  g_autofree char *where = NULL, *vocab_where = NULL;
-  DmsJson model, vocab;
+  g_autofree char *where = NULL;
+  DmsJson model;
   gboolean whole_words = FALSE;
   if (!enter(root, "model", &model, &where, error)) return FALSE;
   if (!g_str_equal(type_of(model.object), "BPE"))
     return dms_json_refuse(&model, "type", error, "the engine implements \"BPE\"");
   for (gsize i = 0; i < G_N_ELEMENTS(off); i++)
     if (!expect_off(&model, off[i], error)) return FALSE;
-  json_t *merges = json_object_get(model.object, "merges"), *added = json_object_get(root->object, "added_tokens");
-  if (!json_is_array(merges) || json_array_size(merges) > MAX_ID)
-    return dms_json_refuse(&model, "merges", error, "it must be an array of at most %d merges", MAX_ID);
-  if (!dms_json_boolean(&model, "ignore_merges", FALSE, &whole_words, error) ||
-      !enter(&model, "vocab", &vocab, &vocab_where, error))
-    return FALSE;
-  int highest = highest_id(&vocab, added, root, error);
+  if (!tables->merges) return dms_json_refuse(&model, "merges", error, "it must be an array of merges");
+  if (!tables->vocab) return dms_json_refuse(&model, "vocab", error, "it must be an object");
+  if (!dms_json_boolean(&model, "ignore_merges", FALSE, &whole_words, error)) return FALSE;
+  int highest = highest_id(tables->vocab, json_object_get(root->object, "added_tokens"), root, error);
   if (highest < 0) return FALSE;
   tokenizer->vocabulary = dms_vocabulary_new(highest + 1);
-  tokenizer->merges = dms_merges_new(tokenizer->vocabulary, (int)json_array_size(merges), whole_words);
-  if (!read_vocabulary(&vocab, tokenizer->vocabulary, error)) return FALSE;
+  tokenizer->merges = dms_merges_new(tokenizer->vocabulary, (int)tables->merges->len, whole_words);
+  if (!read_vocabulary(tables->vocab, root->file, tokenizer->vocabulary, error)) return FALSE;
   for (int byte = 0; byte < 256 && dms_json_has(&model, "unk_token"); byte++)
     if (tokenizer->vocabulary->byte_id[byte] < 0)
       return dms_json_refuse(&model, "unk_token", error,
                              "the vocabulary lacks byte %d: unknown tokens are not implemented", byte);
-  return read_merges(&model, merges, tokenizer, error);
+  return read_merges(tables->merges, root->file, tokenizer, error);
 }
 
 /* ---- Added tokens ------------------------------------------------------------------------------------------------ */
@@ -308,30 +295,31 @@ static gboolean check_decoder(const DmsJson *root, GError **error) {
   return dms_json_refuse(root, "decoder", error, "the engine implements {\"type\": \"ByteLevel\", ...}");
 }
 
-static gboolean read_root(json_t *object, const char *path, DmsTokenizer *tokenizer, GError **error) {
+static gboolean read_root(json_t *object, const DmsTables *tables, const char *path, DmsTokenizer *tokenizer,
+                          GError **error) {
   DmsJson root = {.file = path, .where = "", .object = object, .code = DMS_ERROR_TOKENIZER};
   return expect_off(&root, "truncation", error) && expect_off(&root, "padding", error) &&
          read_normalizer(&root, tokenizer, error) && read_pre_tokenizer(&root, tokenizer, error) &&
-         check_post_processor(&root, error) && check_decoder(&root, error) && read_model(&root, tokenizer, error) &&
-         read_added(&root, tokenizer, error);
-}
-
-static DmsTokenizer *from_json(json_t *object, const char *path, GError **error) {
-  if (!object) return NULL;
-  DmsTokenizer *tokenizer = g_new0(DmsTokenizer, 1);
-  gboolean ok = read_root(object, path, tokenizer, error);
-  json_decref(object);
-  if (ok) return tokenizer;
-  dms_tokenizer_free(tokenizer);
-  return NULL;
+         check_post_processor(&root, error) && check_decoder(&root, error) &&
+         read_model(&root, tables, tokenizer, error) && read_added(&root, tokenizer, error);
 }
 
 DmsTokenizer *dms_tokenizer_parse(const char *json, gsize length, const char *path, GError **error) {
-  return from_json(dms_json_parse(json, length, path, DMS_ERROR_TOKENIZER, error), path, error);
+  DmsTables tables;
+  if (!dms_tables_read(&tables, json, length, path, error)) return NULL;
+  DmsTokenizer *tokenizer = g_new0(DmsTokenizer, 1);
+  json_t *object = dms_json_parse(tables.rest->str, tables.rest->len, path, DMS_ERROR_TOKENIZER, error);
+  gboolean ok = object && read_root(object, &tables, path, tokenizer, error);
+  json_decref(object);
+  dms_tables_clear(&tables);
+  if (!ok) g_clear_pointer(&tokenizer, dms_tokenizer_free);
+  return tokenizer;
 }
 
 DmsTokenizer *dms_tokenizer_open_file(const char *path, GError **error) {
-  return from_json(dms_json_read(path, MAX_FILE, DMS_ERROR_TOKENIZER, error), path, error);
+  gsize length;
+  g_autofree char *json = dms_file_contents(path, MAX_FILE, DMS_ERROR_TOKENIZER, &length, error);
+  return json ? dms_tokenizer_parse(json, length, path, error) : NULL;
 }
 
 DmsTokenizer *dms_tokenizer_open(const char *model_dir, GError **error) {

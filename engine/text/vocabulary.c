@@ -28,15 +28,22 @@ void dms_vocabulary_free(DmsVocabulary *vocabulary) {
   g_free(vocabulary);
 }
 
+/* 1 to 8 bytes as a word; those of one length differ where the bytes do. */
+static guint64 load_word(const char *bytes, gsize length) {
+  if (length < 4)
+    return (guint64)(guint8)bytes[0] | (guint64)(guint8)bytes[length / 2] << 8 |
+           (guint64)(guint8)bytes[length - 1] << 16;
+  guint32 first, last;
+  memcpy(&first, bytes, 4);
+  memcpy(&last, bytes + length - 4, 4);
+  return (guint64)last << 32 | first;
+}
+
+/* Of at least one byte. */
 static guint64 hash_bytes(guint64 seed, const char *bytes, gsize length) {
-  guint64 hash = length, word;
-  for (; length > 8; length -= 8, bytes += 8) {
-    memcpy(&word, bytes, 8);
-    hash = dms_hash_mix(seed, hash, word);
-  }
-  word = 0;
-  memcpy(&word, bytes, length);
-  return dms_hash_mix(seed, hash, word);
+  guint64 hash = length;
+  for (; length > 8; length -= 8, bytes += 8) hash = dms_hash_mix(seed, hash, load_word(bytes, 8));
+  return dms_hash_mix(seed, hash, load_word(bytes, length));
 }
 
 /* The slot that has these bytes, or the free one where they belong. */
@@ -54,9 +61,13 @@ gboolean dms_vocabulary_add(DmsVocabulary *vocabulary, int id, const char *spell
   GByteArray *bytes = vocabulary->bytes;
   guint start = bytes->len;
   if (token->flags || length > DMS_MAX_TOKEN_BYTES || start > G_MAXUINT32 - length) return FALSE;
-  gboolean spelled_in_bytes = dms_alphabet_decode(spelling, length, bytes);
+  g_byte_array_set_size(bytes, start + (guint)length);
+  gssize decoded = dms_alphabet_decode(spelling, length, bytes->data + start);
+  if (decoded < 0) memcpy(bytes->data + start, spelling, length);
+  if (decoded >= 0) g_byte_array_set_size(bytes, start + (guint)decoded);
   *token = (DmsToken){.offset = start, .length = (guint16)(bytes->len - start), .flags = DMS_TOKEN_PRESENT};
-  if (!encodable || !spelled_in_bytes || !length) return TRUE;
+  if (decoded <= 0) token->flags |= DMS_TOKEN_LITERAL;
+  if (!encodable || decoded <= 0) return TRUE;
   guint32 place = find_slot(vocabulary, dms_token_bytes(vocabulary, id), token->length);
   if (vocabulary->slot[place] >= 0) return FALSE;
   vocabulary->slot[place] = id;
@@ -65,12 +76,13 @@ gboolean dms_vocabulary_add(DmsVocabulary *vocabulary, int id, const char *spell
 }
 
 int dms_vocabulary_find(const DmsVocabulary *vocabulary, const char *bytes, gsize length) {
+  if (length == 1) return vocabulary->byte_id[(guint8)*bytes];
   if (!length || length > DMS_MAX_TOKEN_BYTES) return -1;
   return vocabulary->slot[find_slot(vocabulary, bytes, length)];
 }
 
 int dms_vocabulary_find_spelling(const DmsVocabulary *vocabulary, const char *spelling, gsize length) {
-  g_autoptr(GByteArray) bytes = g_byte_array_new();
-  if (!length || !dms_alphabet_decode(spelling, length, bytes)) return -1;
-  return dms_vocabulary_find(vocabulary, (const char *)bytes->data, bytes->len);
+  g_autofree guint8 *bytes = g_malloc(length);
+  gssize decoded = dms_alphabet_decode(spelling, length, bytes);
+  return decoded < 0 ? -1 : dms_vocabulary_find(vocabulary, (const char *)bytes, (gsize)decoded);
 }

@@ -7,6 +7,7 @@
 typedef enum {
   DMS_TOKEN_PRESENT = 1, /* the id has a token */
   DMS_TOKEN_SPECIAL = 2, /* an added token that decoding may skip */
+  DMS_TOKEN_LITERAL = 4, /* empty, or outside the byte-level alphabet: decoded as it is spelled, never encoded to */
 } DmsTokenFlags;
 
 typedef struct {

@@ -1,6 +1,8 @@
-/* Any bytes as a tokenizer.json and, after a byte 0xff, as a text for it. */
+/* Any bytes as a tokenizer.json and, after a byte 0xff, as a text for it. What is accepted is JSON for another parser
+ * too. */
 #include "engine/text/tokenizer.h"
 
+#include <jansson.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,6 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   DmsTokenizer *tokenizer = dms_tokenizer_parse((const char *)data, json, "fuzz.json", &error);
   g_assert(!tokenizer == !!error);
   if (!tokenizer) return 0;
+  json_t *tree = json_loadb((const char *)data, json, JSON_REJECT_DUPLICATES, NULL);
+  g_assert(tree);
+  json_decref(tree);
   for (DmsEncode mode = DMS_ENCODE_TEXT; end && mode <= DMS_ENCODE_SPECIAL; mode++) {
     g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(int32_t));
     g_clear_error(&error);

@@ -179,6 +179,46 @@ static void test_refused(void) {
   }
 }
 
+/* The two tables are read by hand: what is no JSON there is refused as it would be anywhere else. */
+static void test_tables(void) {
+  static const struct {
+    const char *vocab, *merges, *word; /* NULL: it opens */
+  } cases[] = {
+      {"{'a' : 0 , 'b':1,\n\t'ab':2}", "[ [ 'a' , 'b' ] ]", NULL},
+      {"{'a':0,'\\u0062':1,'\\u0061b':2}", "['a \\u0062']", NULL},
+      {"{'\xe6\x97\xa5':0,'':1,'a':2}", "[]", NULL}, /* a token outside the byte-level alphabet, and none at all */
+      {"{'a':0,'a':1}", "[]", "another token"},
+      {"{'\xe6\x97\xa5':0,'\xe6\x97\xa5':1}", "[]", "another token"},
+      {"{'':0,'':1}", "[]", "another token"},
+      {"{'\xe6\x97':0}", "[]", "UTF-8"},
+      {"{'a':0,}", "[]", "line 1"},
+      {"{'a':00}", "[]", "model.vocab.a"},
+      {"{'a':0 0}", "[]", "line 1"},
+      {"{'a':'\n'}", "[]", "model.vocab.a"},
+      {"{'a\n':0}", "[]", "line 1"},
+      {"{'a\\u0000':0}", "[]", "line 1"},
+      {"{'a\\':0}", "[]", "line 1"},
+      {"{'a':0", "[]", "model.vocab.merges"},
+      {"{'a':0}}", "[]", "line 1"},
+      {"{'a':0},'vocab':{}", "[]", "duplicate"},
+      {"{'a':0}", "[],'merges':[]", "duplicate"},
+      {"{'a':0}", "[,]", "merges[0]"},
+      {"{'a':0}", "[['a','a'],]", "merges[1]"},
+      {"{'a':0}", "[['a' 'a']]", "merges[0]"},
+      {"{'a':0}", "['a a'", "line 1"},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    static const char frame[] = "{'added_tokens':[],'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':false},"
+                                "'decoder':{'type':'ByteLevel'},'model':{'type':'BPE','vocab':%s,'merges':%s}}";
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = g_strdelimit(g_strdup_printf(frame, cases[i].vocab, cases[i].merges), "'", '"');
+    DmsTokenizer *tokenizer = dms_tokenizer_parse(text, strlen(text), "tokenizer.json", &error);
+    if (!tokenizer != !!cases[i].word || (error && !strstr(error->message, cases[i].word)))
+      g_error("%s %s: %s", cases[i].vocab, cases[i].merges, error ? error->message : "opened");
+    dms_tokenizer_free(tokenizer);
+  }
+}
+
 /* Tokens of absurd length, with JSON of absurd depth, and no file at all. */
 static void test_absurd(void) {
   g_autofree char *long_token = g_strnfill(10000000, 'a'), *deep = g_strnfill(1000000, '[');
@@ -218,6 +258,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/tokenizer-file/whole-words", test_whole_words);
   g_test_add_func("/tokenizer-file/added", test_added);
   g_test_add_func("/tokenizer-file/refused", test_refused);
+  g_test_add_func("/tokenizer-file/tables", test_tables);
   g_test_add_func("/tokenizer-file/absurd", test_absurd);
   g_test_add_func("/tokenizer-file/missing-bytes", test_missing_bytes);
   return g_test_run();
