@@ -217,13 +217,29 @@ static void test_export(void) {
   results_close(synthetic.store);
 }
 
+/* Damage is called damage, of the store and not of the disk, and leaves no file. */
+static void test_export_damaged(void) {
+  g_autofree char *path = new_path(), *export_path = new_path(), *growing = g_strconcat(export_path, ".part", NULL);
+  g_autoptr(GError) error = NULL;
+  Synthetic synthetic = write_shard(path, 0, 1, FALSE);
+  results_db_script(synthetic.store, "PRAGMA foreign_keys = OFF; DELETE FROM generation WHERE id = 1", &error);
+  synthetic_check(&error);
+  g_assert_false(results_export_sqlite(synthetic.store, export_path, &error));
+  g_assert_error(error, RESULTS_ERROR, RESULTS_ERROR_CORRUPT);
+  g_assert_true(strstr(error->message, path) && strstr(error->message, "damaged") &&
+                strstr(error->message, "'generation'"));
+  g_assert_false(g_file_test(export_path, G_FILE_TEST_EXISTS) || g_file_test(growing, G_FILE_TEST_EXISTS));
+  results_close(synthetic.store);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   folder = g_dir_make_tmp("hyperscale-merge-XXXXXX", NULL);
   g_test_add_func("/results/merge/shards", test_shards);
   g_test_add_func("/results/merge/conflicts", test_conflicts);
   g_test_add_func("/results/merge/longer", test_longer);
-  g_test_add_func("/results/export", test_export);
+  g_test_add_func("/results/export/without-texts", test_export);
+  g_test_add_func("/results/export/damaged", test_export_damaged);
   int status = g_test_run();
   synthetic_remove(folder);
   g_free(folder);
