@@ -16,6 +16,12 @@ static void set_boolean(json_t *object, const char *key, gboolean value) {
   json_object_set_new(object, key, json_boolean(value));
 }
 
+gint64 report_data_epoch(const char *time) {
+  g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+  g_autoptr(GDateTime) moment = time ? g_date_time_new_from_iso8601(time, utc) : NULL;
+  return moment ? g_date_time_to_unix(moment) : 0;
+}
+
 json_t *report_data_points(const ResultsSummary *summary) {
   json_t *points = json_array();
   for (guint i = 0; i < summary->n_points; i++) {
@@ -107,8 +113,8 @@ static json_t *methods_json(const ResultsSummary *summary) {
     set_text(method, "fingerprint", m->fingerprint);
     set_text(method, "policy", m->policy);
     set_number(method, "cr", m->cr);
-    set_number(method, "temperature", (double)m->temperature);
-    set_number(method, "top_p", (double)m->top_p);
+    json_object_set_new(method, "temperature", report_text_json_float(m->temperature));
+    json_object_set_new(method, "top_p", report_text_json_float(m->top_p));
     set_integer(method, "top_k", m->top_k);
     set_integer(method, "layers", m->layers);
     set_integer(method, "kv_heads", m->kv_heads);

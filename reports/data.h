@@ -16,6 +16,9 @@ json_t *report_data_points(const ResultsSummary *summary);
 /* The machine's JSON as an object, empty when it is none. */
 json_t *report_data_machine(const ResultsSummary *summary);
 
+/* "2026-01-02T03:04:05Z" in seconds since 1970, 0 when it is no time. */
+gint64 report_data_epoch(const char *time);
+
 /* Formats of report_write(). lm-eval and every-eval-ever: one JSON object a line for each method, for both formats
  * hold one model a file. */
 gboolean report_data_json(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,

@@ -1,4 +1,4 @@
-/* Results in the schema of Every Eval Ever 0.3.0, an interchange format of evaluation results: one aggregate object
+/* Results in the schema of Every Eval Ever 0.2.2, an interchange format of evaluation results: one aggregate object
  * a method, in which each (task, L, W) is one evaluation result. Values under additional_details and details are
  * strings, as the schema wants. */
 #include <math.h>
@@ -46,17 +46,11 @@ static json_t *evaluation_result(const ResultsTaskInfo *task, const ResultsMetho
                              "score_details", score_details(p));
   json_object_set_new(result, "evaluation_result_id", json_sprintf("W%d-L%d", p->threads, p->length));
   json_object_set_new(result, "generation_config",
-                      json_pack("{s:{s:f, s:f, s:i, s:i, s:b}}", "generation_args", "temperature",
-                                (double)method->temperature, "top_p", (double)method->top_p, "top_k", method->top_k,
-                                "max_tokens", MAX(p->length, 1), "reasoning", 1));
+                      json_pack("{s:{s:o, s:o, s:i, s:i, s:b}}", "generation_args", "temperature",
+                                report_text_json_float(method->temperature), "top_p",
+                                report_text_json_float(method->top_p), "top_k", method->top_k, "max_tokens",
+                                MAX(p->length, 1), "reasoning", 1));
   return result;
-}
-
-/* "2026-01-02T03:04:05Z" in seconds since 1970, "0" when it is no time. */
-static json_t *epoch(const char *time) {
-  g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
-  g_autoptr(GDateTime) moment = time ? g_date_time_new_from_iso8601(time, utc) : NULL;
-  return json_sprintf("%" G_GINT64_FORMAT, moment ? g_date_time_to_unix(moment) : 0);
 }
 
 static json_t *aggregate(const ResultsSummary *summary, const ResultsMethodInfo *method) {
@@ -72,9 +66,9 @@ static json_t *aggregate(const ResultsSummary *summary, const ResultsMethodInfo 
   json_t *details = json_pack("{s:s, s:s, s:o, s:o, s:o}", "deployment_type", "self_deployed", "model_availability",
                               "open_weights", "fingerprint_sha256", report_text_json(method->fingerprint, -1),
                               "kv_policy", report_text_json(method->policy, -1), "nominal_cr", number_text(method->cr));
-  json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "schema_version", "0.3.0", "evaluation_id", report_text_json(id, -1),
+  json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "schema_version", "0.2.2", "evaluation_id", report_text_json(id, -1),
                            "evaluation_timestamp", report_text_json(info->created, -1), "retrieved_timestamp",
-                           epoch(info->created));
+                           json_sprintf("%" G_GINT64_FORMAT, report_data_epoch(info->created)));
   json_object_set_new(root, "source_metadata",
                       json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:o}}", "source_name", "hyperscale", "source_type",
                                 "evaluation_run", "source_organization_name", "unspecified", "evaluator_relationship",

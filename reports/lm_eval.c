@@ -37,11 +37,22 @@ static void add_task(json_t *root, const ResultsSummary *summary, const ResultsM
       json_object_get(root, "n-samples"), key->str,
       json_pack("{s:I, s:I}", "original", (json_int_t)task->problems, "effective", (json_int_t)problems));
   json_object_set_new(json_object_get(root, "configs"), key->str,
-                      json_pack("{s:o, s:o, s:s, s:o, s:{s:i, s:f, s:f, s:i}}", "task",
+                      json_pack("{s:o, s:o, s:s, s:o, s:{s:i, s:o, s:o, s:i}}", "task",
                                 report_text_json(task->name, -1), "dataset_path", report_text_json(task->source, -1),
                                 "output_type", "generate_until", "prompt_style", report_text_json(task->style, -1),
                                 "generation_kwargs", "max_gen_toks", task->max_length, "temperature",
-                                (double)method->temperature, "top_p", (double)method->top_p, "top_k", method->top_k));
+                                report_text_json_float(method->temperature), "top_p",
+                                report_text_json_float(method->top_p), "top_k", method->top_k));
+}
+
+/* The harness's own settings; null where there is no such thing here. A seed of 64 bits is a text. */
+static json_t *config(const ResultsSummary *summary, const ResultsMethodInfo *method) {
+  return json_pack("{s:s, s:{s:o, s:o, s:o, s:o, s:o}, s:n, s:n, s:n, s:n, s:n, s:b, s:o}", "model", "hyperscale",
+                   "model_args", "pretrained", report_text_json(method->model, -1), "method",
+                   report_text_json(method->name, -1), "policy", report_text_json(method->policy, -1), "cr",
+                   report_text_json_number(method->cr), "fingerprint", report_text_json(method->fingerprint, -1),
+                   "batch_size", "device", "use_cache", "limit", "gen_kwargs", "partial", summary->info.partial,
+                   "random_seed", json_sprintf("%" G_GUINT64_FORMAT, summary->info.seed));
 }
 
 gboolean report_data_lm_eval(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
@@ -53,22 +64,16 @@ gboolean report_data_lm_eval(const ResultsSummary *summary, ResultsStore *store,
     for (guint i = 0; i < G_N_ELEMENTS(sections); i++) json_object_set_new(root, sections[i], json_object());
     for (guint t = 0; t < summary->n_tasks; t++) add_task(root, summary, method, &summary->task[t]);
     json_object_set_new(root, "group_subtasks", json_object());
-    json_object_set_new(root, "config",
-                        json_pack("{s:s, s:{s:o, s:o, s:o, s:o, s:o}, s:n, s:b, s:o}", "model", "hyperscale",
-                                  "model_args", "pretrained", report_text_json(method->model, -1), "method",
-                                  report_text_json(method->name, -1), "policy", report_text_json(method->policy, -1),
-                                  "cr", report_text_json_number(method->cr), "fingerprint",
-                                  report_text_json(method->fingerprint, -1), "limit", "partial", summary->info.partial,
-                                  "random_seed", json_sprintf("%" G_GUINT64_FORMAT, summary->info.seed)));
+    json_object_set_new(root, "config", config(summary, method));
     json_object_set_new(root, "model_source", json_string("hyperscale"));
     json_object_set_new(root, "model_name", report_text_json(method->model, -1));
     g_autofree char *sanitized = g_strdup(method->model);
     for (char *p = sanitized; *p; p++)
       if (strchr("\"<>:/\\|?*[]", *p)) *p = '_';
     json_object_set_new(root, "model_name_sanitized", report_text_json(sanitized, -1));
-    json_object_set_new(root, "date", report_text_json(summary->info.created, -1));
+    json_object_set_new(root, "date", json_integer(report_data_epoch(summary->info.created)));
     json_object_set_new(root, "pretty_env_info", report_text_json(summary->info.machine, -1));
-    json_object_set_new(root, "hyperscale_version", report_text_json(summary->info.version, -1));
+    json_object_set_new(root, "git_hash", report_text_json(summary->info.version, -1));
     report_text_append_json(out, root, 9, TRUE);
     g_string_append_c(out, '\n');
   }

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#define BRIEF 32 /* bytes of a text that is not broken into lines */
+#define BRIEF 32    /* bytes of a text that is not broken into lines */
+#define TEX_PAGE 40 /* rows that surely fit on a page */
 
 typedef struct {
   char *text; /* NULL: an interval */
@@ -168,29 +169,38 @@ static void write_markdown(GString *out, const Table *table) {
   g_string_append_c(out, '\n');
 }
 
-static void write_tex(GString *out, const Table *table) {
-  g_string_append(out, "\\begin{table}\n  \\centering\n  \\caption{");
-  report_text_append(out, TEXT_TEX, table->caption, -1);
-  g_string_append(out, "}\n  \\begin{tabular}{");
-  for (guint c = 0; c < table->columns->len; c++)
-    if (column_at(table, c)->kind != TABLE_INTERVAL)
-      g_string_append_c(out, column_at(table, c)->kind == TABLE_NUMBER ? 'r' : 'l');
-  g_string_append(out, "}\n    \\toprule\n    ");
-  for (guint c = 0; c < table->columns->len; c++)
-    if (column_at(table, c)->kind != TABLE_INTERVAL)
-      report_text_print(out, TEXT_TEX, c ? " & %s" : "%s", column_at(table, c)->heading);
-  g_string_append(out, " \\\\\n    \\midrule\n");
-  for (guint r = 0; r < table->rows->len; r++) {
-    g_string_append(out, "    ");
-    for (guint c = 0; c < table->columns->len; c++) {
-      Cell cell = cell_at(table, r, c);
-      if (column_at(table, c)->kind == TABLE_INTERVAL) continue;
-      g_string_append(out, c ? " & " : "");
-      write_text(out, &cell, TEXT_TEX, "\\textbf{", "}");
-    }
-    g_string_append(out, " \\\\\n");
+static void write_tex_row(GString *out, const Table *table, guint row) {
+  g_string_append(out, "    ");
+  for (guint c = 0; c < table->columns->len; c++) {
+    Cell cell = cell_at(table, row, c);
+    if (column_at(table, c)->kind == TABLE_INTERVAL) continue;
+    g_string_append(out, c ? " & " : "");
+    write_text(out, &cell, TEXT_TEX, "\\textbf{", "}");
   }
-  g_string_append(out, "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n");
+  g_string_append(out, " \\\\\n");
+}
+
+/* What does not fit on a page goes on on the next. */
+static void write_tex(GString *out, const Table *table) {
+  const gboolean breaks = table->rows->len > TEX_PAGE;
+  g_autoptr(GString) columns = g_string_new(NULL), caption = g_string_new(NULL), heading = g_string_new("    ");
+  report_text_append(caption, TEXT_TEX, table->caption, -1);
+  for (guint c = 0; c < table->columns->len; c++) {
+    if (column_at(table, c)->kind == TABLE_INTERVAL) continue;
+    g_string_append_c(columns, column_at(table, c)->kind == TABLE_NUMBER ? 'r' : 'l');
+    report_text_print(heading, TEXT_TEX, c ? " & %s" : "%s", column_at(table, c)->heading);
+  }
+  const char *const small = "\\footnotesize\\setlength{\\tabcolsep}{4pt}";
+  if (breaks)
+    g_string_append_printf(out, "{%s\n  \\begin{longtable}{%s}\n    \\caption{%s}\\\\\n", small, columns->str,
+                           caption->str);
+  else
+    g_string_append_printf(out, "\\begin{table}\n  \\centering%s\n  \\caption{%s}\n  \\begin{tabular}{%s}\n", small,
+                           caption->str, columns->str);
+  g_string_append_printf(out, "    \\toprule\n%s \\\\\n    \\midrule\n%s", heading->str,
+                         breaks ? "    \\endhead\n    \\bottomrule\n    \\endfoot\n" : "");
+  for (guint r = 0; r < table->rows->len; r++) write_tex_row(out, table, r);
+  g_string_append(out, breaks ? "  \\end{longtable}}\n\n" : "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n\n");
 }
 
 void report_table_write(GString *out, const Table *table, TextFormat format) {

@@ -227,7 +227,7 @@ gboolean report_tables_markdown(const ResultsSummary *summary, ResultsStore *sto
 
 gboolean report_tables_tex(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                            GString *out, GError **error) {
-  g_string_append(out, "% Needs \\usepackage{booktabs}.\n");
+  g_string_append(out, "% Needs \\usepackage{booktabs,longtable}.\n");
   g_autoptr(GPtrArray) warnings = report_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
     report_text_print(out, TEXT_TEX, "%% %s\n", (const char *)warnings->pdata[i]);

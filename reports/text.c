@@ -168,6 +168,11 @@ json_t *report_text_json_number(double value) {
   return isfinite(value) ? json_real(value) : json_null();
 }
 
+json_t *report_text_json_float(float value) {
+  char digits[G_ASCII_DTOSTR_BUF_SIZE];
+  return report_text_json_number(g_ascii_strtod(g_ascii_formatd(digits, sizeof digits, "%.7g", (double)value), NULL));
+}
+
 void report_text_append_json(GString *out, json_t *root, int digits, gboolean script) {
   size_t flags = JSON_REAL_PRECISION(digits) | (script ? JSON_COMPACT : JSON_INDENT(2));
   char *dump = json_dumps(root, flags);

@@ -39,6 +39,8 @@ gsize report_text_cut(const char *text, gsize length, gsize limit);
 json_t *report_text_json(const char *text, gssize length);
 /* A JSON number, null where it is not finite. */
 json_t *report_text_json_number(double value);
+/* The same of a float, as short as it was written: 0.6 and not 0.600000024. */
+json_t *report_text_json_float(float value);
 /* Appends `root` with reals at `digits` significant digits and takes the reference. `script`: on one line and safe
  * inside <script>, else indented for people. */
 void report_text_append_json(GString *out, json_t *root, int digits, gboolean script);

@@ -12,13 +12,15 @@ static const char specification[] =
     " 'facet': {'field': 'task', 'type': 'nominal', 'title': null}, 'columns': 3,"
     " 'spec': {'width': 340, 'height': 260,"
     "  'encoding': {"
-    "   'x': {'field': 'COST', 'type': 'quantitative', 'scale': {'type': 'log', 'base': 2}, 'title': 'AXIS'},"
+    "   'x': {'field': 'COST', 'type': 'quantitative', 'scale': {'type': 'log', 'base': 2}, 'axis': {'format': '.2~s'},"
+    "    'title': 'AXIS'},"
     "   'y': {'field': 'accuracy', 'type': 'quantitative', 'axis': {'format': '%'}},"
-    "   'color': {'field': 'method', 'type': 'nominal',"
+    "   'color': {'field': 'method', 'type': 'nominal', 'legend': {'symbolOpacity': 1},"
     "    'scale': {'range': ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#333333']}}},"
     "  'layer': ["
     "   {'transform': [{'filter': 'datum.frontier'}], 'mark': {'type': 'area', 'opacity': 0.13},"
-    "    'encoding': {'y': {'field': 'low', 'type': 'quantitative', 'title': 'accuracy'}, 'y2': {'field': 'high'}}},"
+    "    'encoding': {'y': {'field': 'frontier_low', 'type': 'quantitative', 'title': 'accuracy'},"
+    "     'y2': {'field': 'frontier_high'}}},"
     "   {'transform': [{'filter': 'datum.frontier'}], 'mark': 'line', 'encoding': {'order': {'field': 'COST'}}},"
     "   {'mark': {'type': 'point', 'filled': true},"
     "    'encoding': {'shape': {'field': 'cr', 'type': 'nominal', 'title': 'CR'},"
@@ -42,8 +44,19 @@ static void add_task_rows(json_t *rows, const ResultsSummary *summary, json_t *p
     report_figure_label(p->point->threads, p->point->length, label);
     json_object_set_new(row, "label", json_string(label));
     json_object_set_new(row, "frontier", json_boolean(p->frontier));
+    json_object_set_new(row, "frontier_low", report_text_json_number(p->low));
+    json_object_set_new(row, "frontier_high", report_text_json_number(p->high));
     json_array_append(rows, row);
   }
+}
+
+/* Colours go to methods in the order of all other reports. */
+static void fix_colours(json_t *root, const ResultsSummary *summary) {
+  g_autoptr(GPtrArray) methods = report_figure_methods(summary);
+  json_t *domain = json_array(), *scale = NULL;
+  for (guint i = 0; i < methods->len; i++) json_array_append_new(domain, report_text_json(methods->pdata[i], -1));
+  json_unpack(root, "{s:{s:{s:{s:o}}}}", "spec", "encoding", "color", "scale", &scale);
+  json_object_set_new(scale, "domain", domain);
 }
 
 gboolean report_data_vega_lite(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
@@ -58,6 +71,7 @@ gboolean report_data_vega_lite(const ResultsSummary *summary, ResultsStore *stor
   g_assert(root);
   for (guint t = 0; t < summary->n_tasks; t++) add_task_rows(rows, summary, points, summary->task[t].name, cost);
   json_decref(points);
+  fix_colours(root, summary);
   g_autofree char *title = report_title(summary);
   json_object_set_new(root, "title", report_text_json(title, -1));
   json_object_set_new(root, "data", json_pack("{s:o}", "values", rows));

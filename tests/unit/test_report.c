@@ -234,6 +234,11 @@ static void test_foreign_formats(void) {
   g_assert_cmpfloat_with_epsilon(json_real_value(json_object_get(task, "maj@8,L=800")), p->accuracy, 1e-8);
   g_assert_cmpfloat_with_epsilon(json_real_value(json_object_get(task, "maj@8_stderr,L=800")), p->accuracy_se, 1e-8);
   g_assert_cmpstr(json_string_value(json_object_get(root, "model_name")), ==, "pocket-reasoner-dms-4x");
+  static const char *const sections[] = {"configs", "versions", "n-shot", "higher_is_better", "n-samples"};
+  for (guint i = 0; i < G_N_ELEMENTS(sections); i++)
+    g_assert_nonnull(json_object_get(json_object_get(root, sections[i]), "aime24"));
+  g_assert_cmpint(json_integer_value(json_object_get(root, "date")), ==, 1767323045);
+  g_assert_true(json_is_string(json_object_get(root, "git_hash")) && json_is_object(json_object_get(root, "config")));
   json_decref(root);
 
   g_autofree char *every = write_report(summary, (ReportOptions){.format = "every-eval-ever"});
@@ -252,6 +257,16 @@ static void test_foreign_formats(void) {
                   ==, 0);
   g_assert_cmpfloat_with_epsilon(score, summary->point[3 * 28 + 27].accuracy, 1e-8);
   g_assert_cmpstr(source_type, ==, "evaluation_run");
+  json_decref(root);
+
+  g_autofree char *vega = write_report(summary, (ReportOptions){.format = "vega-lite"});
+  root = json_loads(vega, JSON_REJECT_DUPLICATES, NULL);
+  json_t *rows = NULL, *domain = NULL;
+  g_assert_cmpint(json_unpack(root, "{s:s, s:{s:o}, s:{s:{s:{s:{s:o}}}}}", "$schema", &name, "data", "values", &rows,
+                              "spec", "encoding", "color", "scale", "domain", &domain),
+                  ==, 0);
+  g_assert_cmpuint(json_array_size(rows), ==, summary->n_points);
+  g_assert_cmpstr(json_string_value(json_array_get(domain, 0)), ==, "vanilla");
   json_decref(root);
   sample_free(summary);
 }
