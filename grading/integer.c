@@ -1,4 +1,5 @@
-/* AIME answers: the integer in the last closed box, written out or as the value of a formula. */
+/* AIME answers: the integer in the last closed box, else in a sentence that states the answer; written out or as the
+ * value of a formula. */
 #include "grading/answer.h"
 #include "grading/math.h"
 
@@ -6,7 +7,7 @@
 #include <string.h>
 
 const char *grade_version_integer(void) {
-  return "integer-1";
+  return "integer-2";
 }
 
 /* The number that `text` [length bytes] states: digits where it is an integer, else its canonical form. NULL when it
@@ -35,19 +36,22 @@ void grade_integer(const char *text, gsize length, const char *gold, GradeVerdic
     verdict->detail = g_strdup_printf("the expected answer \"%s\" is no integer: check the problem file", shown);
     return;
   }
-  gsize box_length;
-  const char *box = grade_last_boxed(text, length, &box_length, NULL);
-  if (!box) {
-    verdict->detail = g_strdup("no closed \\boxed{}");
+  gsize stated_length;
+  const char *stated = grade_last_boxed(text, length, &stated_length, NULL);
+  verdict->rule = "boxed";
+  g_autofree char *sentence = stated ? NULL : grade_math_extract(text, length, FALSE, &verdict->rule);
+  if (sentence) stated_length = strlen(stated = sentence);
+  if (!stated) {
+    verdict->rule = NULL;
+    verdict->detail = g_strdup("no closed \\boxed{}, and no sentence that states the answer");
     return;
   }
-  g_autofree char *shown = grade_one_line(box, box_length);
-  verdict->rule = "boxed";
-  verdict->answer = stated_number(box, box_length);
+  g_autofree char *shown = grade_one_line(stated, stated_length);
+  verdict->answer = stated_number(stated, stated_length);
   if (!verdict->answer) {
-    verdict->detail = g_strdup_printf("\\boxed{%s} is no number", shown);
+    verdict->detail = g_strdup_printf("%s is no number", shown);
     return;
   }
   verdict->outcome = g_str_equal(verdict->answer, expected) ? GRADE_CORRECT : GRADE_WRONG;
-  verdict->detail = g_strdup_printf("\\boxed{%s}, expected %s", shown, expected);
+  verdict->detail = g_strdup_printf("%s, expected %s", shown, expected);
 }

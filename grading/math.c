@@ -30,7 +30,7 @@ void grade_math(const char *text, gsize length, const char *gold, GradeVerdict *
     verdict->detail = g_strdup("the expected answer is empty: check the problem file");
     return;
   }
-  g_autofree char *answer = grade_math_extract(text, length, &verdict->rule);
+  g_autofree char *answer = grade_math_extract(text, length, TRUE, &verdict->rule);
   if (!answer) {
     verdict->detail = g_strdup("no answer found");
     return;

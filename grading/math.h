@@ -230,8 +230,8 @@ const MathNode *grade_math_stated_value(const MathNode *node);
 gboolean grade_math_trees_equal(const MathTree *a, const MathTree *b);
 
 /* The answer in `text`, and the rule that found it: "final-answer", "boxed", "answer-is", "whole-text",
- * "last-formula". NULL when there is none. g_free(). */
-char *grade_math_extract(const char *text, gsize length, const char **rule);
+ * "last-formula"; without `guess` not the last of these. NULL when there is none. g_free(). */
+char *grade_math_extract(const char *text, gsize length, gboolean guess, const char **rule);
 
 G_END_DECLS
 

@@ -156,7 +156,7 @@ static char *last_formula(const char *text, gsize length) {
   return any_number ? g_strndup(text + number, number_end - number) : NULL;
 }
 
-char *grade_math_extract(const char *text, gsize length, const char **rule) {
+char *grade_math_extract(const char *text, gsize length, gboolean guess, const char **rule) {
   static const struct {
     const char *name;
     char *(*find)(const char *, gsize);
@@ -165,7 +165,7 @@ char *grade_math_extract(const char *text, gsize length, const char **rule) {
                {"answer-is", after_answer_is},
                {"whole-text", whole_text},
                {"last-formula", last_formula}};
-  for (guint i = 0; i < G_N_ELEMENTS(rules); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS(rules) - !guess; i++) {
     char *answer = rules[i].find(text, length);
     if (!answer) continue;
     *rule = rules[i].name;

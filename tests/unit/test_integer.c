@@ -35,7 +35,7 @@ static void test_integers(void) {
   check("\\boxed{72} no, \\boxed{73}", "73", GRADE_CORRECT, "73");
   check("<think>\\boxed{73}</think> \\boxed{72}", "73", GRADE_WRONG, "72");
   check("<think>\\boxed{73}</think> done", "73", GRADE_NO_ANSWER, NULL);
-  check("The answer is 73.", "73", GRADE_NO_ANSWER, NULL);
+  check("We get 73.", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{}", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{73", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{7, 3}", "73", GRADE_NO_ANSWER, NULL);
@@ -55,6 +55,28 @@ static void test_integers(void) {
   check("\\boxed{73}", "", GRADE_UNGRADED, NULL);
 }
 
+static void check_rule(const char *text, const char *answer, const char *rule) {
+  GradeVerdict verdict;
+  grade_integer(text, strlen(text), "73", &verdict);
+  g_assert_cmpstr(verdict.answer, ==, answer);
+  g_assert_cmpstr(verdict.rule, ==, rule);
+  grade_verdict_clear(&verdict);
+}
+
+/* Without a box: what a sentence states, never what merely comes last. */
+static void test_fallbacks(void) {
+  check_rule("The answer is 5, no: \\boxed{73}", "73", "boxed");
+  check_rule("\\boxed{73}. Therefore, the final answer is: $5$. I hope it is correct.", "73", "boxed");
+  check_rule("Therefore, the final answer is: $73$. I hope it is correct.", "73", "final-answer");
+  check_rule("The answer is 073.", "73", "answer-is");
+  check_rule("**Final Answer**: The value of $m+n$ is **73**.", "73", "answer-is");
+  check_rule("So the answer is $70 + 3 = 73$.", "73", "answer-is");
+  check_rule("$73$", "73", "whole-text");
+  check_rule("It has 9 sides and 73 corners.", NULL, NULL);
+  check_rule("Let us try x = 73", NULL, NULL);
+  check_rule("\\boxed{x} The answer is 73.", NULL, "boxed");
+}
+
 static void test_hostile(void) {
   GradeVerdict verdict;
   const char nul[] = "\0\\boxed{7\0 3} \\boxed{5}\0";
@@ -71,38 +93,34 @@ static void test_hostile(void) {
   grade_verdict_clear(&verdict);
 }
 
-/* Real outputs, most of them long, many of them truncated. A row on which we agree with neither reference grader
- * must be listed, with a reason, in goldens/aime-disagreements.tsv (problem, model, source, reason), and a listed
- * row must still disagree. */
+/* Real outputs, most of them long, many of them truncated. Every row agrees with one reference grader at least: there is
+ * no disagreement to list. */
 static void test_aime_rows(void) {
   json_t *rows = shared_rows("aime24_outputs.jsonl"), *row;
   if (!rows) return;
-  g_autofree char *listed = NULL;
-  g_assert_true(g_file_get_contents("tests/goldens/aime-disagreements.tsv", &listed, NULL, NULL));
   size_t i;
-  int agreed = 0, total = (int)json_array_size(rows);
+  guint disagreements = 0;
   json_array_foreach(rows, i, row) {
     GradeVerdict verdict;
     const char *text = row_text(row, "response");
     grade_integer(text, strlen(text), row_text(row, "gold"), &verdict);
     gboolean ours = verdict.outcome == GRADE_CORRECT;
-    gboolean agrees = ours == row_true(row, "ok_qwen") || ours == row_true(row, "ok_mathverify");
-    g_autofree char *key =
-        g_strdup_printf("\n%s\t%s\t%s\t", row_text(row, "id"), row_text(row, "model"), row_text(row, "blob"));
-    if (agrees == (strstr(listed, key) != NULL))
-      g_test_message("%s%s", agrees ? "listed but agrees:" : "not listed:", key);
-    g_assert_cmpint(agrees, ==, strstr(listed, key) == NULL);
-    agreed += agrees;
+    if (ours != row_true(row, "ok_qwen") && ours != row_true(row, "ok_mathverify")) {
+      disagreements++;
+      g_test_message("%s %s %s: %s", row_text(row, "id"), row_text(row, "model"), row_text(row, "blob"),
+                     verdict.detail);
+    }
     grade_verdict_clear(&verdict);
   }
-  g_test_message("verdicts: %d of %d agree (%.2f %%)", agreed, total, 100.0 * agreed / total);
-  g_assert_cmpfloat(agreed, >=, 0.995 * total);
+  g_test_message("%u of %zu rows disagree with both references", disagreements, json_array_size(rows));
+  g_assert_cmpuint(disagreements, ==, 0);
   json_decref(rows);
 }
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/integer/integers", test_integers);
+  g_test_add_func("/integer/fallbacks", test_fallbacks);
   g_test_add_func("/integer/hostile", test_hostile);
   g_test_add_func("/integer/aime-rows", test_aime_rows);
   return g_test_run();
