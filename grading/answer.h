@@ -12,8 +12,8 @@ G_BEGIN_DECLS
  * the box's backslash. Reads backwards and stops at the box: a long text costs no more than its tail. */
 const char *grade_last_boxed(const char *text, gsize length, gsize *box_length, gsize *start);
 
-/* `text` [length bytes] on one line, for people and for the store: valid UTF-8 without control characters, shortened
- * to about 200 bytes. g_free(). */
+/* `text` [length bytes] on one line, for people and for the store: valid UTF-8, shortened to about 200 bytes, control
+ * characters written out but for white space, which is blanks. g_free(). */
 char *grade_one_line(const char *text, gsize length);
 
 /* A compiled PCRE2 pattern with one capturing group that takes part in every match. Patterns are ours and are kept

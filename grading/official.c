@@ -3,6 +3,9 @@
  * Its rules are those of Python's str.strip(), str.split() and decimal.Decimal: white space is Unicode's, digits may be
  * any script's, underscores are ignored, "1e3" equals "1000.0", and there is no tolerance. */
 #include "grading/official.h"
+
+#include "grading/answer.h"
+
 #include <string.h>
 
 typedef struct {
@@ -159,21 +162,6 @@ static guint count_lines(Span text) {
   return lines;
 }
 
-char *grade_excerpt(const char *text, gsize length) {
-  g_autofree char *valid = g_utf8_make_valid(text, (gssize)MIN(length, 400));
-  GString *shown = g_string_new("\"");
-  const char *p = valid;
-  for (int n = 0; *p && n < 80; n++, p = g_utf8_next_char(p)) {
-    const gunichar c = g_utf8_get_char(p);
-    if (g_unichar_iscntrl(c))
-      g_string_append_printf(shown, "\\x%02x", c); /* nothing for a terminal to obey */
-    else
-      g_string_append_unichar(shown, c);
-  }
-  g_string_append(shown, *p || length > 400 ? "\"..." : "\"");
-  return g_string_free(shown, FALSE);
-}
-
 gboolean grade_official_output_equal(const char *output, gsize output_length, const char *expected,
                                      gsize expected_length, char **difference) {
   if (!output_length) output = "";
@@ -188,9 +176,9 @@ gboolean grade_official_output_equal(const char *output, gsize output_length, co
   }
   for (guint line = 1; next_line(&a, &x) && next_line(&b, &y); line++)
     if (!lines_equal(x, y)) {
-      g_autofree char *was = grade_excerpt(x.start, (gsize)(x.end - x.start));
-      g_autofree char *should = grade_excerpt(y.start, (gsize)(y.end - y.start));
-      *difference = g_strdup_printf("line %u is %s, expected %s", line, was, should);
+      g_autofree char *was = grade_one_line(x.start, (gsize)(x.end - x.start));
+      g_autofree char *should = grade_one_line(y.start, (gsize)(y.end - y.start));
+      *difference = g_strdup_printf("line %u is \"%s\", expected \"%s\"", line, was, should);
       return FALSE;
     }
   return TRUE;

@@ -12,10 +12,6 @@ G_BEGIN_DECLS
 gboolean grade_official_output_equal(const char *output, gsize output_length, const char *expected,
                                      gsize expected_length, char **difference);
 
-/* The beginning of a text in quotation marks, for messages: at most 80 characters, valid UTF-8, control characters
- * written out. g_free(). */
-char *grade_excerpt(const char *text, gsize length);
-
 G_END_DECLS
 
 #endif

@@ -1,8 +1,7 @@
 /* Typed results of functional problems: JSON text against tagged bytes, in one pass over both, with Python's equality.
  */
 #include "grading/value.h"
-#include "grading/grade.h"
-#include "grading/official.h"
+#include "grading/answer.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -315,16 +314,16 @@ gboolean grade_value_matches(const char *encoded, gsize length, const char *expe
   Cursor json = {expected, expected + expected_length}, check = json, result = {encoded, encoded + length};
   const gboolean valid = skip_value(&check, scratch, 0);
   skip_blanks(&check);
-  g_autofree char *shown = grade_excerpt(expected, expected_length);
+  g_autofree char *shown = grade_one_line(expected, expected_length);
   *difference = NULL;
   if (!valid || check.p != check.end) {
     g_set_error(error, GRADE_ERROR, GRADE_ERROR_INPUT,
-                "the expected result %s of a test is no JSON value (byte %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT
+                "the expected result \"%s\" of a test is no JSON value (byte %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT
                 "): the data set's row is damaged",
                 shown, (gsize)(check.p - expected), expected_length);
     return FALSE;
   }
   if (match(&json, &result, 0) && result.p == result.end) return TRUE;
-  *difference = g_strdup_printf("the result is not %s", shown);
+  *difference = g_strdup_printf("the result is not \"%s\"", shown);
   return FALSE;
 }

@@ -68,7 +68,10 @@ char *grade_one_line(const char *text, gsize length) {
   GString *excerpt = g_string_new(NULL);
   for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
     gunichar c = g_utf8_get_char(p);
-    g_string_append_unichar(excerpt, g_unichar_iscntrl(c) ? ' ' : c);
+    if (!g_unichar_iscntrl(c) || g_unichar_isspace(c))
+      g_string_append_unichar(excerpt, g_unichar_iscntrl(c) ? ' ' : c);
+    else
+      g_string_append_printf(excerpt, "\\x%02x", c); /* nothing for a terminal to obey */
   }
   if (length > EXCERPT_BYTES) g_string_append(excerpt, "…");
   return g_string_free(excerpt, FALSE);

@@ -107,6 +107,8 @@ static void test_excerpt(void) {
   g_assert_cmpstr(bad, ==,
                   "a\xef\xbf\xbd \xef\xbf\xbd"
                   "b");
+  g_autofree char *escape = grade_one_line("\x1b[2J\t\x7f", 6);
+  g_assert_cmpstr(escape, ==, "\\x1b[2J \\x7f");
   g_autofree char *many = g_strnfill(100000, 'x');
   g_autofree char *cut = grade_one_line(many, 100000);
   g_assert_cmpuint(strlen(cut), <, 300);
