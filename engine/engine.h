@@ -55,12 +55,14 @@ typedef enum { DMS_DECODE_SKIP_SPECIAL, DMS_DECODE_KEEP_SPECIAL } DmsDecode;
 char *dms_tokenizer_decode(const DmsTokenizer *tokenizer, const int32_t *ids, gsize n, DmsDecode mode, gsize *length);
 
 typedef enum {
-  DMS_CHAT_CHATML,     /* Qwen: <|im_start|>role\n...<|im_end|>\n, no system turn unless one is given */
-  DMS_CHAT_R1_DISTILL, /* DeepSeek-R1-Distill: fullwidth bars, ends with <think>\n */
-  DMS_CHAT_LLAMA3,     /* Llama 3.x header ids and its dated system turn */
+  DMS_CHAT_CHATML,       /* Qwen3 and others: <|im_start|>role\n...<|im_end|>\n, no system turn unless one is given */
+  DMS_CHAT_R1_DISTILL,   /* DeepSeek-R1-Distill: fullwidth bars, ends with <think>\n */
+  DMS_CHAT_LLAMA3,       /* Llama 3.x header ids and its dated system turn; turns are stripped of blanks at both ends */
+  DMS_CHAT_QWEN25,       /* ChatML with the system turn that Qwen2.5 has unless one is given; never detected */
+  DMS_CHAT_QWEN3_DIRECT, /* ChatML with Qwen3's empty thought, so that it answers without thinking; never detected */
 } DmsChatFormat;
 
-/* The format by name ("chatml", "r1-distill", "llama3"); FALSE when there is none of that name. */
+/* The format by name ("chatml", "r1-distill", "llama3", "qwen2.5", "qwen3-direct"); FALSE when there is none of that name. */
 gboolean dms_chat_format_parse(const char *name, DmsChatFormat *format);
 const char *dms_chat_format_name(DmsChatFormat format);
 /* The format of a model folder, told by the special tokens that its tokenizer has. DMS_ERROR_TOKENIZER when it fits none. */

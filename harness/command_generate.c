@@ -29,7 +29,7 @@ static const GOptionEntry entries[] = {
     {"device", 0, 0, G_OPTION_ARG_STRING, &device, "cpu (default), cuda or cuda:N", "DEVICE"},
     {"cpu-threads", 0, 0, G_OPTION_ARG_INT, &cpu_threads, "CPU cores to use (default: all)", "N"},
     {"system", 0, 0, G_OPTION_ARG_STRING, &system_turn, "System turn", "TEXT"},
-    {"chat", 0, 0, G_OPTION_ARG_STRING, &chat, "chatml, r1-distill or llama3 (default: told by the tokenizer)",
+    {"chat", 0, 0, G_OPTION_ARG_STRING, &chat, "chatml, r1-distill, llama3, qwen2.5 or qwen3-direct (default: told by the tokenizer)",
      "FORMAT"},
     {"raw", 0, 0, G_OPTION_ARG_NONE, &raw, "The prompt as it is, special tokens included, without a chat format", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &json, "One JSON object a thread, with token ids and the live trace", NULL},
@@ -99,7 +99,7 @@ static gboolean encode_prompt(const DmsEngine *engine, const char *prompt, GArra
   if (raw) return dms_tokenizer_encode(tokenizer, prompt, -1, DMS_ENCODE_SPECIAL, ids, error);
   if (chat && !dms_chat_format_parse(chat, &format)) {
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "--chat is \"%s\"; allowed: chatml, r1-distill, llama3", chat);
+                "--chat is \"%s\"; allowed: chatml, r1-distill, llama3, qwen2.5, qwen3-direct", chat);
     return FALSE;
   }
   if (!chat && !dms_chat_format_detect(tokenizer, &format, error)) return FALSE;

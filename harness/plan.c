@@ -195,7 +195,8 @@ static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
     if (!check_ascending(file, task->name, task->lengths, task->n_lengths, 1 << 20, error)) return FALSE;
     if (task->chat && !dms_chat_format_parse(task->chat, &format)) {
       g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
-                  "%s: task %s: chat is \"%s\"; allowed: chatml, r1-distill, llama3", file, task->name, task->chat);
+                  "%s: task %s: chat is \"%s\"; allowed: chatml, r1-distill, llama3, qwen2.5, qwen3-direct", file,
+                  task->name, task->chat);
       return FALSE;
     }
     for (unsigned j = 0; j < i; j++) {

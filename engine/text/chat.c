@@ -6,10 +6,11 @@
 
 #define R1_USER "<｜User｜>"
 #define R1_ASSISTANT "<｜Assistant｜>"
+#define QWEN25_SYSTEM "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
 #define LLAMA3_DATES "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
 
 /* `mark` are the tokens by which a format is told; a tokenizer that has both is of that format, the first in this
- * order. */
+ * order. The variants of a format can only be named. */
 static const struct {
   DmsChatFormat format;
   const char *name, *mark[2];
@@ -17,6 +18,8 @@ static const struct {
     {DMS_CHAT_R1_DISTILL, "r1-distill", {R1_USER, R1_ASSISTANT}}, /* first: its Llama kind has Llama 3's tokens too */
     {DMS_CHAT_CHATML, "chatml", {"<|im_start|>", "<|im_end|>"}},
     {DMS_CHAT_LLAMA3, "llama3", {"<|start_header_id|>", "<|eot_id|>"}},
+    {DMS_CHAT_QWEN25, "qwen2.5", {NULL}},
+    {DMS_CHAT_QWEN3_DIRECT, "qwen3-direct", {NULL}},
 };
 
 gboolean dms_chat_format_parse(const char *name, DmsChatFormat *format) {
@@ -36,7 +39,7 @@ const char *dms_chat_format_name(DmsChatFormat format) {
 
 gboolean dms_chat_format_detect(const DmsTokenizer *tokenizer, DmsChatFormat *format, GError **error) {
   for (gsize i = 0; i < G_N_ELEMENTS(formats); i++) {
-    if (dms_tokenizer_token_id(tokenizer, formats[i].mark[0]) < 0 ||
+    if (!formats[i].mark[0] || dms_tokenizer_token_id(tokenizer, formats[i].mark[0]) < 0 ||
         dms_tokenizer_token_id(tokenizer, formats[i].mark[1]) < 0)
       continue;
     *format = formats[i].format;
@@ -97,6 +100,14 @@ static void add_chatml(Prompt *prompt, const char *system, const char *user) {
   add_text(prompt, "assistant\n");
 }
 
+/* Qwen3 is told not to think by a thought that is empty. */
+static void add_no_thinking(Prompt *prompt) {
+  add_control(prompt, "<think>");
+  add_text(prompt, "\n\n");
+  add_control(prompt, "</think>");
+  add_text(prompt, "\n\n");
+}
+
 static void add_r1(Prompt *prompt, const char *system, const char *user) {
   add_control(prompt, "<｜begin▁of▁sentence｜>");
   if (system) add_text(prompt, system);
@@ -114,14 +125,23 @@ static void add_llama3_header(Prompt *prompt, const char *role) {
   add_text(prompt, "\n\n");
 }
 
+/* Llama's template strips what a turn says. */
+static void add_stripped(Prompt *prompt, const char *text) {
+  static const char blanks[] = " \t\n\v\f\r";
+  const char *start = text + strspn(text, blanks);
+  gsize length = strlen(start);
+  while (length > 0 && strchr(blanks, start[length - 1])) length--;
+  g_string_append_len(prompt->run, start, (gssize)length);
+}
+
 static void add_llama3(Prompt *prompt, const char *system, const char *user) {
   add_control(prompt, "<|begin_of_text|>");
   add_llama3_header(prompt, "system");
   add_text(prompt, LLAMA3_DATES);
-  if (system) add_text(prompt, system);
+  if (system) add_stripped(prompt, system);
   add_control(prompt, "<|eot_id|>");
   add_llama3_header(prompt, "user");
-  add_text(prompt, user);
+  add_stripped(prompt, user);
   add_control(prompt, "<|eot_id|>");
   add_llama3_header(prompt, "assistant");
 }
@@ -134,6 +154,13 @@ gboolean dms_chat_encode(const DmsTokenizer *tokenizer, DmsChatFormat format, co
   switch (format) {
   case DMS_CHAT_CHATML:
     add_chatml(&prompt, system, user);
+    break;
+  case DMS_CHAT_QWEN25:
+    add_chatml(&prompt, system ? system : QWEN25_SYSTEM, user);
+    break;
+  case DMS_CHAT_QWEN3_DIRECT:
+    add_chatml(&prompt, system, user);
+    add_no_thinking(&prompt);
     break;
   case DMS_CHAT_R1_DISTILL:
     add_r1(&prompt, system, user);

@@ -75,6 +75,26 @@ static void test_llama3(void) {
         "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
         "Today Date: 26 Jul 2024\n\nBe brief.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhy?<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\n");
+  check(tokenizer, DMS_CHAT_LLAMA3, " \n", "\n Why? \t\n",
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+        "Today Date: 26 Jul 2024\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nWhy?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\n");
+  dms_tokenizer_free(tokenizer);
+}
+
+/* Qwen2.5's default system turn, and Qwen3 told not to think. */
+static void test_qwen(void) {
+  DmsTokenizer *tokenizer = dms_tokenizer_open(POCKET, NULL);
+  check(tokenizer, DMS_CHAT_QWEN25, NULL, "Why?",
+        "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
+        "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n");
+  check(tokenizer, DMS_CHAT_QWEN25, "Be brief.", "Why?",
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n");
+  check(tokenizer, DMS_CHAT_QWEN3_DIRECT, NULL, " Why? \n",
+        "<|im_start|>user\n Why? \n<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n");
+  check(tokenizer, DMS_CHAT_QWEN3_DIRECT, "Be brief.", "Why?",
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n"
+        "<think>\n\n</think>\n\n");
   dms_tokenizer_free(tokenizer);
 }
 
@@ -135,7 +155,7 @@ static void test_detect(void) {
   g_assert_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER);
   g_assert_nonnull(strstr(error->message, "<|im_start|>"));
   g_assert_cmpuint(ids->len, ==, 0);
-  for (DmsChatFormat each = DMS_CHAT_CHATML; each <= DMS_CHAT_LLAMA3; each++)
+  for (DmsChatFormat each = DMS_CHAT_CHATML; each <= DMS_CHAT_QWEN3_DIRECT; each++)
     g_assert_true(dms_chat_format_parse(dms_chat_format_name(each), &format) && format == each);
   g_assert_false(dms_chat_format_parse("alpaca", &format));
   dms_tokenizer_free(pocket);
@@ -149,6 +169,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/chat/chatml", test_chatml);
   g_test_add_func("/chat/r1-distill", test_r1_distill);
   g_test_add_func("/chat/llama3", test_llama3);
+  g_test_add_func("/chat/qwen", test_qwen);
   g_test_add_func("/chat/goldens", test_goldens);
   g_test_add_func("/chat/injection", test_injection);
   g_test_add_func("/chat/detect", test_detect);
