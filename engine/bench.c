@@ -41,7 +41,14 @@ DmsBench *dms_bench_open(const DmsBenchOptions *options, GError **error) {
                                     : dms_model_open_random(options->config_path, options->evict_rate, error);
   if (!bench->model) goto failed;
   DmsConfig *c = &bench->model->config;
-  if (options->max_context > 0) c->context = MIN(c->context, options->max_context);
+  if (options->max_context > c->context) {
+    g_set_error(
+        error, DMS_ERROR, DMS_ERROR_REQUEST,
+        "the model has %d positions, of which %d would be needed; take shorter contexts and prompts, or fewer steps",
+        c->context, options->max_context);
+    goto failed;
+  }
+  if (options->max_context > 0) c->context = options->max_context;
   DmsRule rule = c->dms;
   if (bench->model->random && rule.source == DMS_SOURCE_NONE) /* plain shapes: as the paper's models were retrofitted */
     rule = (DmsRule){
@@ -186,7 +193,7 @@ gboolean dms_bench_decode(DmsBench *bench, int batch, int context, double cr, in
   int most = bench->model->config.context - WARM_STEPS - steps - 1, started = 0;
   if (batch < 1 || batch > bench->max_batch || context < 1 || steps < 1 || context > most) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST,
-                "bench: batch %d (1 to %d), context %d (1 to %d), %d steps (at least 1)", batch, bench->max_batch,
+                "batch %d (allowed: 1 to %d), context %d (1 to %d), %d steps (1 or more)", batch, bench->max_batch,
                 context, most, steps);
     return FALSE;
   }
@@ -211,7 +218,7 @@ gboolean dms_bench_prefill(DmsBench *bench, int batch, int length, DmsBenchPrefi
   const DmsConfig *c = &bench->model->config;
   *out = (DmsBenchPrefill){.batch = batch, .length = length};
   if (batch < 1 || batch > bench->max_batch || length < 1 || length > c->context) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "bench: %d prompts (1 to %d) of %d tokens (1 to %d)", batch,
+    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "%d prompts (allowed: 1 to %d) of %d tokens (1 to %d)", batch,
                 bench->max_batch, length, c->context);
     return FALSE;
   }
@@ -283,7 +290,8 @@ GArray *dms_bench_attention(DmsDevice device, int device_index, const char *path
   double read_rate, matrix_rate;
   g_autofree char *text = NULL;
   if (!ops->attention) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device %s does not time attention alone", ops->name);
+    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "device %s does not time attention alone; --device cuda does",
+                ops->name);
     return NULL;
   }
   if (!g_file_get_contents(path, &text, NULL, error) || !ops->rates(device_index, &read_rate, &matrix_rate, error))

@@ -229,7 +229,7 @@ typedef struct {
   DmsPrecision precision;
   int cpu_threads; /* 0: all cores */
   int max_batch;   /* sequences, at least 1 */
-  int max_context; /* tokens; 0: the model's */
+  int max_context; /* tokens, at most and by default (0) the model's */
   double evict_rate; /* random weights: share of tokens flagged while prompts run, in [0, 1) */
 } DmsBenchOptions;
 

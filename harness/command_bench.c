@@ -22,7 +22,7 @@ static const GOptionEntry entries[] = {
     {"cr", 0, 0, G_OPTION_ARG_STRING, &ratios, "Context over live items (default 1)", "R,R..."},
     {"prompt", 0, 0, G_OPTION_ARG_STRING, &prompts, "Prefill: prompt lengths (default 512; 0: no prefill)", "N,N..."},
     {"steps", 0, 0, G_OPTION_ARG_INT, &steps, "Decode steps timed (default 32)", "N"},
-    {"kernels", 0, 0, G_OPTION_ARG_NONE, &kernels, "Each kernel's share of the step", NULL},
+    {"kernels", 0, 0, G_OPTION_ARG_NONE, &kernels, "Each kernel's share of the step (cuda)", NULL},
     {"attention-lengths", 0, 0, G_OPTION_ARG_FILENAME, &lengths_file,
      "Decode attention alone, on the lengths of FILE (name|head_dim|group|batch|kv_heads|lengths)", "FILE"},
     {"device", 0, 0, G_OPTION_ARG_STRING, &device, "cpu (default), cuda or cuda:N", "DEVICE"},
@@ -36,8 +36,8 @@ static int run(int argc, char **argv);
 const Command command_bench = {
     "bench", "[MODEL]", "Measure decode and prefill speed against the device's limit",
     "A decode step must read the weights once and the live keys and values once, or do its arithmetic: that is its\n"
-    "ceiling, at the rates that the device itself reaches. MODEL, or --config FILE --random-weights, or\n"
-    "--attention-lengths FILE.",
+    "ceiling, at the rates at which the device reads its memory and multiplies; a share above 100 % means that what a\n"
+    "step reads stays in the caches. MODEL, or --config FILE --random-weights, or --attention-lengths FILE (a GPU's).",
     run};
 
 static double at(const GArray *list, guint index) {
@@ -154,10 +154,10 @@ static void print_object(json_t *object) {
 }
 
 static gboolean measure_model(DmsBenchOptions *options, GError **error) {
-  g_autoptr(GArray) batch = list_parse("batch", batches, 1, error);
-  g_autoptr(GArray) context = batch ? list_parse("context", contexts, 1, error) : NULL;
-  g_autoptr(GArray) cr = context ? list_parse("cr", ratios, 1, error) : NULL;
-  g_autoptr(GArray) prompt = cr ? list_parse("prompt", prompts, 0, error) : NULL;
+  g_autoptr(GArray) batch = list_parse("batch", batches, 1, TRUE, error);
+  g_autoptr(GArray) context = batch ? list_parse("context", contexts, 1, TRUE, error) : NULL;
+  g_autoptr(GArray) cr = context ? list_parse("cr", ratios, 1, FALSE, error) : NULL;
+  g_autoptr(GArray) prompt = cr ? list_parse("prompt", prompts, 0, TRUE, error) : NULL;
   if (!prompt) return FALSE;
   options->max_batch = (int)largest(batch);
   /* Room for the timed steps and the warm-up before them. */
@@ -197,17 +197,27 @@ static gboolean measure_attention(DmsDevice wanted, int index, GError **error) {
   return TRUE;
 }
 
+static gboolean check_options(GError **error) {
+  const OptionValue values[] = {
+      {"steps", steps, steps >= 1 && steps <= 1 << 20, "1 to 1048576"},
+      {"cpu-threads", cpu_threads, cpu_threads >= 0 && cpu_threads <= 1024, "0 (all) to 1024"},
+      {"evict-rate", evict_rate, evict_rate >= 0 && evict_rate < 1 && (random_weights || evict_rate == 0),
+       "0 to below 1, with --random-weights"},
+  };
+  return values_check(values, G_N_ELEMENTS(values), error);
+}
+
 static int run(int argc, char **argv) {
   GError *error = NULL;
   DmsBenchOptions options = {0};
   if (!options_parse(&command_bench, entries, 0, 1, &argc, &argv)) return EXIT_USAGE;
-  if ((argc > 1) + (config != NULL) + (lengths_file != NULL) != 1 || random_weights != (config != NULL) || steps < 1) {
-    fputs(
-        "hyperscale bench: one of MODEL, --config FILE --random-weights or --attention-lengths FILE, and --steps of at "
-        "least 1\nTry 'hyperscale bench --help'.\n",
-        stderr);
+  if ((argc > 1) + (config != NULL) + (lengths_file != NULL) != 1 || random_weights != (config != NULL)) {
+    fputs("hyperscale bench: give one of MODEL, --config FILE --random-weights, or --attention-lengths FILE\n"
+          "Try 'hyperscale bench --help'.\n",
+          stderr);
     return EXIT_USAGE;
   }
+  if (!check_options(&error)) return command_fail(&command_bench, error);
   options.cpu_threads = cpu_threads;
   options.config_path = config;
   options.evict_rate = evict_rate;

@@ -196,6 +196,7 @@ static void print_json(const ResultsComparison *comparison) {
 
 static gboolean gate_failed(const ResultsComparison *comparison) {
   gboolean failed = FALSE;
+  fflush(stdout);
   for (guint i = 0; fail_if_worse != NO_GATE && i < comparison->n_pairs; i++) {
     const ResultsPair *pair = &comparison->pair[i];
     if (!is_shown(comparison, pair) || pair->indistinguishable || pair->difference >= -fail_if_worse / 100) continue;

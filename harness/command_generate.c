@@ -61,7 +61,7 @@ static void print_json(const DmsCompletion *completion, double reads) {
                 json_stringn(completion->text, completion->text_length), "finish", finishes[completion->finish],
                 "tokens", tokens, "live", live, "reads", reads, "seconds_prefill", completion->seconds_prefill,
                 "seconds_decode", completion->seconds_decode);
-  json_dumpf(object, stdout, JSON_COMPACT);
+  json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
   putchar('\n');
   json_decref(object);
 }
@@ -107,31 +107,21 @@ static gboolean encode_prompt(const DmsEngine *engine, const char *prompt, GArra
 }
 
 static gboolean check_options(GError **error) {
-  const struct {
-    const char *option;
-    double value;
-    gboolean right;
-    const char *allowed;
-  } checks[] = {
+  const OptionValue values[] = {
       {"threads", threads, threads >= 1 && threads <= 4096, "1 to 4096"},
       {"max-tokens", max_tokens, max_tokens == NOT_GIVEN || max_tokens >= 1, "1 or more"},
       {"temperature", temperature, temperature == NOT_GIVEN || temperature >= 0, "0 or more"},
       {"top-p", top_p, top_p == NOT_GIVEN || (top_p > 0 && top_p <= 1), "above 0 to 1"},
       {"top-k", top_k, top_k == NOT_GIVEN || top_k >= 0, "0 or more"},
       {"seed", (double)seed, seed >= 0, "0 or more"},
+      {"cpu-threads", cpu_threads, cpu_threads >= 0 && cpu_threads <= 1024, "0 (all) to 1024"},
   };
   if (raw && (chat || system_turn)) {
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                 "--raw has no chat format: leave out --chat and --system");
     return FALSE;
   }
-  for (gsize i = 0; i < G_N_ELEMENTS(checks); i++) {
-    if (checks[i].right) continue;
-    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s is %g; allowed: %s", checks[i].option,
-                checks[i].value, checks[i].allowed);
-    return FALSE;
-  }
-  return TRUE;
+  return values_check(values, G_N_ELEMENTS(values), error);
 }
 
 static gboolean answer(DmsEngine *engine, const char *prompt, Printing *printing, GError **error) {

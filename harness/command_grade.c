@@ -138,8 +138,12 @@ static int run(int argc, char **argv) {
   GError *error = NULL;
   GradeProgramOptions programs = {.both = TRUE};
   if (!options_parse(&command_grade, entries, 0, 1, &argc, &argv)) return EXIT_USAGE;
+  const OptionValue values[] = {
+      {"workers", workers, workers >= 0 && workers <= 1024, "0 (one a core) to 1024"},
+  };
   programs.workers = workers;
-  if (!sandbox_parse(sandbox, &programs.sandbox, &error)) return command_fail(&command_grade, error);
+  if (!values_check(values, G_N_ELEMENTS(values), &error) || !sandbox_parse(sandbox, &programs.sandbox, &error))
+    return command_fail(&command_grade, error);
   if (!input && (problems || mode)) {
     fputs("hyperscale grade: --problems and --mode belong to --input; a stored run is graded as its plan says\n",
           stderr);

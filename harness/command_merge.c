@@ -36,6 +36,16 @@ static gboolean merge_shard(ResultsStore *store, const char *path, GError **erro
   return TRUE;
 }
 
+/* Before STORE is made: a mistyped shard leaves nothing behind. */
+static gboolean check_shards(char **paths, GError **error) {
+  for (; *paths; paths++) {
+    ResultsStore *shard = results_open(*paths, RESULTS_READ, error);
+    if (!shard) return FALSE;
+    results_close(shard);
+  }
+  return TRUE;
+}
+
 static gboolean derive_runs(ResultsStore *store, GError **error) {
   g_auto(GStrv) names = results_runs(store, error);
   for (char **name = names; name && *name; name++) {
@@ -51,7 +61,7 @@ static gboolean derive_runs(ResultsStore *store, GError **error) {
 static int run(int argc, char **argv) {
   GError *error = NULL;
   if (!options_parse(&command_merge, entries, 2, -1, &argc, &argv)) return EXIT_USAGE;
-  ResultsStore *store = results_open(argv[1], RESULTS_WRITE, &error);
+  ResultsStore *store = check_shards(argv + 2, &error) ? results_open(argv[1], RESULTS_WRITE, &error) : NULL;
   gboolean ok = store != NULL;
   for (int i = 2; ok && i < argc; i++) ok = merge_shard(store, argv[i], &error);
   ok = ok && derive_runs(store, &error);

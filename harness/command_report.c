@@ -42,15 +42,39 @@ static int run(int argc, char **argv);
 const Command command_report = {"report", "[RUN]", "Draw what a run found: terminal, HTML, SVG, tables",
                                 "Without RUN: the newest run of the store.", run};
 
-/* The format that --output's suffix stands for, or text. */
-static const char *format_of(const char *file) {
-  static const char *const suffixes[] = {"html", "svg", "pdf", "md", "tex", "csv", NULL};
-  const char *dot = file ? strrchr(file, '.') : NULL;
-  return dot && g_strv_contains(suffixes, dot + 1) ? dot + 1 : "text";
+static gboolean refuse(GError **error, const char *option, const char *why) {
+  g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s %s", option, why);
+  return FALSE;
+}
+
+/* The format asked for, or that --output's suffix stands for; NULL with an error where that is none. */
+static const char *choose_format(GError **error) {
+  static const char *const suffixes[] = {"html", "svg", "pdf", "md", "tex", "csv", "json", NULL};
+  const char *base = output ? strrchr(output, '/') : NULL, *dot = output ? strrchr(base ? base : output, '.') : NULL;
+  if (format) return format;
+  if (json) return "json";
+  if (!dot || g_str_equal(dot, ".txt")) return "text";
+  if (g_strv_contains(suffixes, dot + 1)) return dot + 1;
+  refuse(error, "output", "has no suffix of a report (.html, .svg, .pdf, .md, .tex, .csv, .json, .txt): say --format");
+  return NULL;
+}
+
+/* Options that would do nothing are mistakes. */
+static gboolean check_options(const char *wanted, GError **error) {
+  static const char *const drawings[] = {"svg", "pdf", "vega-lite", NULL};
+  gboolean html = g_str_equal(wanted, "html");
+  if (cost && !g_strv_contains(drawings, wanted))
+    return refuse(error, "cost", "belongs to the formats svg, pdf and vega-lite; the others show every cost");
+  if (evictions < 0) return refuse(error, "evictions", "is negative; allowed: 0 or more problems");
+  if (evictions && !html) return refuse(error, "evictions", "belongs to the format html");
+  if (no_texts && !html) return refuse(error, "no-texts", "belongs to the format html; the others have no texts");
+  if (device && !evictions) return refuse(error, "device", "belongs to --evictions");
+  return TRUE;
 }
 
 static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened, GString *out, GError **error) {
-  const char *wanted = format ? format : json ? "json" : format_of(output);
+  const char *wanted = choose_format(error);
+  if (!wanted || !check_options(wanted, error)) return FALSE;
   if (g_str_equal(wanted, "text") && !paper) {
     report_terminal(summary, terminal_width(), !output && colour_allowed(STDOUT_FILENO), out);
     return TRUE;
@@ -59,15 +83,6 @@ static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened
   int index;
   gboolean html = g_str_equal(wanted, "html");
   if (!device_parse(device, &where, &index, error)) return FALSE;
-  if (cost && !g_strv_contains((const char *const[]){"svg", "pdf", "vega-lite", NULL}, wanted)) {
-    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "--cost belongs to the formats svg, pdf and vega-lite; %s shows every cost", wanted);
-    return FALSE;
-  }
-  if (evictions < 0) {
-    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--evictions is %d; allowed: 0 or more", evictions);
-    return FALSE;
-  }
   GArray *kept = evictions_collect(opened, summary, html ? evictions : 0, where, index, error);
   if (!kept) return FALSE;
   ReportOptions options = {.format = g_str_equal(wanted, "text") ? "md" : wanted,
@@ -87,20 +102,32 @@ static int compare_ints(gconstpointer a, gconstpointer b) {
 
 /* --lengths or --threads as ascending whole numbers; an empty array where the option is not given. */
 static GArray *budgets(const char *option, const char *text, GError **error) {
-  g_autoptr(GArray) values = text ? list_parse(option, text, 1, error) : g_array_new(FALSE, FALSE, sizeof(double));
+  g_autoptr(GArray) values =
+      text ? list_parse(option, text, 1, TRUE, error) : g_array_new(FALSE, FALSE, sizeof(double));
   if (!values) return NULL;
   GArray *whole = g_array_new(FALSE, FALSE, sizeof(int));
   for (guint i = 0; i < values->len; i++) {
     int value = (int)g_array_index(values, double, i);
     g_array_append_val(whole, value);
-    if (value == g_array_index(values, double, i)) continue;
-    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s is \"%s\"; allowed: whole numbers", option,
-                text);
-    g_array_unref(whole);
-    return NULL;
   }
   g_array_sort(whole, compare_ints);
   return whole;
+}
+
+/* What no thread was run for cannot be derived. */
+static gboolean check_budgets(const ResultsSummary *summary, const ResultsGrid *grid, GError **error) {
+  int most_length = 0, most_threads = 0;
+  for (guint i = 0; i < summary->n_tasks; i++) {
+    most_length = MAX(most_length, summary->task[i].max_length);
+    most_threads = MAX(most_threads, summary->task[i].max_threads);
+  }
+  int length = grid->n_lengths ? grid->lengths[grid->n_lengths - 1] : 0;
+  int most = grid->n_threads ? grid->threads[grid->n_threads - 1] : 0;
+  if (length <= most_length && most <= most_threads) return TRUE;
+  gboolean is_length = length > most_length;
+  g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s has %d; the run has only %d",
+              is_length ? "lengths" : "threads", is_length ? length : most, is_length ? most_length : most_threads);
+  return FALSE;
 }
 
 /* The stored points, or those of other budgets, computed now. */
@@ -111,7 +138,9 @@ static ResultsSummary *load(ResultsStore *opened, const char *name, GError **err
   if (!w) return NULL;
   ResultsGrid grid = {
       .lengths = (int *)l->data, .n_lengths = (int)l->len, .threads = (int *)w->data, .n_threads = (int)w->len};
-  return results_surface(opened, name, &grid, error);
+  ResultsSummary *summary = results_surface(opened, name, &grid, error);
+  if (summary && !check_budgets(summary, &grid, error)) g_clear_pointer(&summary, results_summary_free);
+  return summary;
 }
 
 static int run(int argc, char **argv) {

@@ -35,18 +35,20 @@ static const GOptionEntry entries[] = {
 static int run(int argc, char **argv);
 const Command command_run = {
     "run", "PLAN", "Run what a plan asks and the store lacks",
-    "PLAN is a YAML file or the name of a plan that ships (pocket, qwen-r1-1.5b, ...). Started again, a run does only\n"
-    "what is missing; SIGINT, SIGTERM and SIGUSR1 end it cleanly with exit code 75.",
+    "PLAN is a YAML file or the name of a plan that ships (pocket, qwen3-8b, qwen-r1-1.5b, -7b, -32b). Started again, "
+    "a\n"
+    "run does only what is missing; SIGINT, SIGTERM and SIGUSR1 end it cleanly with exit code 75.",
     run};
 
 static gboolean options_check(RunOptions *options, GError **error) {
   const char *source;
-  if (limit < 0 || max_sequences < 0 || cpu_threads < 0 || !(kv_memory >= 0 && kv_memory < 1e6)) {
-    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "--limit %d, --max-sequences %d, --cpu-threads %d, --kv-memory %g: none may be negative", limit,
-                max_sequences, cpu_threads, kv_memory);
-    return FALSE;
-  }
+  const OptionValue values[] = {
+      {"limit", limit, limit >= 0, "0 (all) or more"},
+      {"max-sequences", max_sequences, max_sequences >= 0 && max_sequences <= 4096, "0 (the default) to 4096"},
+      {"cpu-threads", cpu_threads, cpu_threads >= 0 && cpu_threads <= 1024, "0 (all) to 1024"},
+      {"kv-memory", kv_memory, kv_memory >= 0 && kv_memory < 1e6, "0 (what is free) to 1000000 GiB"},
+  };
+  if (!values_check(values, G_N_ELEMENTS(values), error)) return FALSE;
   *options = (RunOptions){.store = store,
                           .limit = limit,
                           .max_sequences = max_sequences,

@@ -44,8 +44,14 @@ static void keep_descriptors(void) {
 /* However the program ends: what could not be written to stdout is a failure. */
 static void check_stdout(void) {
   if (fflush(stdout) == 0 && !ferror(stdout)) return;
-  perror("hyperscale: stdout");
+  fputs("hyperscale: what was printed could not be written to stdout: it is closed, or its disk is full\n", stderr);
   _exit(EXIT_INTERNAL);
+}
+
+static const Command *find_command(const char *name) {
+  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
+    if (g_str_equal(commands[i]->name, name)) return commands[i];
+  return NULL;
 }
 
 int main(int argc, char **argv) {
@@ -55,11 +61,11 @@ int main(int argc, char **argv) {
   signal(SIGPIPE, SIG_DFL);
   if (argc < 2) return print_help(stderr), EXIT_USAGE;
   const char *name = argv[1];
+  gboolean help = g_str_equal(name, "help") || g_str_equal(name, "--help") || g_str_equal(name, "-h");
   if (g_str_equal(name, "--version")) return printf("hyperscale %s\n", hyperscale_version), EXIT_DONE;
-  if (g_str_equal(name, "help") || g_str_equal(name, "--help") || g_str_equal(name, "-h"))
-    return print_help(stdout), EXIT_DONE;
-  for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
-    if (g_str_equal(commands[i]->name, name)) return commands[i]->run(argc - 1, argv + 1);
-  }
-  return unknown_command(name);
+  if (help && argc == 2) return print_help(stdout), EXIT_DONE;
+  const Command *command = find_command(argv[1 + help]);
+  if (!command) return unknown_command(argv[1 + help]);
+  if (help) return command->run(2, (char *[]){argv[2], "--help", NULL});
+  return command->run(argc - 1, argv + 1);
 }

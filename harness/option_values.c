@@ -1,4 +1,4 @@
-/* Parsing --device, --policy, --precision, --sandbox and lists. */
+/* Parsing --device, --policy, --precision, --sandbox and lists; ranges. */
 #include "harness/option_values.h"
 
 #include <stdio.h>
@@ -50,15 +50,26 @@ gboolean precision_parse(const char *text, DmsPrecision *precision, GError **err
   return refuse(error, "precision", text, "f32, bf16, fp8 (keys and values)");
 }
 
-GArray *list_parse(const char *option, const char *text, double least, GError **error) {
+gboolean values_check(const OptionValue *values, gsize n, GError **error) {
+  for (gsize i = 0; i < n; i++) {
+    if (values[i].right) continue;
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s is %.10g; allowed: %s", values[i].option,
+                values[i].value, values[i].allowed);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+GArray *list_parse(const char *option, const char *text, double least, gboolean whole, GError **error) {
   g_auto(GStrv) parts = g_strsplit(text, ",", -1);
   GArray *list = g_array_new(FALSE, FALSE, sizeof(double));
   for (char **part = parts; *part; part++) {
     char *end;
     double value = g_ascii_strtod(*part, &end);
-    if (end == *part || *end || !(value >= least && value <= 1e9)) {
+    if (end == *part || *end || !(value >= least && value <= 1e9) || (whole && value != (int)value)) {
       g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                  "--%s is \"%s\"; allowed: numbers from %g, separated by commas", option, text, least);
+                  "--%s is \"%s\"; allowed: %snumbers from %g, separated by commas", option, text,
+                  whole ? "whole " : "", least);
       g_array_unref(list);
       return NULL;
     }

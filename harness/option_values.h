@@ -11,9 +11,19 @@ gboolean device_parse(const char *text, DmsDevice *device, int *index, GError **
 gboolean policy_parse(const char *text, const char *model_dir, DmsPolicy *policy, GError **error);
 /* --precision: NULL, "f32", "bf16", "fp8". */
 gboolean precision_parse(const char *text, DmsPrecision *precision, GError **error);
-/* --`option` VALUE,VALUE...: an array of double, each at least `least`; free with g_array_unref(). */
-GArray *list_parse(const char *option, const char *text, double least, GError **error);
+/* --`option` VALUE,VALUE...: an array of double, each at least `least` and, if `whole`, an int; free with g_array_unref(). */
+GArray *list_parse(const char *option, const char *text, double least, gboolean whole, GError **error);
 /* --sandbox: "full" (NULL too), "rlimit", "none". */
 gboolean sandbox_parse(const char *text, GradeSandbox *level, GError **error);
+
+/* The value of an option, whether it is right, and if not what would be: "1 to 4096". */
+typedef struct {
+  const char *option;
+  double value;
+  gboolean right;
+  const char *allowed;
+} OptionValue;
+/* FALSE with an error for the first of values[0..n) that is not right. */
+gboolean values_check(const OptionValue *values, gsize n, GError **error);
 
 #endif

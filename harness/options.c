@@ -12,10 +12,10 @@
 #include "reports/report.h"
 #include "results/results.h"
 
-/* The option that GOption did not know, from its message "Unknown option --NAME". */
-static char *suggest_option(const char *message, const GOptionEntry *entries) {
-  const char *found = strstr(message, " --");
-  if (!found) return g_strdup("");
+/* The option meant where GOption did not know one: its message is then "Unknown option --NAME". */
+static char *suggest_option(const GError *error, const GOptionEntry *entries) {
+  const char *found = strstr(error->message, " --");
+  if (!found || error->code != G_OPTION_ERROR_UNKNOWN_OPTION) return g_strdup("");
   g_autofree char *name = g_strndup(found + 3, strcspn(found + 3, "=\""));
   g_autoptr(GPtrArray) names = g_ptr_array_new();
   for (const GOptionEntry *entry = entries; entry->long_name; entry++) g_ptr_array_add(names, (char *)entry->long_name);
@@ -23,6 +23,15 @@ static char *suggest_option(const char *message, const GOptionEntry *entries) {
   g_autofree char *hint = suggest(name, (const char *const *)names->pdata);
   const char *known = strrchr(hint, ' ');
   return known ? g_strdup_printf("; did you mean --%s", known + 1) : g_strdup("");
+}
+
+/* GOption leaves "--" in where what follows looks like an option. */
+static void drop_separator(int *argc, char **argv) {
+  int at = 1;
+  while (at < *argc && !g_str_equal(argv[at], "--")) at++;
+  if (at == *argc) return;
+  for (--*argc; at < *argc; at++) argv[at] = argv[at + 1];
+  argv[*argc] = NULL;
 }
 
 gboolean options_parse(const Command *command, const GOptionEntry *entries, int least, int most, int *argc,
@@ -35,12 +44,12 @@ gboolean options_parse(const Command *command, const GOptionEntry *entries, int 
   g_option_context_set_description(context, command->description);
   g_option_context_add_main_entries(context, entries, NULL);
   if (!g_option_context_parse(context, argc, argv, &error)) {
-    g_autofree char *hint = suggest_option(error->message, entries);
+    g_autofree char *hint = suggest_option(error, entries);
     fprintf(stderr, "%s: %s%s\n", program, error->message, hint);
   } else {
-    if (*argc > 1 && g_str_equal((*argv)[1], "--")) (*argv)[1] = (*argv)[0], (*argv)++, (*argc)--;
+    drop_separator(argc, *argv);
     if (*argc - 1 >= least && (most < 0 || *argc - 1 <= most)) return TRUE;
-    fprintf(stderr, "%s: %d arguments; usage: %s [OPTION...] %s\n", program, *argc - 1, program,
+    fprintf(stderr, "%s: %d argument%s; usage: %s [OPTION...] %s\n", program, *argc - 1, *argc == 2 ? "" : "s", program,
             command->arguments ? command->arguments : "");
   }
   fprintf(stderr, "Try '%s --help'.\n", program);

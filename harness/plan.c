@@ -3,11 +3,14 @@
 
 #include <cyaml/cyaml.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "datasets/dataset.h"
 #include "harness/suggest.h"
+
+enum { MAX_PLAN = 1 << 20 }; /* bytes */
 
 #define TEXT(key, type, member, flags) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | (flags), type, member, 1, 4096)
 
@@ -229,6 +232,16 @@ static gboolean is_number(const char *text, gboolean integer) {
   return *end == '\0' && !strpbrk(text, "xX");
 }
 
+/* libcyaml refuses an unknown key too, but at the line before it. */
+static gboolean check_key(const char *file, const yaml_token_t *key, GError **error) {
+  const char *text = (const char *)key->data.scalar.value;
+  if (g_strv_contains(plan_keys, text)) return TRUE;
+  g_autofree char *hint = suggest(text, plan_keys);
+  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: line %zu, column %zu: no key \"%.80s\"%s", file,
+              key->start_mark.line + 1, key->start_mark.column + 1, text, hint);
+  return FALSE;
+}
+
 static gboolean check_number(const char *file, const char *key, const yaml_token_t *value, GError **error) {
   static const char *const integers[] = {"threads", "lengths", "window", "sinks", "top_k", "seed", NULL},
                            *const decimals[] = {"cr", "temperature", "top_p", NULL};
@@ -242,7 +255,7 @@ static gboolean check_number(const char *file, const char *key, const yaml_token
 }
 
 /* Every scalar belongs to the key before it. What is no YAML is left to libcyaml. */
-static gboolean check_numbers(const char *file, const char *text, GError **error) {
+static gboolean check_scalars(const char *file, const char *text, GError **error) {
   yaml_parser_t parser;
   yaml_token_t token;
   g_autofree char *key = g_strdup("");
@@ -253,6 +266,7 @@ static gboolean check_numbers(const char *file, const char *text, GError **error
     if (token.type == YAML_SCALAR_TOKEN && is_key) {
       g_free(key);
       key = g_strdup((const char *)token.data.scalar.value);
+      ok = check_key(file, &token, error);
     } else if (token.type == YAML_SCALAR_TOKEN) {
       ok = check_number(file, key, &token, error);
     }
@@ -264,45 +278,71 @@ static gboolean check_numbers(const char *file, const char *text, GError **error
   return ok;
 }
 
-/* A file, or the name of a plan that ships. */
-static char *find_plan(const char *name) {
-  if (g_file_test(name, G_FILE_TEST_EXISTS) || strchr(name, '/')) return g_strdup(name);
+static int compare_names(gconstpointer a, gconstpointer b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of the plans that ship, NULL-terminated. */
+static GPtrArray *shipped_plans(void) {
+  GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+  g_autofree char *folder = dataset_shipped("plans");
+  g_autoptr(GDir) plans = folder ? g_dir_open(folder, 0, NULL) : NULL;
+  for (const char *name; plans && (name = g_dir_read_name(plans));)
+    if (g_str_has_suffix(name, ".yaml")) g_ptr_array_add(names, g_strndup(name, strlen(name) - strlen(".yaml")));
+  g_ptr_array_sort(names, compare_names);
+  g_ptr_array_add(names, NULL);
+  return names;
+}
+
+/* A file, or the name of a plan that ships; NULL with an error where it is neither. */
+static char *find_plan(const char *name, GError **error) {
+  if (g_file_test(name, G_FILE_TEST_EXISTS)) return g_strdup(name);
   g_autofree char *relative = g_strdup_printf("plans/%s%s", name, g_str_has_suffix(name, ".yaml") ? "" : ".yaml");
-  char *shipped = dataset_shipped(relative);
-  return shipped ? shipped : g_strdup(name);
+  char *shipped = strchr(name, '/') ? NULL : dataset_shipped(relative);
+  if (shipped) return shipped;
+  g_autoptr(GPtrArray) names = shipped_plans();
+  g_autofree char *list = g_strjoinv(", ", (char **)names->pdata);
+  g_autofree char *hint = suggest(name, (const char *const *)names->pdata);
+  g_set_error(error, PLAN_ERROR, PLAN_ERROR_READ, "plan: there is no file %s, nor a plan of that name that ships: %s%s",
+              name, list, hint);
+  return NULL;
+}
+
+/* At most MAX_PLAN bytes and one more, which tells that there are too many: it may be a pipe or a device. */
+static char *read_plan(const char *file, gsize *length, GError **error) {
+  FILE *stream = fopen(file, "r");
+  g_autofree char *content = g_malloc(MAX_PLAN + 2);
+  *length = stream ? fread(content, 1, MAX_PLAN + 1, stream) : 0;
+  gboolean ok = stream && !ferror(stream);
+  if (!ok) g_set_error(error, PLAN_ERROR, PLAN_ERROR_READ, "plan: %s: cannot be read: %m", file);
+  if (stream) fclose(stream);
+  content[*length] = '\0';
+  return ok ? g_steal_pointer(&content) : NULL;
 }
 
 Plan *plan_parse(const char *text, const char *file, GError **error) {
   g_autoptr(GString) log = g_string_new(NULL);
   g_autoptr(Plan) plan = NULL;
-  if (!check_numbers(file, text, error)) return NULL;
+  if (!check_scalars(file, text, error)) return NULL;
   cyaml_err_t status = cyaml_load_data((const uint8_t *)text, strlen(text), yaml_config(log), &plan_schema,
                                        (cyaml_data_t **)&plan, NULL);
   if (status != CYAML_OK || !plan) {
-    g_autofree char *hint = NULL;
-    if (g_str_has_prefix(log->str, "Unexpected key: ")) {
-      g_autofree char *key = g_strndup(log->str + 16, strcspn(log->str + 16, ";"));
-      hint = suggest(key, plan_keys);
-    }
-    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s%s", file,
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s", file,
                 log->len             ? log->str
                 : status != CYAML_OK ? cyaml_strerror(status)
-                                     : "empty; a plan has name, tasks, methods, threads and lengths",
-                hint ? hint : "");
+                                     : "empty; a plan has name, tasks, methods, threads and lengths");
     return NULL;
   }
   return check_plan(file, plan, error) ? g_steal_pointer(&plan) : NULL;
 }
 
 Plan *plan_read(const char *name, char **text, GError **error) {
-  g_autofree char *file = find_plan(name), *content = NULL;
   gsize length;
-  if (!g_file_get_contents(file, &content, &length, error)) {
-    g_prefix_error(error, "plan: ");
-    return NULL;
-  }
-  if (length > 1 << 20 || memchr(content, '\0', length)) {
-    g_set_error(error, PLAN_ERROR, PLAN_ERROR_READ, "%s: not a plan: %zu bytes (at most 1 MiB of text)", file, length);
+  g_autofree char *file = find_plan(name, error), *content = file ? read_plan(file, &length, error) : NULL;
+  if (!content) return NULL;
+  if (length > MAX_PLAN || memchr(content, '\0', length)) {
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_READ, "%s: not a plan: it has %s", file,
+                length > MAX_PLAN ? "more than 1 MiB" : "NUL bytes");
     return NULL;
   }
   Plan *plan = plan_parse(content, file, error);

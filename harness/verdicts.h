@@ -10,10 +10,10 @@ typedef struct {
   Batch *batch;
   GradeProgramOptions programs_options;
   GradePrograms *programs[2]; /* by the verdict that counts, official or real; opened when the first program comes */
-  GError *sandbox;         /* why no program can run here */
-  GHashTable *tried;       /* (generation, problem) pairs of this process */
-  GHashTable *tests;       /* (task, problem) -> its tests, while programs that need them are out */
-  GError *failed;          /* the first write that failed */
+  GError *sandbox;            /* why no program can run here */
+  GHashTable *tried;          /* (generation, problem) pairs of this process */
+  GHashTable *tests;          /* (task, problem) -> its tests, while programs that need them are out */
+  GError *failed;             /* the first write that failed */
   guint graded, ungraded;
 } Verdicts;
 

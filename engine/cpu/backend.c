@@ -48,7 +48,7 @@ static void backend_close(DmsBackend *backend) {
 static DmsBackend *backend_open(const DmsBackendOptions *options, GError **error) {
   const DmsConfig *config = &options->model->config;
   if (options->precision != DMS_PRECISION_AUTO && options->precision != DMS_PRECISION_F32) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "the CPU computes in f32 only: choose precision auto or f32");
+    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "the CPU computes in f32 only: leave precision out or choose f32");
     return NULL;
   }
   DmsBackend *backend = g_new0(DmsBackend, 1);

@@ -108,7 +108,7 @@ static const char *add_merge(const DmsMergeEntry *merge, DmsTokenizer *tokenizer
 }
 
 static gboolean read_merges(const GArray *merges, const char *file, DmsTokenizer *tokenizer, GError **error) {
-  g_autoptr(GByteArray) bytes = g_byte_array_new();
+  g_autoptr(GByteArray) bytes = g_byte_array_sized_new(256);
   int merged = -1;
   for (guint i = 0; i < merges->len; i++) {
     const DmsMergeEntry *merge = &g_array_index(merges, DmsMergeEntry, i);

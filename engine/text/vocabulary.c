@@ -9,7 +9,7 @@ DmsVocabulary *dms_vocabulary_new(int size) {
   DmsVocabulary *vocabulary = g_new0(DmsVocabulary, 1);
   vocabulary->size = size;
   vocabulary->token = g_new0(DmsToken, size);
-  vocabulary->bytes = g_byte_array_new();
+  vocabulary->bytes = g_byte_array_sized_new(4096); /* never NULL: an empty spelling has a place too */
   vocabulary->seed = (guint64)g_random_int() << 32 | g_random_int();
   guint32 slots = 16;
   while (slots < 2 * (guint32)size) slots *= 2;
