@@ -103,7 +103,7 @@ static gboolean grade_run(ResultsStore *opened, const char *name, const GradePro
   Verdicts verdicts;
   ResultsSummary *summary = results_summary(opened, name, error);
   g_autoptr(Plan) plan = summary ? plan_parse(summary->info.plan, summary->info.name, error) : NULL;
-  g_autoptr(GPtrArray) tasks = plan ? tasks_open(plan, 0, error) : NULL;
+  g_autoptr(GPtrArray) tasks = plan ? tasks_open(plan, 0, NULL, error) : NULL;
   verdicts_init(&verdicts, &batch, programs);
   gboolean ok = tasks && grade_tasks(opened, summary, tasks, &verdicts, error) &&
                 runner_derive(opened, summary->run, plan, error) &&

@@ -14,7 +14,7 @@
 static char *store = (char *)DEFAULT_STORE, *device, *shard, *sandbox;
 static int limit, max_sequences, cpu_threads;
 static double kv_memory;
-static gboolean json, quiet;
+static gboolean json, quiet, dry_run;
 
 static const GOptionEntry entries[] = {
     {"db", 0, 0, G_OPTION_ARG_FILENAME, &store, "The store (default " DEFAULT_STORE ")", "FILE"},
@@ -22,11 +22,13 @@ static const GOptionEntry entries[] = {
     {"shard", 0, 0, G_OPTION_ARG_STRING, &shard, "Do part i of n, counted from 0; merge the stores afterwards", "i/n"},
     {"limit", 0, 0, G_OPTION_ARG_INT, &limit, "Only N problems of each task, drawn by the seed; marks the run partial",
      "N"},
-    {"max-sequences", 0, 0, G_OPTION_ARG_INT, &max_sequences, "Threads decoded together (default 256)", "N"},
+    {"max-sequences", 0, 0, G_OPTION_ARG_INT, &max_sequences, "Threads decoded together (default: 256 on a GPU, 32 a core on the CPU)", "N"},
     {"kv-memory", 0, 0, G_OPTION_ARG_DOUBLE, &kv_memory, "KV memory (default: what is free)", "GIB"},
     {"cpu-threads", 0, 0, G_OPTION_ARG_INT, &cpu_threads, "CPU cores to use (default: all)", "N"},
     {"sandbox", 0, 0, G_OPTION_ARG_STRING, &sandbox,
      "Least protection for generated programs: full (default), rlimit or none", "LEVEL"},
+    {"dry-run", 'n', 0, G_OPTION_ARG_NONE, &dry_run,
+     "Only check everything and say what it would cost at most: tokens, KV reads, memory", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Print the outcome as JSON", NULL},
     {"quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "No progress on stderr", NULL},
     G_OPTION_ENTRY_NULL,
@@ -92,6 +94,7 @@ static int run(int argc, char **argv) {
   if (!options_parse(&command_run, entries, 1, 1, &argc, &argv)) return EXIT_USAGE;
   g_autoptr(Plan) plan = plan_read(argv[1], &text, &error);
   if (!plan || !options_check(&options, &error)) return command_fail(&command_run, error);
+  if (dry_run) return runner_estimate(plan, &options, json, &error) ? EXIT_DONE : command_fail(&command_run, error);
   stop_on_signals();
   if (!runner_run(plan, text, &options, &outcome, &error)) {
     gboolean lost = outcome.generated > 0 && g_error_matches(error, DMS_ERROR, DMS_ERROR_DEVICE);

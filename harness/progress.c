@@ -25,7 +25,7 @@ void format_count(double value, char *text, gsize size) {
     g_snprintf(text, size, "%.*f", digits, value);
 }
 
-static void format_duration(double seconds, char *text, gsize size) {
+void format_duration(double seconds, char *text, gsize size) {
   int whole = (int)(seconds + 0.5);
   if (whole < 60)
     g_snprintf(text, size, "%ds", whole);

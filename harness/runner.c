@@ -4,31 +4,14 @@
 #include <string.h>
 
 #include "harness/batch.h"
+#include "harness/estimate.h"
 #include "harness/machine.h"
+#include "harness/method.h"
 #include "harness/progress.h"
 #include "harness/stop.h"
 #include "harness/task.h"
 #include "harness/verdicts.h"
 #include "harness/version.h"
-
-/* One problem as one model is asked it. */
-typedef struct {
-  Task *task;
-  guint index;    /* in the data set */
-  GArray *prompt; /* int32_t ids */
-  char *rendered;
-  gint64 id; /* in the store */
-  guint threads_left;
-} Question;
-
-typedef struct {
-  const PlanMethod *plan;
-  char *dir, *fingerprint, *policy;
-  DmsModelInfo info;
-  ResultsMethod stored;
-  gint64 id;            /* in the store */
-  GPtrArray *questions; /* Question * */
-} Method;
 
 typedef struct {
   const Plan *plan;
@@ -44,122 +27,8 @@ typedef struct {
   GError *failed;       /* the first error inside a completion */
 } Run;
 
-static void question_free(gpointer data) {
-  Question *question = data;
-  g_clear_pointer(&question->prompt, g_array_unref);
-  g_free(question->rendered);
-  g_free(question);
-}
-
-static void method_free(gpointer data) {
-  Method *method = data;
-  g_free(method->dir);
-  g_free(method->fingerprint);
-  g_free(method->policy);
-  dms_model_info_clear(&method->info);
-  g_clear_pointer(&method->questions, g_ptr_array_unref);
-  g_free(method);
-}
-
 static int most_threads(const Run *run) {
   return run->plan->threads[run->plan->n_threads - 1];
-}
-
-/* ---- Checks before anything is loaded ------------------------------------------------------------------------------------------ */
-
-static gboolean check_checkpoint(const Method *method, DmsDevice device, GError **error) {
-  const PlanMethod *plan = method->plan;
-  DmsPolicy policy = plan_policy(plan);
-  DmsPrecision precision = plan_precision(plan);
-  if (device == DMS_DEVICE_CPU && precision != DMS_PRECISION_AUTO && precision != DMS_PRECISION_F32) {
-    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
-                "precision is %s; on the CPU allowed: f32, or none stated (--device cuda has the others)",
-                plan->precision);
-    return FALSE;
-  }
-  if (policy.kind == DMS_POLICY_WINDOW && MAX(policy.window, policy.sinks) >= method->info.context) {
-    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
-                "window is %d and sinks %d; allowed: fewer than the model's %d positions", policy.window, policy.sinks,
-                method->info.context);
-    return FALSE;
-  }
-  if (policy.kind == DMS_POLICY_DMS && !method->info.has_dms) {
-    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
-                "policy is dms, but this is no DMS checkpoint; use a DMS retrofit of it, or policy vanilla");
-    return FALSE;
-  }
-  if (policy.kind == DMS_POLICY_DMS && plan->cr && method->info.dms_cr && plan->cr != method->info.dms_cr) {
-    g_set_error(
-        error, PLAN_ERROR, PLAN_ERROR_VALUE,
-        "cr is %g, but the checkpoint was trained for a compression ratio of %d; write cr: %d or name another model",
-        plan->cr, method->info.dms_cr, method->info.dms_cr);
-    return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean check_context(const Method *method, const Task *task, const Question *question, GError **error) {
-  int needed = (int)question->prompt->len + task->max_length;
-  if (needed <= method->info.context) return TRUE;
-  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
-              "task %s: problem %s has %u prompt tokens, with length %d that is %d, beyond the %d positions of %s; "
-              "allowed: lengths up to %d",
-              task_name(task), dataset_problem(task->dataset, question->index)->id, question->prompt->len,
-              task->max_length, needed, method->info.context, method->plan->model,
-              method->info.context - (int)question->prompt->len);
-  return FALSE;
-}
-
-static Question *ask(const Method *method, Task *task, guint index, const DmsTokenizer *tokenizer, GError **error) {
-  DatasetPrompt prompt = {0};
-  DmsChatFormat chat;
-  if (!dataset_prompt(task->dataset, index, task->plan->prompt, &prompt, error)) return NULL;
-  Question *question = g_new0(Question, 1);
-  question->task = task;
-  question->index = index;
-  question->prompt = g_array_new(FALSE, FALSE, sizeof(int32_t));
-  gboolean ok =
-      (task->plan->chat ? dms_chat_format_parse(task->plan->chat, &chat)
-                        : dms_chat_format_detect(tokenizer, &chat, error)) &&
-      dms_chat_encode(tokenizer, chat, prompt.system, prompt.user, question->prompt, &question->rendered, error) &&
-      check_context(method, task, question, error);
-  dataset_prompt_clear(&prompt);
-  if (!ok) g_clear_pointer(&question, question_free);
-  return question;
-}
-
-static gboolean ask_all(Run *run, Method *method, GError **error) {
-  DmsTokenizer *tokenizer = dms_tokenizer_open(method->dir, error);
-  const Shard *shard = &run->options->shard;
-  guint position = 0;
-  gboolean ok = tokenizer != NULL;
-  method->questions = g_ptr_array_new_with_free_func(question_free);
-  for (guint t = 0; ok && t < run->tasks->len; t++) {
-    Task *task = run->tasks->pdata[t];
-    for (guint i = 0; ok && i < task->selected->len; i++) {
-      if ((int)(position++ % (guint)shard->count) != shard->index) continue;
-      Question *question = ask(method, task, g_array_index(task->selected, guint, i), tokenizer, error);
-      if (question)
-        g_ptr_array_add(method->questions, question);
-      else
-        ok = FALSE;
-    }
-  }
-  dms_tokenizer_free(tokenizer);
-  return ok;
-}
-
-static Method *prepare_method(Run *run, const PlanMethod *plan, GError **error) {
-  Method *method = g_new0(Method, 1);
-  method->plan = plan;
-  method->policy = plan_policy_name(plan);
-  method->dir = dataset_model_dir(plan->model, error);
-  if (method->dir && dms_model_info_read(method->dir, &method->info, error) &&
-      check_checkpoint(method, run->options->device, error) && ask_all(run, method, error))
-    return method;
-  g_prefix_error(error, "method %s (%s): ", plan->name, plan->model);
-  method_free(method);
-  return NULL;
 }
 
 /* ---- The store ----------------------------------------------------------------------------------------------------------------- */
@@ -419,14 +288,21 @@ gboolean runner_derive(ResultsStore *store, gint64 run, const Plan *plan, GError
   return results_derive(store, run, &grid, error);
 }
 
+/* Everything that can be checked before a weight is read; all that is missing is told at once. */
 static gboolean prepare(Run *run, GError **error) {
-  if (!(run->tasks = tasks_open(run->plan, run->options->limit, error))) return FALSE;
-  run->methods = g_ptr_array_new_with_free_func(method_free);
-  for (unsigned i = 0; i < run->plan->n_methods; i++) {
-    Method *method = prepare_method(run, &run->plan->methods[i], error);
-    if (!method) return FALSE;
-    g_ptr_array_add(run->methods, method);
-  }
+  const RunOptions *options = run->options;
+  g_autoptr(GPtrArray) missing = g_ptr_array_new_with_free_func(g_free);
+  if (!(run->tasks = tasks_open(run->plan, options->limit, missing, error)) ||
+      !(run->methods = methods_open(run->plan, run->tasks, &options->shard, options->device, missing, error)))
+    return FALSE;
+  if (missing->len == 0) return TRUE;
+  g_ptr_array_add(missing, NULL);
+  g_autofree char *list = g_strjoinv("\n  ", (char **)missing->pdata);
+  g_set_error(error, PLAN_ERROR, PLAN_ERROR_READ, "not all that the plan needs is on this machine:\n  %s", list);
+  return FALSE;
+}
+
+static gboolean count_work(Run *run, GError **error) {
   for (guint i = 0; i < run->methods->len; i++) {
     Method *method = run->methods->pdata[i];
     if (!(method->fingerprint = dms_model_fingerprint(method->dir, error))) return FALSE;
@@ -452,7 +328,7 @@ static gboolean begin_store(Run *run, const char *plan_text, GError **error) {
 /* Points are derived after every method that has brought something, also where a signal ends the run there: what has been paid for can
  * be looked at. */
 static gboolean run_all(Run *run, const char *plan_text, GError **error) {
-  if (!prepare(run, error) || !begin_store(run, plan_text, error)) return FALSE;
+  if (!prepare(run, error) || !count_work(run, error) || !begin_store(run, plan_text, error)) return FALSE;
   gboolean derived = FALSE;
   for (guint i = 0; i < run->methods->len && !stop_requested(); i++) {
     guint before = run->outcome->generated + run->verdicts.graded;
@@ -483,5 +359,14 @@ gboolean runner_run(const Plan *plan, const char *plan_text, const RunOptions *o
   g_clear_pointer(&run.methods, g_ptr_array_unref);
   g_clear_pointer(&run.tasks, g_ptr_array_unref);
   g_clear_error(&run.failed);
+  return ok;
+}
+
+gboolean runner_estimate(const Plan *plan, const RunOptions *options, gboolean json, GError **error) {
+  Run run = {.plan = plan, .options = options};
+  gboolean ok = prepare(&run, error);
+  if (ok) estimate_print(run.methods, most_threads(&run), options->device, json);
+  g_clear_pointer(&run.methods, g_ptr_array_unref);
+  g_clear_pointer(&run.tasks, g_ptr_array_unref);
   return ok;
 }

@@ -73,12 +73,24 @@ static Task *task_open(const Plan *plan, const PlanTask *wanted, int limit, GErr
   return task;
 }
 
-GPtrArray *tasks_open(const Plan *plan, int limit, GError **error) {
+gboolean task_note_missing(GPtrArray *missing, GError **why) {
+  if (!missing || !g_error_matches(*why, DATASET_ERROR, DATASET_ERROR_MISSING)) return FALSE;
+  g_ptr_array_add(missing, g_strdup((*why)->message));
+  g_clear_error(why);
+  return TRUE;
+}
+
+GPtrArray *tasks_open(const Plan *plan, int limit, GPtrArray *missing, GError **error) {
   g_autoptr(GPtrArray) tasks = g_ptr_array_new_with_free_func(task_free);
   for (unsigned i = 0; i < plan->n_tasks; i++) {
-    Task *task = task_open(plan, &plan->tasks[i], limit, error);
-    if (!task) return NULL;
-    g_ptr_array_add(tasks, task);
+    GError *why = NULL;
+    Task *task = task_open(plan, &plan->tasks[i], limit, &why);
+    if (task)
+      g_ptr_array_add(tasks, task);
+    else if (!task_note_missing(missing, &why)) {
+      g_propagate_error(error, why);
+      return NULL;
+    }
   }
   return g_steal_pointer(&tasks);
 }

@@ -50,4 +50,22 @@ again=$("$hyperscale" generate pocket-reasoner-dms-4x -n 3 -m 40 --json 'Find th
 strip() { $python -c 'import json,sys; print(sorted((r["thread"], r["tokens"], r["live"]) for r in map(json.loads, sys.stdin)))'; }
 is "$(printf '%s' "$output" | strip)" "$(printf '%s' "$again" | strip)" 'generate: the same tokens and costs again, on one core'
 exits 2 'context|positions' 'generate refuses a length beyond the context' "$hyperscale" generate pocket-reasoner hi -m 5000
+exits 0 'thread 0: 3 tokens' 'generate: what follows -- is no option' "$hyperscale" generate pocket-reasoner -m 3 -- -x
+exits 0 'hyperscale run \[OPTION' 'help COMMAND' "$hyperscale" help run
+
+# Threads that are all cut at their length cost what was foretold.
+cat > "$tmp/plan.yaml" <<'PLAN'
+name: short
+tasks: [{name: pocket-aime}]
+methods:
+  - {name: vanilla, model: pocket-reasoner, policy: vanilla}
+  - {name: window, model: pocket-reasoner, policy: window, window: 20, sinks: 2}
+threads: [2]
+lengths: [16]
+PLAN
+foretold=$("$hyperscale" run "$tmp/plan.yaml" --dry-run --json | $python -c 'import json,sys; print(*["%.4f" % r["reads_problem"] for r in json.load(sys.stdin)])')
+[ ! -e hyperscale.db ]
+ok $? 'run --dry-run writes nothing'
+"$hyperscale" run "$tmp/plan.yaml" --db "$tmp/short.db" --quiet > /dev/null
+is "$(sqlite3 "$tmp/short.db" "SELECT printf('%.4f', reads) FROM points ORDER BY method" | xargs)" "$foretold" 'run --dry-run: the reads'
 done_testing

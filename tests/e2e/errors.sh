@@ -43,8 +43,11 @@ policy=h2o plan
 exits 2 '"h2o"; allowed: vanilla, dms, window' 'an unknown policy' run
 plan
 sed -i 's/^lengths/lenghts/' "$tmp/plan.yaml"
-exits 2 'plan.yaml.*lenghts.*did you mean lengths' 'a plan with a typo' run
-exits 2 'No such file' 'a plan that is nowhere' "$hyperscale" run "$tmp/nowhere.yaml"
+exits 2 'plan.yaml: line 7, column 1: no key "lenghts"; did you mean lengths' 'a plan with a typo' run
+exits 2 'no file .*that ships: pocket, .*did you mean qwen3-8b' 'a plan that is nowhere' "$hyperscale" run qwen3-8
+exits 2 'more than 1 MiB' 'a plan without end' "$hyperscale" run /dev/zero
+output=$(HF_HOME="$tmp" "$hyperscale" run qwen-r1-7b 2>&1 | tr '\n' ' ')
+like "$output" 'fetch aime24.*fetch math500.*fetch deepseek-ai.*DMS-8x' 'all that a plan lacks, at once'
 is "$(ls "$tmp/store.db" 2>&1 | grep -c 'No such file')" 1 'nothing was written before the checks passed'
 
 plan
@@ -60,6 +63,12 @@ for key in 'verdict: real' 'options: seeded'; do
   task="pocket-aime, $key" plan
   exits 2 "task pocket-aime: ${key%%:*} .*belongs to" "a key that this task has no use for ($key)" run
 done
+for option in '--limit -1' '--kv-memory nan' '--cpu-threads 9999' '--max-sequences -3'; do
+  exits 2 "${option% *} is .*; allowed: " "run $option" "$hyperscale" run pocket $option --db "$tmp/none.db"
+done
+for option in '--batch 1.5' '--steps 0' '--evict-rate 0.5' '--context 100000'; do
+  exits 2 'allowed|has 2048 positions' "bench $option" "$hyperscale" bench pocket-reasoner $option
+done
 exits 2 'belong to --input' 'grade: a mode for a stored run' "$hyperscale" grade --db "$tmp/store.db" --mode real
 exits 2 'leave out --chat' 'generate --raw with a chat format' "$hyperscale" generate pocket-reasoner hi --raw --chat chatml
 rm -f "$tmp/store.db"
@@ -68,6 +77,17 @@ run > /dev/null
 size=$(stat -c %s "$tmp/store.db")
 dd if=/dev/urandom of="$tmp/store.db" bs=4096 seek=1 count=$((size / 4096 - 1)) conv=notrunc status=none
 exits 1 'store.db.*(damaged|malformed|recover)' 'a damaged store' "$hyperscale" report --db "$tmp/store.db"
+rm -f "$tmp/store.db"
+
+plan
+run > /dev/null
+for option in '--lengths 800' '--threads 2' '--evictions 1' '--no-texts' '--cost peak' '--output x.docx'; do
+  exits 2 "report: ${option% *} (has|belongs)" "report $option, which cannot be or would do nothing" \
+    "$hyperscale" report --db "$tmp/store.db" $option
+done
+exits 2 'no such store' 'a shard that is nowhere' "$hyperscale" merge "$tmp/merged.db" "$tmp/nowhere.db"
+[ ! -e "$tmp/merged.db" ]
+ok $? 'and no store was made for it'
 rm -f "$tmp/store.db"
 
 for option in '-n 0' '-n 99999999' '-m 0' '-m -5' '-t -3' '-t nan' '--top-p -1' '--top-p 7' '--top-k -9' '--seed -1'; do

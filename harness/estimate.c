@@ -1,0 +1,142 @@
+/* Upper limits of a run's cost. */
+#include "harness/estimate.h"
+
+#include <glib/gstdio.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "harness/progress.h"
+
+enum { DECODED_TOGETHER = 256 }; /* sequences that share a reading of the weights */
+
+typedef struct {
+  const Method *method;
+  const char *task;
+  guint problems, threads;
+  double tokens;
+  double reads;      /* KV items, mean over layers and heads, of all threads */
+  double held;       /* the most KV items that one thread holds, likewise */
+  double item_bytes; /* of one item in every layer and head */
+} Cost;
+
+/* KV items that the queries at positions 1 .. n attend to, summed: all of them up to `kept`, beyond one in `ratio`. */
+static double sum_live(double n, double kept, double ratio) {
+  double early = MIN(n, kept), late = n - early;
+  return early * (early + 1) / 2 + late * early + late * (late + 1) / 2 / ratio;
+}
+
+static double live_at(double position, double kept, double ratio) {
+  return MIN(position, kept) + MAX(position - kept, 0) / ratio;
+}
+
+/* How many items the policy keeps whatever they are, and how many it sees for one that it keeps beyond. */
+static void policy_shape(const Method *method, double *kept, double *ratio) {
+  DmsPolicy policy = plan_policy(method->plan);
+  *kept = policy.kind == DMS_POLICY_DMS      ? method->info.dms_window + 1
+          : policy.kind == DMS_POLICY_WINDOW ? policy.window + 1 + policy.sinks
+                                             : INFINITY;
+  *ratio = policy.kind != DMS_POLICY_DMS ? INFINITY : method->plan->cr ? method->plan->cr : MAX(method->info.dms_cr, 1);
+}
+
+static double item_bytes(const Method *method, DmsDevice device) {
+  DmsPrecision precision = plan_precision(method->plan);
+  gboolean wide = precision == DMS_PRECISION_F32 || (precision == DMS_PRECISION_AUTO && device == DMS_DEVICE_CPU);
+  double scale = wide ? 2 : precision == DMS_PRECISION_FP8_KV ? 0.5 : 1; /* of 16 bits */
+  return scale * method->info.layers * method->info.kv_heads * (double)method->info.item_bytes;
+}
+
+static void add_question(Cost *cost, const Question *question, int threads) {
+  double kept, ratio, prompt = question->prompt->len, length = question->task->max_length;
+  policy_shape(cost->method, &kept, &ratio);
+  cost->problems++;
+  cost->threads += (guint)threads;
+  cost->tokens += threads * length;
+  /* The first token's step is the prompt's last position. */
+  cost->reads += threads * (sum_live(prompt + length - 1, kept, ratio) - sum_live(prompt - 1, kept, ratio));
+  cost->held = MAX(cost->held, live_at(prompt + length - 1, kept, ratio));
+}
+
+/* One Cost for each method and task. */
+static GArray *collect(const GPtrArray *methods, int threads, DmsDevice device) {
+  GArray *costs = g_array_new(FALSE, TRUE, sizeof(Cost));
+  for (guint m = 0; m < methods->len; m++) {
+    const Method *method = methods->pdata[m];
+    const Task *task = NULL;
+    for (guint q = 0; q < method->questions->len; q++) {
+      const Question *question = method->questions->pdata[q];
+      if (question->task != task) {
+        Cost cost = {.method = method, .task = task_name(question->task), .item_bytes = item_bytes(method, device)};
+        g_array_append_val(costs, cost);
+        task = question->task;
+      }
+      add_question(&g_array_index(costs, Cost, costs->len - 1), question, threads);
+    }
+  }
+  return costs;
+}
+
+/* Bytes of the safetensors files in a model's folder. */
+static double weight_bytes(const Method *method) {
+  g_autoptr(GDir) folder = g_dir_open(method->dir, 0, NULL);
+  double bytes = 0;
+  for (const char *name; folder && (name = g_dir_read_name(folder));) {
+    g_autofree char *path = g_build_filename(method->dir, name, NULL);
+    GStatBuf status;
+    if (g_str_has_suffix(name, ".safetensors") && g_stat(path, &status) == 0) bytes += (double)status.st_size;
+  }
+  return bytes;
+}
+
+/* Keys and values of every step, and the weights once for DECODED_TOGETHER tokens. */
+static double bytes_read(const Cost *cost) {
+  return cost->reads * cost->item_bytes + cost->tokens / DECODED_TOGETHER * weight_bytes(cost->method);
+}
+
+static void print_table(const GArray *costs) {
+  double tokens = 0, bytes = 0;
+  char text[4][16];
+  printf("%-12s %5s  %-44s %8s %8s %9s %14s %11s %10s\n", "method", "CR", "task", "problems", "threads", "tokens",
+         "reads/problem", "KV/thread", "read");
+  for (guint i = 0; i < costs->len; i++) {
+    const Cost *cost = &g_array_index(costs, Cost, i);
+    double kept, ratio;
+    policy_shape(cost->method, &kept, &ratio);
+    format_count(cost->tokens, text[0], sizeof text[0]);
+    format_count(cost->reads / cost->problems, text[1], sizeof text[1]);
+    format_count(cost->held * cost->item_bytes, text[2], sizeof text[2]);
+    format_count(bytes_read(cost), text[3], sizeof text[3]);
+    printf("%-12s %5.3g  %-44s %8u %8u %9s %14s %10sB %9sB\n", cost->method->plan->name, isinf(ratio) ? 1 : ratio,
+           cost->task, cost->problems, cost->threads, text[0], text[1], text[2], text[3]);
+    tokens += cost->tokens;
+    bytes += bytes_read(cost);
+  }
+  format_count(tokens, text[0], sizeof text[0]);
+  format_count(bytes, text[1], sizeof text[1]);
+  format_duration(bytes / 1e12, text[2], sizeof text[2]);
+  printf(
+      "\nAt most %s tokens and %sB read: %s at 1 TB/s. That is if no thread ended before its length, with %d\n"
+      "decoded together; `run --limit 2` shows how far below it your models stay.\n",
+      text[0], text[1], text[2], DECODED_TOGETHER);
+}
+
+static void print_json(const GArray *costs) {
+  json_t *rows = json_array();
+  for (guint i = 0; i < costs->len; i++) {
+    const Cost *cost = &g_array_index(costs, Cost, i);
+    json_array_append_new(rows,
+                          json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f}", "method", cost->method->plan->name,
+                                    "model", cost->method->plan->model, "task", cost->task, "problems",
+                                    (json_int_t)cost->problems, "threads", (json_int_t)cost->threads, "tokens",
+                                    cost->tokens, "reads_problem", cost->reads / cost->problems, "kv_bytes_thread",
+                                    cost->held * cost->item_bytes, "bytes_read", bytes_read(cost)));
+  }
+  json_dumpf(rows, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+  putchar('\n');
+  json_decref(rows);
+}
+
+void estimate_print(const GPtrArray *methods, int threads, DmsDevice device, gboolean json) {
+  g_autoptr(GArray) costs = collect(methods, threads, device);
+  (json ? print_json : print_table)(costs);
+}
