@@ -1,4 +1,4 @@
-/* Where problems come from: readers of the benchmarks' own formats, their prompts, the hub client, the pocket suites.
+/* Where problems come from: readers of the benchmarks' own formats, their prompts, the hub client, the pocket
  * suites.
  *
  * A task is named as a plan names it:
@@ -96,7 +96,7 @@ GPtrArray *dataset_tests(Dataset *dataset, guint index, GError **error);
 
 /* ---- Prompts ----------------------------------------------------------------------------------------------------- */
 
-/* The styles are the benchmarks' own wordings (reference/benchmarks.md, section 4), exact to the byte:
+/* The styles are the benchmarks' own wordings, exact to the byte:
  *   open-r1        the paper's AIME, MATH and GPQA templates
  *   qwen           "{problem}\n\nPlease reason step by step, ..." and, for choices, the `answer` field sentence
  *   simple-evals   GPQA

@@ -79,7 +79,7 @@ typedef enum { DMS_DEVICE_CPU, DMS_DEVICE_CUDA } DmsDevice;
 
 typedef enum {
   DMS_POLICY_VANILLA, /* every token stays */
-  DMS_POLICY_DMS,     /* the checkpoint's own eviction decisions (reference/dms.md, section 4.2) */
+  DMS_POLICY_DMS,     /* the checkpoint's own eviction decisions */
   DMS_POLICY_WINDOW,  /* the first `sinks` tokens and the last `window` + 1 stay: a baseline without training */
 } DmsPolicyKind;
 
@@ -172,7 +172,7 @@ typedef struct {
   DmsFinish finish;
   const char *message;    /* DMS_FINISH_ERROR only */
   const uint64_t *live;   /* [n_tokens] KV items attended at each step, summed over layers and KV heads; live[0] is that of the last
-                             prompt position, whose logits the first token is sampled from (design: reads are measured, never nominal) */
+                             prompt position, whose logits the first token is sampled from (reads are measured, never nominal) */
   uint64_t prefill_reads; /* KV items attended by all prompt positions, summed over layers and KV heads; not part of the reads */
   double seconds_prefill; /* of the prompt, shared by its threads */
   double seconds_decode;  /* from the first sampled token to the last, wall clock */

@@ -2,7 +2,7 @@
  * them. Internal to engine/cpu.
  *
  * An item is the key and the value of one token; a page holds DMS_PAGE_ITEMS of them in the layout of kernels.h. A
- * list follows design.md, section 4: the arriving token overwrites the token that leaves the window if that one is
+ * list follows the rule of DMS: the arriving token overwrites the token that leaves the window if that one is
  * flagged, and is appended otherwise. So a list never shrinks and has no holes. Forked sequences share pages; a page
  * that others use too is copied before it is written. */
 #ifndef DMS_CPU_CACHE_H

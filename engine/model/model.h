@@ -8,7 +8,7 @@
 
 typedef enum { DMS_MODEL_QWEN2, DMS_MODEL_QWEN3, DMS_MODEL_LLAMA } DmsModelType;
 
-/* Where an eviction decision comes from (reference/dms.md, section 5). */
+/* Where an eviction decision comes from, in the three public kinds of checkpoints. */
 typedef enum {
   DMS_SOURCE_NONE,
   DMS_SOURCE_BORROWED_Q, /* last dim of the first query head of each group, after q_norm, before RoPE */

@@ -3,7 +3,7 @@
 
 usage: results.py MANIFEST    one store a line: path, seed, resamples, ties, lengths, threads; separated by tabs, budgets by commas
 
-Written against the definitions in design.md, not against the C code: subsets are listed, fractions are exact, integrals are sums over
+Written against the definitions (README.md, results/schema.sql), not against the C code: subsets are listed, fractions are exact, integrals are sums over
 knots. Only the random generator and the names of its streams are the same. Standard library alone. Prints what differs; exit code 1 if
 anything does."""
 

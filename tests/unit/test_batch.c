@@ -289,7 +289,7 @@ static void test_open_refusals(void) {
   bad.model_dir = "no/such/folder", assert_not_opened(bad, DMS_ERROR_MODEL, "no/such/folder"), bad = good;
   bad.model_dir = "datasets/pocket/models/pocket-reasoner", assert_not_opened(bad, DMS_ERROR_MODEL, "no DMS rule"),
   bad = good;
-  bad.precision = DMS_PRECISION_BF16, assert_not_opened(bad, DMS_ERROR_DEVICE, "f32"), bad = good;
+  bad.precision = DMS_PRECISION_BF16, assert_not_opened(bad, DMS_ERROR_REQUEST, "f32"), bad = good;
   bad.kv_bytes = 1000, assert_not_opened(bad, DMS_ERROR_MEMORY, "1000"), bad = good;
   bad.max_sequences = -1, assert_not_opened(bad, DMS_ERROR_REQUEST, "max_sequences"), bad = good;
   bad.cpu_threads = -1, assert_not_opened(bad, DMS_ERROR_REQUEST, "cpu_threads"), bad = good;
