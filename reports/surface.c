@@ -4,12 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "reports/panel.h"
 #include "reports/svg.h"
 #include "reports/text.h"
-
-#define PANEL_WIDTH 300.0
-#define LEFT 34.0 /* of the area in which a panel draws */
-#define RIGHT 292.0
 
 /* The points of one method and compression ratio on one task, and the axes of their grid. */
 typedef struct {
@@ -27,12 +24,6 @@ const char *const report_surface_outcomes[SURFACE_OUTCOMES] = {"correct",   "wro
 void report_surface_shares(const ResultsPoint *p, double shares[SURFACE_OUTCOMES]) {
   const double all[SURFACE_OUTCOMES] = {p->correct, p->wrong, p->no_answer, p->truncated, p->errors, p->ungraded};
   for (guint i = 0; i < SURFACE_OUTCOMES; i++) shares[i] = isfinite(all[i]) ? CLAMP(all[i], 0, 1) : 0;
-}
-
-static void insert_ascending(GArray *values, int value) {
-  guint at = 0;
-  while (at < values->len && g_array_index(values, int, at) < value) at++;
-  if (at == values->len || g_array_index(values, int, at) != value) g_array_insert_val(values, at, value);
 }
 
 static void clear_surface(Surface *surface) {
@@ -54,18 +45,12 @@ static gboolean collect(Surface *surface, const ResultsSummary *summary, const c
     const ResultsPoint *p = &summary->point[i];
     if (!report_figure_is_of(p, m, task) || !isfinite(p->accuracy)) continue;
     g_array_append_val(surface->point, i);
-    insert_ascending(surface->length, p->length);
-    insert_ascending(surface->threads, p->threads);
+    report_panel_insert(surface->length, p->length);
+    report_panel_insert(surface->threads, p->threads);
   }
   if (surface->point->len) return TRUE;
   clear_surface(surface);
   return FALSE;
-}
-
-static guint rank(const GArray *values, int value) {
-  guint at = 0;
-  while (g_array_index(values, int, at) < value) at++;
-  return at;
 }
 
 /* Begins the figure of a panel with the method's name above it; end_panel() closes it. */
@@ -82,84 +67,32 @@ static void end_panel(GString *out) {
   g_string_append(out, "</svg></figure>");
 }
 
-/* Labels of the lengths below a panel, as many as fit; L in the corner. */
-static void draw_lengths(GString *out, const Surface *surface, double y) {
-  double step = (RIGHT - LEFT) / surface->length->len;
-  guint every = (guint)ceil(30 / step);
-  for (guint l = 0; l < surface->length->len; l += every) {
-    char label[LABEL_SIZE];
-    report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", LEFT + (l + 0.5) * step, y,
-                report_figure_length(g_array_index(surface->length, int, l), label));
-  }
-  report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">L</text>", LEFT - 8, y);
-}
-
-static void draw_cell(GString *out, const Surface *surface, guint index, double step, double row) {
+static void draw_cell(GString *out, const Surface *surface, guint index) {
   const ResultsPoint *p = &surface->summary->point[index];
-  double x = LEFT + rank(surface->length, p->length) * step;
-  double y = 4 + (surface->threads->len - 1 - rank(surface->threads, p->threads)) * row,
-         share = CLAMP(p->accuracy, 0, 1);
+  double x, y, step = report_panel_column(surface->length), share = CLAMP(p->accuracy, 0, 1);
+  report_panel_cell(surface->length, surface->threads, p->length, p->threads, &x, &y);
   char accuracy[NUMBER_SIZE];
   report_html(out,
               "<g class=\"%s\" data-point=\"%u\"><rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
               "fill-opacity=\"%.3f\"/>",
-              share > 0.55 ? "cell deep" : "cell", index, x, y, step - 1.5, row - 1.5, 0.04 + 0.96 * share);
+              share > 0.55 ? "cell deep" : "cell", index, x, y, step - 1.5, PANEL_ROW - 1.5, 0.04 + 0.96 * share);
   report_html(out, "<title>W %d, L %d: %s %%</title>", p->threads, p->length,
               report_number_percent(p->accuracy, accuracy));
   if (step >= 22)
     report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.0f</text>", x + step / 2 - 0.75,
-                y + row / 2 + 3.5, share * 100);
+                y + PANEL_ROW / 2 + 3.5, share * 100);
   g_string_append(out, "</g>");
 }
 
-static void draw_heat_map(GString *out, const Surface *surface, const Figure *scale) {
-  double row = 26, step = (RIGHT - LEFT) / surface->length->len, bottom = 4 + row * surface->threads->len;
-  begin_panel(out, surface, bottom + 22);
-  for (guint t = 0; t < surface->threads->len; t++)
-    report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s%d</text>", LEFT - 8,
-                4 + (surface->threads->len - 1 - t) * row + row / 2 + 3.5, t + 1 == surface->threads->len ? "W " : "",
-                g_array_index(surface->threads, int, t));
-  for (guint i = 0; i < surface->point->len; i++)
-    draw_cell(out, surface, g_array_index(surface->point, guint, i), step, row);
-  draw_lengths(out, surface, bottom + 16);
+static void draw_heat_map(GString *out, const Surface *surface, const PanelScale *scale) {
+  begin_panel(out, surface, report_panel_grid_height(surface->threads));
+  for (guint i = 0; i < surface->point->len; i++) draw_cell(out, surface, g_array_index(surface->point, guint, i));
+  report_panel_grid_labels(out, surface->length, surface->threads);
   end_panel(out);
 }
 
-#define LINES_TOP 8.0
-#define LINES_BOTTOM 158.0
-
-static double line_x(const Figure *scale, double reads) {
-  return LEFT + (RIGHT - LEFT) * report_figure_share_log(scale->x_low, scale->x_high, reads);
-}
-
-static double line_y(const Figure *scale, double accuracy) {
-  double share = (CLAMP(accuracy, scale->y_low, scale->y_high) - scale->y_low) / (scale->y_high - scale->y_low);
-  return LINES_BOTTOM - (LINES_BOTTOM - LINES_TOP) * share;
-}
-
-static void draw_line_axes(GString *out, const Figure *scale) {
-  g_autoptr(GArray) y_ticks = report_figure_ticks(scale->y_low, scale->y_high, FALSE, 5);
-  g_autoptr(GArray) x_ticks = report_figure_ticks(scale->x_low, scale->x_high, TRUE, 5);
-  for (guint i = 0; i < y_ticks->len; i++) {
-    double tick = g_array_index(y_ticks, double, i), y = line_y(scale, tick);
-    report_html(
-        out, "<path class=\"rule\" d=\"M%.1f,%.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>",
-        LEFT, y, RIGHT, LEFT - 8, y + 4, tick * 100);
-  }
-  for (guint i = 0; i < x_ticks->len; i++) {
-    char number[NUMBER_SIZE];
-    double tick = g_array_index(x_ticks, double, i), x = line_x(scale, tick);
-    report_html(
-        out, "<path class=\"notch\" d=\"M%.1f,%.1fv4\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>",
-        x, LINES_BOTTOM, x, LINES_BOTTOM + 16, report_number_tick("reads", tick, number));
-  }
-  report_html(out, "<path class=\"base\" d=\"M%.1f,%.1fH%.1f\"/>", LEFT, LINES_BOTTOM, RIGHT);
-  report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">KV reads per problem, log\u2082</text>",
-              (LEFT + RIGHT) / 2, LINES_BOTTOM + 32);
-}
-
 /* The line of one W through its lengths; `depth`: how dark. */
-static void draw_line(GString *out, const Surface *surface, const Figure *scale, int threads, double depth) {
+static void draw_line(GString *out, const Surface *surface, const PanelScale *scale, int threads, double depth) {
   double x = 0, y = 0;
   guint drawn = 0;
   for (guint l = 0; l < surface->length->len; l++)
@@ -168,8 +101,8 @@ static void draw_line(GString *out, const Surface *surface, const Figure *scale,
       if (p->threads != threads || p->length != g_array_index(surface->length, int, l) ||
           !(p->reads >= scale->x_low && p->reads <= scale->x_high))
         continue;
-      x = line_x(scale, p->reads);
-      y = line_y(scale, p->accuracy);
+      x = report_panel_x(scale, p->reads);
+      y = report_panel_y(scale, p->accuracy);
       if (drawn++)
         g_string_append_c(out, 'L');
       else
@@ -179,25 +112,27 @@ static void draw_line(GString *out, const Surface *surface, const Figure *scale,
   if (drawn) report_html(out, "\"/><text class=\"label\" x=\"%.1f\" y=\"%.1f\">%d</text>", x + 4, y + 4, threads);
 }
 
-static void draw_lines(GString *out, const Surface *surface, const Figure *scale) {
-  begin_panel(out, surface, LINES_BOTTOM + 36);
-  draw_line_axes(out, scale);
+static void draw_lines(GString *out, const Surface *surface, const PanelScale *scale) {
+  begin_panel(out, surface, PANEL_PLOT_HEIGHT);
+  report_panel_axes(out, scale);
   for (guint t = 0; t < surface->threads->len; t++)
     draw_line(out, surface, scale, g_array_index(surface->threads, int, t), (t + 1.0) / surface->threads->len);
   end_panel(out);
 }
 
-static void draw_outcomes(GString *out, const Surface *surface, const Figure *scale) {
-  const double top = 8, bottom = 128, step = (RIGHT - LEFT) / surface->length->len;
+static void draw_outcomes(GString *out, const Surface *surface, const PanelScale *scale) {
+  const double top = 8, bottom = 128, step = report_panel_column(surface->length);
   begin_panel(out, surface, bottom + 22);
   for (int share = 0; share <= 100; share += 50)
-    report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%d</text>", LEFT - 8,
+    report_html(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%d</text>", PANEL_LEFT - 8,
                 bottom - (bottom - top) * share / 100 + 4, share);
   for (guint i = 0; i < surface->point->len; i++) {
     const ResultsPoint *p = &surface->summary->point[g_array_index(surface->point, guint, i)];
     if (p->threads != g_array_index(surface->threads, int, 0)) continue; /* the shares do not depend on W */
-    double shares[SURFACE_OUTCOMES], y = bottom, x = LEFT + rank(surface->length, p->length) * step;
+    double shares[SURFACE_OUTCOMES], x, y;
+    report_panel_cell(surface->length, surface->threads, p->length, p->threads, &x, &y);
     report_surface_shares(p, shares);
+    y = bottom;
     for (guint k = 0; k < SURFACE_OUTCOMES; k++) {
       double height = (bottom - top) * shares[k];
       if (height < 0.05) continue;
@@ -210,19 +145,20 @@ static void draw_outcomes(GString *out, const Surface *surface, const Figure *sc
                   report_surface_outcomes[k]);
     }
   }
-  draw_lengths(out, surface, bottom + 16);
+  report_panel_lengths(out, surface->length, bottom + 16);
   end_panel(out);
 }
 
-typedef void (*DrawPanel)(GString *out, const Surface *surface, const Figure *scale);
+typedef void (*DrawPanel)(GString *out, const Surface *surface, const PanelScale *scale);
 
 static void write_panels(GString *out, const ResultsSummary *summary, const char *task, DrawPanel draw) {
-  g_autoptr(Figure) scale = report_figure_new(summary, task, &report_figure_costs[0]);
+  g_autoptr(Figure) figure = report_figure_new(summary, task, &report_figure_costs[0]);
+  const PanelScale scale = {figure->cost, figure->x_low, figure->x_high, figure->y_low, figure->y_high, FALSE};
   g_string_append(out, "<div class=\"panels\">");
   for (guint m = 0; m < summary->n_methods; m++) {
     Surface surface;
     if (!collect(&surface, summary, task, m)) continue;
-    draw(out, &surface, scale);
+    draw(out, &surface, &scale);
     clear_surface(&surface);
   }
   g_string_append(out, "</div>");
