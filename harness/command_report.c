@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "harness/command.h"
+#include "harness/comparisons.h"
 #include "harness/evictions.h"
 #include "harness/option_values.h"
 #include "harness/output_file.h"
@@ -12,7 +13,7 @@
 #include "reports/report.h"
 
 static char *store = (char *)DEFAULT_STORE, *format, *output, *task, *cost, *device, *lengths, *threads;
-static int evictions;
+static int evictions, problems, samples;
 static gboolean paper, no_texts, json;
 
 static const GOptionEntry entries[] = {
@@ -31,6 +32,10 @@ static const GOptionEntry entries[] = {
      "W,W..."},
     {"paper", 0, 0, G_OPTION_ARG_NONE, &paper, "The paper's published numbers beside ours", NULL},
     {"no-texts", 0, 0, G_OPTION_ARG_NONE, &no_texts, "html: leave out what the models wrote", NULL},
+    {"problems", 0, 0, G_OPTION_ARG_INT, &problems,
+     "html: for how many problems of each task to show what the models wrote (default 6)", "N"},
+    {"samples", 0, 0, G_OPTION_ARG_INT, &samples, "html: how many threads of each, under every method (default 2)",
+     "N"},
     {"evictions", 0, 0, G_OPTION_ARG_INT, &evictions,
      "html: which tokens the first thread of N problems of each task keeps (reads the DMS models' weights)", "N"},
     {"device", 0, 0, G_OPTION_ARG_STRING, &device, "With --evictions: cpu (default), cuda or cuda:N", "DEVICE"},
@@ -67,6 +72,10 @@ static gboolean check_options(const char *wanted, GError **error) {
     return refuse(error, "cost", "belongs to the formats svg, pdf and vega-lite; the others show every cost");
   if (evictions < 0) return refuse(error, "evictions", "is negative; allowed: 0 or more problems");
   if (evictions && !html) return refuse(error, "evictions", "belongs to the format html");
+  if (problems < 0) return refuse(error, "problems", "is negative; allowed: 1 or more");
+  if (samples < 0) return refuse(error, "samples", "is negative; allowed: 1 or more");
+  if (problems && (!html || no_texts)) return refuse(error, "problems", "belongs to the texts of the format html");
+  if (samples && (!html || no_texts)) return refuse(error, "samples", "belongs to the texts of the format html");
   if (no_texts && !html) return refuse(error, "no-texts", "belongs to the format html; the others have no texts");
   if (device && !evictions) return refuse(error, "device", "belongs to --evictions");
   return TRUE;
@@ -83,15 +92,20 @@ static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened
   int index;
   gboolean html = g_str_equal(wanted, "html");
   if (!device_parse(device, &where, &index, error)) return FALSE;
-  GArray *kept = evictions_collect(opened, summary, html ? evictions : 0, where, index, error);
+  g_autoptr(GPtrArray) compared = html ? comparisons_collect(opened, summary, error) : g_ptr_array_new();
+  GArray *kept = compared ? evictions_collect(opened, summary, html ? evictions : 0, where, index, error) : NULL;
   if (!kept) return FALSE;
   ReportOptions options = {.format = g_str_equal(wanted, "text") ? "md" : wanted,
                            .cost = cost,
                            .paper = paper,
                            .texts = html && !no_texts,
+                           .sample_problems = problems,
+                           .sample_threads = samples,
                            .evictions = (const ReportEviction *)kept->data,
-                           .n_evictions = kept->len};
-  gboolean ok = report_write(summary, options.texts ? opened : NULL, &options, out, error);
+                           .n_evictions = kept->len,
+                           .comparisons = (const ResultsComparison *const *)compared->pdata,
+                           .n_comparisons = compared->len};
+  gboolean ok = report_write(summary, opened, &options, out, error);
   evictions_free(kept);
   return ok;
 }

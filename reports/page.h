@@ -13,9 +13,15 @@ gboolean report_page_write(const ResultsSummary *summary, ResultsStore *store, c
                            GString *out, GError **error);
 
 void report_page_margins(GString *out, const ResultsSummary *summary);
-void report_page_task(GString *out, const ResultsSummary *summary, guint task);
+void report_page_task(GString *out, const ResultsSummary *summary, const ReportOptions *options, guint task);
+/* What the options' comparisons say about a task. */
+void report_page_comparisons(GString *out, const ResultsSummary *summary, const ReportOptions *options,
+                             const char *task);
+/* Verdicts that another version of a grader moved; nothing where none did. */
+gboolean report_page_regrades(GString *out, const ResultsSummary *summary, ResultsStore *store, GError **error);
 /* A sample of the threads with prompt, thinking, answer, verdict and cache. What is sampled stands above it. */
-gboolean report_page_threads(GString *out, const ResultsSummary *summary, ResultsStore *store, GError **error);
+gboolean report_page_threads(GString *out, const ResultsSummary *summary, ResultsStore *store,
+                             const ReportOptions *options, GError **error);
 /* Pictures of what the caches of some threads hold at their end. */
 void report_page_evictions(GString *out, const ResultsSummary *summary, const ReportEviction *evictions,
                            guint n_evictions);

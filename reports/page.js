@@ -420,7 +420,7 @@
   }
 
   document.documentElement.classList.add("live");
-  for (const title of all("svg title")) title.remove(); /* the details say more, sooner */
+  for (const title of all(".plot title, .cell title")) title.remove(); /* the details say more, sooner */
   const plots = all(".plot").map((svg) => new Plot(svg)).filter((plot) => plot.nodes.length);
   for (const cell of all(".cell")) {
     cell.addEventListener("pointerenter", () => showDetails(cell.dataset.point, cell));
@@ -503,10 +503,14 @@
     function apply() {
       for (const thread of threads)
         thread.hidden = selects.some(({ value, dataset }) => value && thread.dataset[dataset.filter] !== value);
+      for (const problem of all(".problem")) {
+        problem.hidden = !problem.querySelector(".thread:not([hidden])");
+        problem.open = selects.some(({ value }) => value);
+      }
       count.textContent = `${threads.filter((thread) => !thread.hidden).length} of ${threads.length}`;
     }
     bar.append(...selects, count);
-    threads[0].before(bar);
+    document.querySelector(".problem").before(bar);
     apply();
   }
 })();

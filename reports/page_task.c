@@ -62,7 +62,7 @@ static void write_heading(GString *out, const char *heading, const char *note) {
   report_html(out, "<h3>%s</h3><p class=\"note\">%s</p>", heading, note);
 }
 
-void report_page_task(GString *out, const ResultsSummary *summary, guint index) {
+void report_page_task(GString *out, const ResultsSummary *summary, const ReportOptions *options, guint index) {
   const ResultsTaskInfo *task = &summary->task[index];
   report_html(out,
               "<section class=\"task\" id=\"task-%u\"><h2>%s</h2><p class=\"facts\">%d problems, %s@W, at most %d "
@@ -89,6 +89,7 @@ void report_page_task(GString *out, const ResultsSummary *summary, guint index) 
       "One line a number of threads W, through its lengths: where a stronger line lies higher, the same reads "
       "are better spent on more threads than on longer ones.");
   report_surface_sequential_parallel(out, summary, task->name);
+  report_page_comparisons(out, summary, options, task->name);
   write_heading(out, "What became of the threads",
                 "Shares of all threads when they are cut at L tokens; the table has the longest length.");
   report_surface_outcomes_by_length(out, summary, task->name);

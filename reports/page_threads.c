@@ -1,9 +1,9 @@
-/* The thread browser: what the models wrote, from a sample of the threads. It works without the script, which adds a
- * filter.
+/* The thread browser: what the models wrote, from a sample of the threads, problem by problem. It works without the
+ * script, which adds a filter.
  *
- * However many threads and however long their texts, the section stays small: SAMPLE_PROBLEMS problems of each task,
- * spread evenly over it, SAMPLE_THREADS threads of each under every method, at most TEXT_LIMIT bytes of each text
- * and TOTAL_LIMIT in all. */
+ * However many threads and however long their texts, the section stays small: SAMPLE_PROBLEMS problems of each task
+ * and SAMPLE_THREADS threads of each under every method unless the options ask for others, at most TEXT_LIMIT bytes of
+ * each text and TOTAL_LIMIT in all. */
 #include <string.h>
 
 #include "reports/page.h"
@@ -133,10 +133,10 @@ static void append_thread(GString *out, const ResultsText *text, const ResultsMe
               "<details class=\"thread m%u\" data-task=\"%s\" data-problem=\"%s\" data-method=\"%s %s\u00d7\" "
               "data-outcome=\"%s\"><summary>"
               "<svg class=\"swatch\" viewBox=\"0 0 12 12\"><circle class=\"o%u\" cx=\"6\" cy=\"6\" r=\"6\"/></svg>"
-              "<span>%s</span><span>%s</span><span>%s %s\u00d7</span><span>thread %d</span><span>%d "
+              "<span>%s %s\u00d7</span><span>thread %d</span><span>%d "
               "tokens</span><b>%s</b></summary>",
-              series % SVG_COLOURS, text->task, text->problem_id, text->method, cr, name, outcome, text->task,
-              text->problem_id, text->method, cr, text->thread, text->n_tokens, name);
+              series % SVG_COLOURS, text->task, text->problem_id, text->method, cr, name, outcome, text->method, cr,
+              text->thread, text->n_tokens, name);
   append_verdict(out, text);
   if (with_texts)
     append_texts(out, text);
@@ -158,26 +158,80 @@ static gboolean has_task(const ResultsSummary *summary, const char *task) {
   return FALSE;
 }
 
-gboolean report_page_threads(GString *out, const ResultsSummary *summary, ResultsStore *store, GError **error) {
-  g_autoptr(GArray) sample = results_sample(store, summary->run, SAMPLE_PROBLEMS, SAMPLE_THREADS, error);
-  if (!sample) return FALSE;
-  report_html(out,
-              "<section class=\"threads\" id=\"threads\"><h2>Threads</h2><p class=\"note\">A sample of what the models "
-              "wrote: %d "
-              "problems of each task, "
-              "spread evenly over it, and the first %d threads of each under every method.</p>",
-              SAMPLE_PROBLEMS, SAMPLE_THREADS);
-  gsize begin = out->len;
+/* Threads of one problem, on their way into the page: a dot for each beside the problem's name, then the threads. */
+typedef struct {
+  const ResultsThreadName *first; /* or NULL */
+  GString *dots, *threads;
+  gint64 method; /* of the last dot */
+} Group;
+
+static void close_group(GString *out, Group *group) {
+  if (group->first)
+    report_html(out, "<details class=\"problem\"><summary><span>%s</span><span>%s</span>", group->first->task,
+                group->first->problem_id);
+  if (group->first)
+    g_string_append_printf(out, "%s</span></summary>%s</details>\n", group->dots->str, group->threads->str);
+  g_string_truncate(group->dots, 0);
+  g_string_truncate(group->threads, 0);
+  group->method = 0;
+}
+
+static void add_dot(Group *group, const ResultsText *text, const ResultsMethodInfo *method, guint series) {
+  char cr[NUMBER_SIZE];
+  guint outcome = outcome_index(text);
+  if (group->method != method->id) {
+    if (group->method) g_string_append(group->dots, "</span>");
+    report_html(group->dots, "<span class=\"dots m%u\"><b>%s</b> %s\u00d7 ", series % SVG_COLOURS, method->name,
+                report_number_plain(method->cr, cr));
+  }
+  group->method = method->id;
+  report_html(group->dots,
+              "<svg class=\"swatch\" viewBox=\"0 0 12 12\" role=\"img\" aria-label=\"%s\"><circle class=\"o%u\" "
+              "cx=\"6\" cy=\"6\" r=\"6\"/></svg>",
+              report_surface_outcomes[outcome], outcome);
+}
+
+static gboolean write_sample(GString *out, const ResultsSummary *summary, ResultsStore *store, const GArray *sample,
+                             GError **error) {
+  g_autoptr(GString) dots = g_string_new(NULL), threads = g_string_new(NULL);
+  Group group = {.dots = dots, .threads = threads};
+  gsize written = 0;
   for (guint i = 0; i < sample->len; i++) {
     const ResultsThreadName *name = &g_array_index(sample, ResultsThreadName, i);
     const ResultsMethodInfo *method = find_method(summary, name->method);
     ResultsText text;
     if (!method || !has_task(summary, name->task)) continue;
     if (!results_text(store, name->method, name->task, name->problem_id, name->thread, &text, error)) return FALSE;
-    append_thread(out, &text, method, report_figure_method_index(summary, method->name),
-                  out->len - begin < TOTAL_LIMIT);
+    if (!group.first || strcmp(group.first->task, name->task) != 0 ||
+        strcmp(group.first->problem_id, name->problem_id) != 0) {
+      close_group(out, &group);
+      group.first = name;
+    }
+    guint series = report_figure_method_index(summary, method->name);
+    gsize before = threads->len;
+    add_dot(&group, &text, method, series);
+    append_thread(threads, &text, method, series, written < TOTAL_LIMIT);
+    written += threads->len - before;
     results_text_clear(&text);
   }
+  close_group(out, &group);
+  return TRUE;
+}
+
+gboolean report_page_threads(GString *out, const ResultsSummary *summary, ResultsStore *store,
+                             const ReportOptions *options, GError **error) {
+  int problems = options->sample_problems ? options->sample_problems : SAMPLE_PROBLEMS;
+  int threads = options->sample_threads ? options->sample_threads : SAMPLE_THREADS;
+  g_autoptr(GArray) sample = results_sample(store, summary->run, problems, threads, error);
+  if (!sample) return FALSE;
+  report_html(out,
+              "<section class=\"threads\" id=\"threads\"><h2>Threads</h2><p class=\"note\">A sample of what the models "
+              "wrote, a dot a thread: at most %d problems of each task, half of them those on which the methods differ "
+              "most, the others spread evenly, and the first %d threads of each under every method. For more: "
+              "<code>hyperscale report --problems N --samples N</code>; all of them: the store\u2019s view "
+              "<code>threads</code> and table <code>completion</code>.</p>",
+              problems, threads);
+  if (!write_sample(out, summary, store, sample, error)) return FALSE;
   if (!sample->len) g_string_append(out, "<p>No thread has run yet.</p>");
   g_string_append(out, "</section>\n");
   return TRUE;

@@ -66,7 +66,7 @@ void report_panel_axes(GString *out, const PanelScale *scale) {
     report_html(
         out,
         "<path class=\"rule\" d=\"M%.1f,%.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s%.0f</text>",
-        PANEL_LEFT, y, PANEL_RIGHT, PANEL_LEFT - 8, y + 4, sign, fabs(tick) * 100);
+        PANEL_LEFT, y, PANEL_RIGHT, PANEL_LEFT - 5, y + 4, sign, fabs(tick) * 100);
   }
   for (guint i = 0; i < x_ticks->len; i++) {
     char number[NUMBER_SIZE];

@@ -32,14 +32,19 @@ typedef struct {
   const char *cost; /* svg, pdf, vega-lite: "reads" (NULL too), "peak", ... */
   gboolean paper;   /* html, md, tex: the published numbers beside ours */
   gboolean texts;   /* html: the thread browser, with what the models wrote, from a documented sample of the threads */
+  /* html: how many problems of each task it shows, and threads of each under every method; 0: 6 and 2 */
+  int sample_problems, sample_threads;
   const ReportEviction *evictions; /* html: [n_evictions] */
   guint n_evictions;
+  const ResultsComparison *const *comparisons; /* html: [n_comparisons], of methods of this run */
+  guint n_comparisons;
 } ReportOptions;
 
 /* Leaves one task of a summary, so that a report is of it alone. REPORT_ERROR_FORMAT lists the tasks when there is
  * no such one. */
 gboolean report_select_task(ResultsSummary *summary, const char *task, GError **error);
-/* Appends the report to `out`. `store` is read for texts only (NULL without them). REPORT_ERROR_FORMAT for a format,
+/* Appends the report to `out`. HTML reads texts and moved verdicts from `store` (NULL:
+ * neither). REPORT_ERROR_FORMAT for a format,
  * task or cost that there is not, REPORT_ERROR_WRITE when PDF could not be made, the store's errors; `out` then
  * holds no use. */
 gboolean report_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options, GString *out,

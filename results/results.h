@@ -160,9 +160,10 @@ typedef struct {
   char *task, *problem_id;
   int thread;
 } ResultsThreadName;
-/* A sample of a run's threads for a person to read: at most `problems` problems of each task, spread evenly over it,
- * and the first `threads` threads of each under every method, in that order. Reads no texts: as fast with a million
- * threads. An array of ResultsThreadName that owns its strings; g_array_unref(). */
+/* A sample of a run's threads for a person to read: at most `problems` problems of each task, and the first `threads`
+ * threads of each under every method, in that order. Half of the problems are those on which methods differ most in how
+ * many threads are correct, the rest is spread evenly over the others. Reads no texts: as fast with a million threads.
+ * An array of ResultsThreadName that owns its strings; g_array_unref(). */
 GArray *results_sample(ResultsStore *store, gint64 run, int problems, int threads, GError **error);
 
 /* A verdict that another grader version moved; answers may be NULL. */

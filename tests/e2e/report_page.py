@@ -210,7 +210,8 @@ def test_threads():
         filter_outcome(outcome)
         check(browser.count(".thread:not([hidden])") == row["n"], f"the filter finds those {outcome}")
     filter_outcome("")
-    browser.run("const t = document.querySelector('.thread[data-outcome=wrong]'); t.id = 'opened'; t.scrollIntoView()")
+    browser.run("const t = document.querySelector('.thread[data-outcome=wrong]'); t.id = 'opened';"
+                "t.closest('.problem').open = true; t.scrollIntoView()")
     browser.click("#opened > summary")
     text = browser.text("#opened")
     check("<script>document.title='pwned'</script>" in text and "\\x1b[31m" in text and "\\u202e" in text,
