@@ -215,9 +215,9 @@ static void write_comparison(GString *out, const ResultsSummary *summary, const 
   for (guint c = 0; c < KV_COSTS; c++)
     draw_along(out, comparison, task, &report_figure_costs[c], names[0], names[1], series[0]);
   g_autoptr(Table) pairs = pairs_table(comparison, task);
-  g_string_append(
-      out, "</div><details><summary>Every budget compared</summary><p class=\"note\">\u201cWould find\u201d: the "
-           "true difference that so many problems would show 4 times in 5.</p>");
+  g_string_append(out, "</div><details class=\"compared\"><summary>Every budget compared</summary><p "
+                       "class=\"note\">\u201cWould find\u201d: the "
+                       "true difference that so many problems would show 4 times in 5.</p>");
   report_table_write(out, pairs, TEXT_HTML);
   g_string_append(out, "</details>");
 }

@@ -219,6 +219,31 @@ def test_threads():
     check("grader's reason" in text and "KV items held" in text, "with verdict and cache", text)
 
 
+def test_comparison():
+    pairs = json.loads((folder / "compare.json").read_text())["pairs"]
+    alike = sum(pair["indistinguishable"] for pair in pairs)
+    drawn = browser.count(".panel .alike"), browser.count(".panel .apart")
+    check(drawn == (alike, len(pairs) - alike), "each budget is drawn as alike or apart as compare says", drawn, alike)
+    rows = browser.run("return [...document.querySelectorAll('.compared tbody tr')]"
+                       ".map((row) => [...row.cells].map((cell) => cell.textContent))")
+    shown = {(r[2], r[3]): (r[6].replace("\u2212", "-"), r[11]) for r in rows}
+    def expected(pair):
+        points = f"{pair['difference'] * 100:+.1f}"
+        better = pair["method_a" if pair["difference"] > 0 else "method_b"]
+        return ("0.0" if points in ("+0.0", "-0.0") else points, "indistinguishable" if pair["indistinguishable"] else better)
+    same = len(rows) == len(pairs) > 0 and all(
+        shown[(str(pair["threads"]), str(pair["length"]))] == expected(pair) for pair in pairs)
+    check(same, "the table of budgets compared too", rows[:2], pairs[:1])
+
+
+def test_regrades():
+    moved = sql("SELECT outcome_before, outcome_after, count(*) AS n FROM regrades GROUP BY 1, 2")
+    rows = browser.run("return [...document.querySelectorAll('#regrades table')[0].tBodies[0].rows]"
+                       ".map((row) => [row.cells[2].textContent, Number(row.cells[3].textContent)])")
+    wanted = [[f"{row['outcome_before']} \u2192 {row['outcome_after']}", row["n"]] for row in moved]
+    check(rows == wanted and rows, "verdicts that a grader moved are counted as SQL does", rows, wanted)
+
+
 def test_narrow():
     browser.resize(390, 844)
     browser.open(page.as_uri())
@@ -237,7 +262,8 @@ def test_without_script():
 browser = Browser()
 try:
     browser.open(page.as_uri())
-    for test in (test_numbers, test_pointer, test_keyboard, test_switches, test_zoom, test_threads):
+    for test in (test_numbers, test_pointer, test_keyboard, test_switches, test_zoom, test_threads, test_comparison,
+                 test_regrades):
         test()
     check(browser.log() == [], "the browser complains of nothing", browser.log())
     test_harmless()

@@ -9,4 +9,6 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 REPORT_STORE_OUT=$folder "$BUILD/tests/test_report_store" >/dev/null ||
   { echo "Bail out! no store to report on"; exit 1; }
+"$BUILD/hyperscale" compare dms vanilla --db "$folder/hostile.db" --json >"$folder/compare.json" ||
+  { echo "Bail out! no comparison"; exit 1; }
 python3 "$(dirname "$0")/report_page.py" "$folder"

@@ -61,12 +61,14 @@ static void grade_threads(ResultsStore *store, gint64 run) {
       {.outcome = "correct", .answer = "42", .rule = "boxed", .grader = "aime 1"},
       {.outcome = "wrong", .answer = attack, .rule = "boxed", .detail = attack, .grader = "aime 1"},
       {.outcome = "no_answer", .detail = "no closed \\boxed", .grader = "aime 1"}};
+  static const ResultsGrade before = {.outcome = "wrong", .answer = attack, .rule = "last", .grader = "aime 0"};
   g_autoptr(GError) error = NULL;
   g_autoptr(GArray) threads = g_array_new(FALSE, FALSE, sizeof(ResultsThread));
   results_threads(store, run, NULL, NULL, collect_thread, threads, &error);
   for (guint i = 0; i < threads->len; i++) {
     const ResultsThread *t = &g_array_index(threads, ResultsThread, i);
     int which = variant(t->thread, t->problem);
+    if (which == PLAIN) results_grade_add(store, t->generation, t->problem, &before, &error);
     if (which != OPEN) results_grade_add(store, t->generation, t->problem, &grades[which], &error);
   }
   g_assert_no_error(error);
@@ -146,7 +148,16 @@ static void test_hostile_store(void) {
                              .prompt_length = 3,
                              .window = 16,
                              .flags = flags};
-  ReportOptions options = {.format = "html", .texts = TRUE, .evictions = &eviction, .n_evictions = 1};
+  ResultsSide dms = {store, NULL, "dms"}, vanilla = {store, NULL, "vanilla"};
+  ResultsComparison *comparison = results_compare(&dms, &vanilla, &(ResultsGrid){.bootstrap = 200}, FALSE, &error);
+  g_assert_no_error(error);
+  const ResultsComparison *comparisons[] = {comparison};
+  ReportOptions options = {.format = "html",
+                           .texts = TRUE,
+                           .evictions = &eviction,
+                           .n_evictions = 1,
+                           .comparisons = comparisons,
+                           .n_comparisons = 1};
   g_autoptr(GString) html = g_string_new(NULL);
   report_write(summary, store, &options, html, &error);
   g_assert_no_error(error);
@@ -155,6 +166,7 @@ static void test_hostile_store(void) {
   g_assert_nonnull(strstr(html->str, "Thinking, never closed"));
   g_assert_cmpuint(html->len, <, 4 << 20);
   if (kept) g_assert_true(g_file_set_contents(page, html->str, (gssize)html->len, NULL));
+  results_comparison_free(comparison);
   results_summary_free(summary);
   results_close(store);
   if (kept) return;
