@@ -53,6 +53,9 @@ exits 2 'context|positions' 'generate refuses a length beyond the context' "$hyp
 exits 0 'thread 0: 3 tokens' 'generate: what follows -- is no option' "$hyperscale" generate pocket-reasoner -m 3 -- -x
 exits 0 'hyperscale run \[OPTION' 'help COMMAND' "$hyperscale" help run
 
+sed -n '/^```yaml/,/^```/p' README.md | grep -v '^```' > "$tmp/readme.yaml"
+exits 2 'task math500: my/math500.jsonl: No such file' "the README's plan is understood up to its files" "$hyperscale" run "$tmp/readme.yaml"
+
 # Threads that are all cut at their length cost what was foretold.
 cat > "$tmp/plan.yaml" <<'PLAN'
 name: short
