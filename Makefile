@@ -144,6 +144,9 @@ $(BUILD)/hyperscale: $(patsubst %.c,$(BUILD)/%.o,$(HARNESS)) $(BUILD)/libhypersc
 	$(call show,LINK)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
+# They see the kernels' launchers where the toolkit is.
+$(BUILD)/tests/unit/test_cuda_%.o: ALL_CFLAGS += $(if $(CUDA_LIBRARY),-isystem $(CUDA_HOME)/include)
+
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libharness.a $(BUILD)/libhyperscale.a
 	$(call show,LINK)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)

@@ -69,6 +69,7 @@ typedef struct {
 
 /* Decode attention alone: one layer whose (sequence, KV head) lists have the lengths given. */
 typedef struct {
+  DmsPrecision precision; /* bf16, or fp8 for keys and values */
   int head_dim, group, batch, kv_heads;
   const int32_t *lengths; /* [batch][kv_heads] items */
 } DmsAttentionCase;
@@ -99,7 +100,7 @@ typedef struct {
   gboolean (*profile)(DmsBackend *backend, const DmsStepEntry *entries, int n, GArray *kernels, GError **error);
   /* What the device reaches when it does nothing else: bytes read, and bf16 multiplications and additions, a second. */
   gboolean (*rates)(int device_index, double *read_bytes, double *matrix_flops, GError **error);
-  /* Seconds of a layer's attention, the dealing out of its work included; bf16. */
+  /* Seconds of a layer's attention, the dealing out of its work included. */
   gboolean (*attention)(int device_index, const DmsAttentionCase *shape, double *seconds, GError **error);
 } DmsBackendOps;
 

@@ -23,8 +23,8 @@ static double seconds_now(void) {
 static void describe_model(DmsBench *bench, DmsPrecision precision) {
   const DmsConfig *c = &bench->model->config;
   gboolean cpu = bench->ops == &dms_backend_cpu; /* which keeps bf16 weights as they are, and keys and values in f32 */
-  gsize item = cpu || precision == DMS_PRECISION_F32 ? 4 : 2;
-  gsize weight = cpu && bench->model->embed->dtype == DMS_DTYPE_BF16 ? 2 : item;
+  gsize element = cpu || precision == DMS_PRECISION_F32 ? 4 : 2, item = precision == DMS_PRECISION_FP8_KV ? 1 : element;
+  gsize weight = cpu && bench->model->embed->dtype == DMS_DTYPE_BF16 ? 2 : element;
   double attention = (double)c->hidden * c->head_dim * (2 * c->heads + 2 * c->kv_heads);
   double values = c->layers * (attention + 3.0 * c->hidden * c->intermediate) + (double)c->vocab * c->hidden;
   bench->info.weight_bytes = (gsize)values * weight;
@@ -285,13 +285,18 @@ static void clear_attention(gpointer p) {
   g_free(((DmsBenchAttention *)p)->name);
 }
 
-GArray *dms_bench_attention(DmsDevice device, int device_index, const char *path, GError **error) {
-  const DmsBackendOps *ops = device == DMS_DEVICE_CUDA ? dms_backend_cuda() : &dms_backend_cpu;
+GArray *dms_bench_attention(const DmsBenchOptions *options, const char *path, GError **error) {
+  const DmsBackendOps *ops = options->device == DMS_DEVICE_CUDA ? dms_backend_cuda() : &dms_backend_cpu;
+  int device_index = options->device_index, element = options->precision == DMS_PRECISION_FP8_KV ? 1 : 2;
   double read_rate, matrix_rate;
   g_autofree char *text = NULL;
   if (!ops->attention) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "device %s does not time attention alone; --device cuda does",
                 ops->name);
+    return NULL;
+  }
+  if (options->precision == DMS_PRECISION_F32) {
+    g_set_error(error, DMS_ERROR, DMS_ERROR_REQUEST, "attention alone is timed in bf16 or fp8, not in f32");
     return NULL;
   }
   if (!g_file_get_contents(path, &text, NULL, error) || !ops->rates(device_index, &read_rate, &matrix_rate, error))
@@ -306,9 +311,9 @@ GArray *dms_bench_attention(DmsDevice device, int device_index, const char *path
     if (!parse_case(path, i + 1, line[i], &result, &lengths, error)) return NULL;
     g_array_append_val(out, result);
     DmsBenchAttention *last = &g_array_index(out, DmsBenchAttention, out->len - 1);
-    DmsAttentionCase shape = {last->head_dim, last->group, last->batch, last->kv_heads, lengths};
+    DmsAttentionCase shape = {options->precision, last->head_dim, last->group, last->batch, last->kv_heads, lengths};
     if (!ops->attention(device_index, &shape, &last->seconds, error)) return NULL;
-    last->read_rate = last->items * 4.0 * last->head_dim / last->seconds;
+    last->read_rate = last->items * 2.0 * element * last->head_dim / last->seconds;
     last->share = last->read_rate / read_rate;
   }
   return g_steal_pointer(&out);

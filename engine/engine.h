@@ -96,7 +96,8 @@ typedef enum {
   DMS_PRECISION_AUTO, /* f32 keys, values and arithmetic on the CPU; bf16 keys and values, f32 accumulation on CUDA */
   DMS_PRECISION_F32,
   DMS_PRECISION_BF16,
-  DMS_PRECISION_FP8_KV, /* CUDA: bf16 weights, e4m3 keys and values */
+  DMS_PRECISION_FP8_KV, /* CUDA: bf16 weights, e4m3 keys and values, with a scale for each page of 64 tokens of a KV head. A prompt's own
+                           attention sees its keys and values in bf16, all later steps see them in e4m3 */
 } DmsPrecision;
 
 typedef struct {
@@ -290,8 +291,9 @@ gboolean dms_bench_decode(DmsBench *bench, int batch, int context, double cr, in
 /* `batch` prompts of `length` random tokens in one call; the median of three. */
 gboolean dms_bench_prefill(DmsBench *bench, int batch, int length, DmsBenchPrefill *out, GError **error);
 /* Decode attention alone, on the lengths of a file: a line a case, name|head_dim|group|batch|kv_heads|lengths with batch * kv_heads lengths
- * separated by blanks, those of one sequence together. Returns an array of DmsBenchAttention, freed with g_array_unref(). */
-GArray *dms_bench_attention(DmsDevice device, int device_index, const char *path, GError **error);
+ * separated by blanks, those of one sequence together. Of `options` the device and the precision count: bf16, or fp8 for keys and values.
+ * Returns an array of DmsBenchAttention, freed with g_array_unref(). */
+GArray *dms_bench_attention(const DmsBenchOptions *options, const char *path, GError **error);
 
 G_END_DECLS
 

@@ -177,8 +177,8 @@ static gboolean measure_model(DmsBenchOptions *options, GError **error) {
   return ok;
 }
 
-static gboolean measure_attention(DmsDevice wanted, int index, GError **error) {
-  g_autoptr(GArray) rows = dms_bench_attention(wanted, index, lengths_file, error);
+static gboolean measure_attention(const DmsBenchOptions *options, GError **error) {
+  g_autoptr(GArray) rows = dms_bench_attention(options, lengths_file, error);
   if (!rows) return FALSE;
   json_t *array = json_array();
   if (!json) printf("%-34s %5s %12s %10s %9s %7s\n", "case", "batch", "items", "us", "GB/s", "share");
@@ -225,7 +225,6 @@ static int run(int argc, char **argv) {
   options.model_dir = dir;
   gboolean ok = !error && device_parse(device, &options.device, &options.device_index, &error) &&
                 precision_parse(precision, &options.precision, &error) &&
-                (lengths_file ? measure_attention(options.device, options.device_index, &error)
-                              : measure_model(&options, &error));
+                (lengths_file ? measure_attention(&options, &error) : measure_model(&options, &error));
   return ok ? EXIT_DONE : command_fail(&command_bench, error);
 }

@@ -67,9 +67,9 @@ static gboolean options_check(RunOptions *options, GError **error) {
 
 static void print_outcome(const RunOutcome *outcome) {
   json_t *object =
-      json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:f, s:b}", "run", outcome->run, "db", store, "generated",
+      json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:b}", "run", outcome->run, "db", store, "generated",
                 outcome->generated, "reused", outcome->reused, "failed", outcome->failed, "ungraded", outcome->ungraded,
-                "tokens", (json_int_t)outcome->tokens, "seconds", outcome->seconds, "stopped", outcome->stopped);
+                "tokens", (json_int_t)outcome->tokens, "preemptions", (json_int_t)outcome->preemptions, "seconds", outcome->seconds, "stopped", outcome->stopped);
   json_dumpf(object, stdout, JSON_INDENT(2));
   putchar('\n');
   json_decref(object);

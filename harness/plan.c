@@ -175,6 +175,16 @@ static gboolean methods_equal(const PlanMethod *a, const PlanMethod *b) {
          g_strcmp0(a->precision, b->precision) == 0 && a->cr == b->cr && a->window == b->window && a->sinks == b->sinks;
 }
 
+/* Methods of one name share a frontier: what differs in precision is another method. */
+static gboolean check_precisions(const char *file, const PlanMethod *a, const PlanMethod *b, GError **error) {
+  if (!g_str_equal(a->name, b->name) || g_strcmp0(a->precision, b->precision) == 0) return TRUE;
+  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
+              "%s: two methods \"%s\" state precision %s and %s, and methods of one name share a frontier: name them "
+              "apart",
+              file, a->name, a->precision ? a->precision : "none", b->precision ? b->precision : "none");
+  return FALSE;
+}
+
 static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
   static const char *const ties[] = {"mean", "first", NULL};
   static const char *const verdicts[] = {"official", "real", NULL};
@@ -211,6 +221,7 @@ static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
   for (unsigned i = 0; i < plan->n_methods; i++) {
     if (!check_method(file, &plan->methods[i], error)) return FALSE;
     for (unsigned j = 0; j < i; j++) {
+      if (!check_precisions(file, &plan->methods[j], &plan->methods[i], error)) return FALSE;
       if (!methods_equal(&plan->methods[i], &plan->methods[j])) continue;
       g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: methods[%u] repeats methods[%u], \"%s\": remove one", file,
                   i, j, plan->methods[i].name);

@@ -10,7 +10,7 @@
  *       verdict: official              LiveCodeBench: which verdict counts, official or real
  *       lengths: [8192, 16384]         instead of the plan's
  *   methods:
- *     - name: dms                      methods of one name share a frontier
+ *     - name: dms                      methods of one name share a frontier, and the precision
  *       model: pocket-reasoner-dms-4x  a folder, a pocket model, or ORG/NAME in the Hugging Face cache
  *       policy: dms                    vanilla, dms or window
  *       cr: 4                          nominal compression ratio

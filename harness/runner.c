@@ -42,13 +42,15 @@ static gboolean store_method(Run *run, Method *method, GError **error) {
   double cr = plan->cr                                                          ? plan->cr
               : plan_policy(plan).kind == DMS_POLICY_DMS && method->info.dms_cr ? method->info.dms_cr
                                                                                 : 1;
+  /* What a precision costs is counted where it is chosen for its cost: the devices' own all count as 16 bits. */
+  gboolean halved = plan_precision(plan) == DMS_PRECISION_FP8_KV;
   method->stored = (ResultsMethod){
       .name = plan->name,
       .model = {.fingerprint = method->fingerprint,
                 .name = plan->model,
                 .layers = method->info.layers,
                 .kv_heads = method->info.kv_heads,
-                .item_bytes = method->info.item_bytes},
+                .item_bytes = method->info.item_bytes / (halved ? 2 : 1)},
       .policy = method->policy,
       .cr = cr,
       .temperature = sampling.temperature,
@@ -240,6 +242,11 @@ static gboolean generate(Run *run, const Method *method, const GArray *missing, 
   run->method = method;
   for (guint i = 0; ok && i < missing->len; i++) ok = submit(run, engine, &g_array_index(missing, Missing, i), error);
   ok = ok && drive(run, engine, error);
+  if (engine) {
+    DmsEngineStats stats;
+    dms_engine_stats(engine, &stats);
+    run->outcome->preemptions += stats.preemptions;
+  }
   dms_engine_close(engine);
   return ok;
 }

@@ -21,6 +21,7 @@ typedef struct {
   char *run;                                 /* the run's name in the store; g_free() */
   guint generated, reused, failed, ungraded; /* threads */
   uint64_t tokens;                           /* generated now */
+  uint64_t preemptions; /* sequences that gave up their KV memory and were run again with the same tokens */
   double seconds;
   gboolean stopped; /* early, by a signal: run again to resume */
 } RunOutcome;

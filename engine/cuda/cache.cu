@@ -74,6 +74,7 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
       if (item % DMS_CUDA_PAGE == 0) {
         int page = cache.free_list[base + atomicAdd(&taken, 1)];
         cache.users[page] = 1;
+        clear_page_scales(cache, page);
         cache.table[list * cache.max_pages + item / DMS_CUDA_PAGE] = page;
       }
       cache.count[list] = count;
@@ -155,7 +156,34 @@ __global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
   }
 }
 
-template <typename T>
+/* Eight or four neighbouring channels of an item into its page. */
+__device__ __forceinline__ void store_wide(float *to, const float *from, float) {
+  *reinterpret_cast<float4 *>(to) = *reinterpret_cast<const float4 *>(from);
+}
+__device__ __forceinline__ void store_wide(bf16 *to, const bf16 *from, float) {
+  *reinterpret_cast<uint4 *>(to) = *reinterpret_cast<const uint4 *>(from);
+}
+__device__ __forceinline__ void store_wide(e4m3 *to, const bf16 *from, float scale) {
+  alignas(8) e4m3 item[8];
+#pragma unroll
+  for (int i = 0; i < 8; i++) item[i] = from_float<e4m3>(to_float(from[i]) / scale);
+  *reinterpret_cast<uint2 *>(to) = *reinterpret_cast<uint2 *>(item);
+}
+
+/* The largest magnitudes of an item's K and V into where its page's scales will be. A warp. */
+__device__ void note_largest(float *scales, const bf16 *key, int to_value, int head_dim) {
+  uint32_t largest[2] = {};
+  for (int dim = threadIdx.x % 32; dim < head_dim; dim += 32)
+    for (int is_value = 0; is_value < 2; is_value++)
+      largest[is_value] = max(largest[is_value], magnitude_bits(to_float(key[is_value * to_value + dim])));
+  for (int is_value = 0; is_value < 2; is_value++) {
+    uint32_t bits = __reduce_max_sync(~0u, largest[is_value]);
+    if (threadIdx.x % 32 == 0) atomicMax(reinterpret_cast<unsigned *>(&scales[is_value]), bits);
+  }
+}
+
+/* A block takes one KV head of one prompt: counts what is kept, takes the pages, and copies the items. */
+template <typename T, typename P>
 __global__ void cache_keep_kernel(DmsCudaCache cache, DmsCudaHeads heads, DmsCudaPrompts prompts, const T *qkv,
                                   const uint8_t *flags, int layer, unsigned long long *reads, int32_t *failed) {
   constexpr int kWide = 16 / sizeof(T);
@@ -191,36 +219,51 @@ __global__ void cache_keep_kernel(DmsCudaCache cache, DmsCudaHeads heads, DmsCud
   for (int i = threadIdx.x; i < pages; i += blockDim.x) {
     table[i] = cache.free_list[base + i];
     cache.users[table[i]] = 1;
+    clear_page_scales(cache, table[i]);
   }
   if (threadIdx.x == 0) {
     cache.count[list] = count, cache.frozen[list] = older_kept;
     atomicAdd(&cache.live[slot], (unsigned long long)count);
     if (pair == 0) cache.position[slot] = length;
   }
-  int running = 0, chunks = heads.head_dim / kWide;
-  for (int from = 0; from < length; from += blockDim.x) {
-    int j = from + threadIdx.x;
-    bool flagged = j < length && flag && flag[j], keep = j < length && (j >= older || !flagged);
-    int rank = block_scan(keep, shared) - 1 + running;
-    place[threadIdx.x] = keep ? rank : -1;
-    if (ring && keep && j >= older) cache.recent[recent_index(cache, slot, j, pair)] = rank << 1 | flagged;
-    __syncthreads();
-    running += shared[blockDim.x / 32 - 1];
-    for (int t = threadIdx.x / 32; t < (int)blockDim.x; t += blockDim.x / 32) {
-      int item = place[t];
-      if (item < 0) continue;
-      T *key = page_base<T>(cache, table[item / DMS_CUDA_PAGE]), *value = key + DMS_CUDA_PAGE * heads.head_dim;
-      const T *row = qkv + (size_t)(first + from + t) * heads.stride + (heads.heads + head) * heads.head_dim;
-      for (int c = threadIdx.x % 32; c < 2 * chunks; c += 32) {
-        bool is_value = c >= chunks;
-        int dim = (is_value ? c - chunks : c) * kWide;
-        const T *source = row + (is_value ? heads.kv_heads * heads.head_dim : 0) + dim;
-        T *to = (is_value ? value : key) + page_offset<T>(item % DMS_CUDA_PAGE, dim, heads.head_dim);
-        *reinterpret_cast<uint4 *>(to) = *reinterpret_cast<const uint4 *>(source);
-      }
+  /* Calls `visit` with each kept item, its K in qkv and the ring's entry of its token; a warp an item. */
+  int to_value = heads.kv_heads * heads.head_dim, chunks = heads.head_dim / kWide;
+  const T *keys = qkv + (size_t)first * heads.stride + (heads.heads + head) * heads.head_dim;
+  auto for_kept = [&](auto visit) {
+    for (int from = 0, running = 0; from < length; from += blockDim.x) {
+      int j = from + threadIdx.x;
+      bool flagged = j < length && flag && flag[j], keep = j < length && (j >= older || !flagged);
+      int rank = block_scan(keep, shared) - 1 + running;
+      place[threadIdx.x] = keep ? rank : -1;
+      if (ring && keep && j >= older) cache.recent[recent_index(cache, slot, j, pair)] = rank << 1 | flagged;
+      __syncthreads();
+      running += shared[blockDim.x / 32 - 1];
+      for (int t = threadIdx.x / 32; t < (int)blockDim.x; t += blockDim.x / 32)
+        if (place[t] >= 0) visit(place[t], keys + (size_t)(from + t) * heads.stride);
+      __syncthreads();
+    }
+  };
+  if constexpr (sizeof(P) == 1) {
+    for_kept([&](int item, const T *key) {
+      note_largest(page_scales(cache, table[item / DMS_CUDA_PAGE]), key, to_value, heads.head_dim);
+    });
+    for (int i = threadIdx.x; i < 2 * pages; i += blockDim.x) {
+      float *scale = &page_scales(cache, table[i / 2])[i % 2];
+      *scale = scale_for(__float_as_uint(*scale));
     }
     __syncthreads();
   }
+  for_kept([&](int item, const T *key) {
+    int page = table[item / DMS_CUDA_PAGE];
+    P *to = page_base<P>(cache, page);
+    for (int c = threadIdx.x % 32; c < 2 * chunks; c += 32) {
+      int is_value = c >= chunks, dim = (c - is_value * chunks) * kWide;
+      store_wide(to + is_value * DMS_CUDA_PAGE * heads.head_dim +
+                     page_offset<P>(item % DMS_CUDA_PAGE, dim, heads.head_dim),
+                 key + is_value * to_value + dim, scale_of<P>(cache, page, is_value));
+    }
+  });
+  clear_values_behind<P>(cache, table[pages - 1], (count - 1) % DMS_CUDA_PAGE, heads.head_dim, threadIdx.x, blockDim.x);
 }
 
 __global__ void cache_fork_kernel(DmsCudaCache cache, int from, int to, int32_t *failed) {
@@ -292,6 +335,7 @@ __global__ void cache_fill_kernel(DmsCudaCache cache, int slot, int position, co
   for (int i = threadIdx.x; i < pages; i += blockDim.x) {
     int page = cache.free_list[base + i];
     cache.table[list * cache.max_pages + i] = page, cache.users[page] = 1;
+    if (cache.type == DMS_CUDA_E4M3) page_scales(cache, page)[0] = page_scales(cache, page)[1] = 1;
   }
   for (int back = threadIdx.x + 1; back <= cache.ring && back <= count; back += blockDim.x) {
     uint32_t draw = (uint32_t)dms_philox(pair, slot, position - back);
@@ -319,8 +363,8 @@ extern "C" cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCac
                                            const DmsCudaPrompts *prompts, const void *qkv, const uint8_t *flags,
                                            int layer, unsigned long long *reads, int32_t *failed) {
   dim3 grid(cache->kv_heads, prompts->n);
-  DISPATCH_TYPE(cache->type, cache_keep_kernel<T>
-                <<<grid, 1024, 0, stream>>>(*cache, *heads, *prompts, (const T *)qkv, flags, layer, reads, failed));
+  DISPATCH_CACHE(cache->type, cache_keep_kernel<T, P>
+                 <<<grid, 1024, 0, stream>>>(*cache, *heads, *prompts, (const T *)qkv, flags, layer, reads, failed));
   return cudaGetLastError();
 }
 

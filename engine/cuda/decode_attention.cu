@@ -7,15 +7,14 @@
  * column tile. A list cut by a border is merged by the last CTA that arrives.
  *
  * The plain kernel takes every other shape: a CTA a query head, a warp an item. */
-#include "engine/cuda/element.cuh"
-#include "engine/cuda/tensor_core.cuh"
+#include "engine/cuda/decode_products.cuh"
 
 enum { kStages = 3, kColumns = 8, kConsumers = 4, kThreads = (kConsumers + 1) * 32 };
 enum { kSumWidth = 128 + 4 }; /* padded: the accumulator's lanes fall into different banks */
 enum { kMostParts = kConsumers * kSumWidth };
 
-template <int D> struct TileMemory {
-  alignas(128) bf16 tile[kStages][2][DMS_CUDA_PAGE * D]; /* K, V */
+template <int D, typename P> struct TileMemory {
+  alignas(128) Tile<D, P> tile[kStages];
   union {
     float sum[kConsumers][kColumns][kSumWidth];
     float factor[kMostParts][kColumns]; /* while the parts of a list are merged */
@@ -66,7 +65,9 @@ struct Walk {
   __device__ void advance() { tile = next.begin, index = next_index, list = next; }
 };
 
-template <int D> __device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D> &memory, Walk walk) {
+template <int D, typename P>
+__device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D, P> &memory, Walk walk) {
+  constexpr int kScales = sizeof(P) == 1 ? kScaleBytes : 0;
   int lane = threadIdx.x % 32, stage = 0, pairs = cache.layers * cache.kv_heads;
   uint32_t phase = 1;
   auto table_of = [&](const DmsCudaList &list, int index) {
@@ -89,12 +90,14 @@ template <int D> __device__ void produce(const DmsCudaCache &cache, int layer, T
       int following = next_page;
       if (first + 32 < stop) following = first + 32 + lane < stop ? table[first + 32 + lane] : 0;
       for (int i = 0; i < 32 && first + i < stop; i++) {
-        const bf16 *source = page_base<bf16>(cache, __shfl_sync(~0u, page, i));
-        /* Whole k-steps of 16 items; what lies behind the last item is finite and masked. */
+        const P *source = page_base<P>(cache, __shfl_sync(~0u, page, i));
+        /* Whole k-steps of 16 items; behind the last item keys are masked and values are zero. */
         int items = min(DMS_CUDA_PAGE, (walk.list.length - (first + i) * DMS_CUDA_PAGE + 15) & ~15);
+        int bytes = items * D * (int)sizeof(P);
+        Tile<D, P> &tile = memory.tile[stage];
         barrier_wait(&memory.empty[stage], phase);
-        copy_to_shared(memory.tile[stage][0], source, items * D * 2, memory.tile[stage][1], source + DMS_CUDA_PAGE * D,
-                       &memory.full[stage]);
+        copy_to_shared((char *)tile.keys - kScales, (const char *)source - kScales, bytes + kScales, tile.values,
+                       source + DMS_CUDA_PAGE * D, bytes, &memory.full[stage]);
         if (++stage == kStages) stage = 0, phase ^= 1;
       }
       page = following;
@@ -105,22 +108,19 @@ template <int D> __device__ void produce(const DmsCudaCache &cache, int layer, T
   }
 }
 
-/* One warp's 16 items of a tile into its running softmax. */
-template <int D>
-__device__ __forceinline__ void attend(const bf16 *keys, const bf16 *values, int first, int items, float scale,
-                                       const uint32_t (*query)[2], float *top, float *weight, float (*sum)[4]) {
-  int lane = threadIdx.x % 32;
+/* One warp's 16 items of a tile into its running softmax. `sum` is in units of `unit`, the scale of the values last
+ * added. */
+template <int D, typename P>
+__device__ __forceinline__ void attend(const Tile<D, P> &tile, int first, int items, float scale,
+                                       const Products<D, P> &products, float *top, float *weight, float *unit,
+                                       float (*sum)[4]) {
+  int item = first + threadIdx.x % 32 / 4;
   float s[4] = {};
-#pragma unroll
-  for (int k = 0; k < D / 16; k++) {
-    uint32_t a[4];
-    load_matrices(a, keys + page_offset<bf16>(first + (lane / 8 & 1) * 8 + lane % 8, 16 * k + lane / 16 * 8, D));
-    multiply(s, a, query[k]);
-  }
-  int item = first + lane / 4;
+  products.score(tile, first, s);
+  scale *= products.score_scale(tile);
 #pragma unroll
   for (int i = 0; i < 4; i++) s[i] = item + (i & 2) * 4 < items ? s[i] * scale : -INFINITY;
-  float p[4], factor[2];
+  float p[4], factor[2], new_unit = products.value_scale(tile);
 #pragma unroll
   for (int c = 0; c < 2; c++) {
     float high = fmaxf(s[c], s[c + 2]);
@@ -129,16 +129,10 @@ __device__ __forceinline__ void attend(const bf16 *keys, const bf16 *values, int
     factor[c] = exp2f(top[c] - high), top[c] = high;
     p[c] = exp2f(s[c] - high), p[c + 2] = exp2f(s[c + 2] - high);
     weight[c] = weight[c] * factor[c] + p[c] + p[c + 2];
+    factor[c] *= *unit / new_unit;
   }
-  uint32_t b[2] = {transpose(pack(p[0], p[1])), transpose(pack(p[2], p[3]))};
-#pragma unroll
-  for (int d = 0; d < D / 16; d++) {
-    uint32_t a[4];
-    load_matrices_transposed(
-        a, values + page_offset<bf16>(first + lane / 16 * 8 + lane % 8, 16 * d + (lane / 8 & 1) * 8, D));
-    sum[d][0] *= factor[0], sum[d][1] *= factor[1], sum[d][2] *= factor[0], sum[d][3] *= factor[1];
-    multiply(sum[d], a, b);
-  }
+  *unit = new_unit;
+  products.add_values(tile, first, p, factor, sum);
 }
 
 __device__ __forceinline__ void store_four(bf16 *to, const float4 &sum, float weight) {
@@ -155,8 +149,8 @@ __device__ __forceinline__ int count_arrival(int32_t *counter) {
 }
 
 /* A cut list's result from its parts, first .. last. */
-template <int D>
-__device__ void merge(int group, int first, int last, TileMemory<D> &memory, const Partial<D> *partials, bf16 *to) {
+template <int D, typename P>
+__device__ void merge(int group, int first, int last, TileMemory<D, P> &memory, const Partial<D> *partials, bf16 *to) {
   int thread = threadIdx.x, n = last - first + 1;
   auto part_of = [&](int i) -> const Partial<D> & { return partials[2 * (first + i) + (i == 0)]; };
   for (int g = thread / 32; g < group; g += kConsumers) {
@@ -188,8 +182,8 @@ __device__ void merge(int group, int first, int last, TileMemory<D> &memory, con
 }
 
 /* The list's result from the four warps, or this CTA's part of it; the last part to arrive merges all. */
-template <int D>
-__device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D> &memory, bf16 *out,
+template <int D, typename P>
+__device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D, P> &memory, bf16 *out,
                        Partial<D> *partials, int32_t *arrived) {
   int row = walk.index / heads.kv_heads, head = walk.index % heads.kv_heads, thread = threadIdx.x;
   bool whole = walk.tile == walk.list.begin && walk.stop() == walk.list.end;
@@ -222,36 +216,32 @@ __device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D
     if (memory.last) arrived[walk.index] = 0;
   }
   named_barrier(1, kConsumers * 32);
-  if (memory.last) merge<D>(heads.group, first, last, memory, partials, to);
+  if (memory.last) merge(heads.group, first, last, memory, partials, to);
 }
 
-template <int D>
-__device__ void consume(const DmsCudaHeads &heads, const bf16 *qkv, bf16 *out, TileMemory<D> &memory,
+template <int D, typename P>
+__device__ void consume(const DmsCudaHeads &heads, const bf16 *qkv, bf16 *out, TileMemory<D, P> &memory,
                         Partial<D> *partials, int32_t *arrived, Walk walk) {
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32, stage = 0;
-  uint32_t phase = 0, query[D / 16][2], next_query[D / 16][2];
+  uint32_t phase = 0;
+  Products<D, P> products, next;
   float scale = heads.scale * 1.44269504088896341f;
-  auto load_query = [&](int index, uint32_t(*to)[2]) {
-    int row = index / heads.kv_heads, head = index % heads.kv_heads;
-    const bf16 *q = qkv + (size_t)row * heads.stride + (size_t)(head * heads.group + lane / 4) * D + lane % 4 * 2;
-#pragma unroll
-    for (int k = 0; k < D / 16; k++)
-      for (int j = 0; j < 2; j++)
-        to[k][j] = lane / 4 < heads.group ? *reinterpret_cast<const uint32_t *>(q + 16 * k + 8 * j) : 0;
+  auto query_of = [&](int index) {
+    int row = index / heads.kv_heads, head = index % heads.kv_heads * heads.group + lane / 4;
+    return lane / 4 < heads.group ? qkv + (size_t)row * heads.stride + (size_t)head * D : nullptr;
   };
-  load_query(walk.index, query);
+  products.load_query(query_of(walk.index));
   for (;;) {
     bool more = walk.more();
     if (more) {
       walk.look_ahead();
-      load_query(walk.next_index, next_query);
+      next.load_query(query_of(walk.next_index));
     }
-    float top[2] = {-INFINITY, -INFINITY}, weight[2] = {}, sum[D / 16][4] = {};
+    float top[2] = {-INFINITY, -INFINITY}, weight[2] = {}, unit = 1, sum[D / 16][4] = {};
     for (int tile = walk.tile; tile < walk.stop(); tile++) {
       int items = walk.list.length - (tile - walk.list.begin) * DMS_CUDA_PAGE;
       barrier_wait(&memory.full[stage], phase);
-      if (items > 16 * warp)
-        attend<D>(memory.tile[stage][0], memory.tile[stage][1], 16 * warp, items, scale, query, top, weight, sum);
+      if (items > 16 * warp) attend(memory.tile[stage], 16 * warp, items, scale, products, top, weight, &unit, sum);
       __syncwarp();
       if (lane == 0) barrier_arrive(&memory.empty[stage]);
       if (++stage == kStages) stage = 0, phase ^= 1;
@@ -263,22 +253,22 @@ __device__ void consume(const DmsCudaHeads &heads, const bf16 *qkv, bf16 *out, T
     }
 #pragma unroll
     for (int d = 0; d < D / 16; d++)
-      for (int i = 0; i < 4; i++) memory.sum[warp][lane % 4 * 2 + (i & 1)][16 * d + lane / 4 + (i & 2) * 4] = sum[d][i];
+      for (int i = 0; i < 4; i++) memory.sum[warp][lane % 4 * 2 + (i & 1)][products.channel(d, i)] = sum[d][i] * unit;
     named_barrier(1, kConsumers * 32);
-    finish<D>(heads, walk, memory, out, partials, arrived);
+    finish(heads, walk, memory, out, partials, arrived);
     if (!more) return;
     named_barrier(1, kConsumers * 32);
     walk.advance();
-    memcpy(query, next_query, sizeof query);
+    products = next;
   }
 }
 
-template <int D>
+template <int D, typename P>
 __global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaHeads heads, DmsCudaCache cache,
                                                                     DmsCudaRows rows, int layer, const bf16 *qkv,
                                                                     bf16 *out, Partial<D> *partials, int32_t *arrived) {
   extern __shared__ __align__(128) char shared[];
-  TileMemory<D> &memory = *reinterpret_cast<TileMemory<D> *>(shared);
+  TileMemory<D, P> &memory = *reinterpret_cast<TileMemory<D, P> *>(shared);
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; i++)
       barrier_init(&memory.full[i], kCopyArrivals), barrier_init(&memory.empty[i], kConsumers);
@@ -291,14 +281,14 @@ __global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaHeads
   let_next_start();
   if (walk.tile >= walk.end) return;
   if (threadIdx.x / 32 == kConsumers)
-    produce<D>(cache, layer, memory, walk);
+    produce(cache, layer, memory, walk);
   else
-    consume<D>(heads, qkv, out, memory, partials, arrived, walk);
+    consume(heads, qkv, out, memory, partials, arrived, walk);
 }
 
 enum { kPlainWarps = 4, kPlainDims = DMS_CUDA_MAX_HEAD_DIM / 32 };
 
-template <typename T>
+template <typename T, typename P>
 __global__ void decode_attention_plain_kernel(DmsCudaHeads heads, DmsCudaCache cache, DmsCudaRows rows, int layer,
                                               const T *qkv, T *out) {
   __shared__ float sums[kPlainWarps][DMS_CUDA_MAX_HEAD_DIM], tops[kPlainWarps], weights[kPlainWarps];
@@ -315,19 +305,20 @@ __global__ void decode_attention_plain_kernel(DmsCudaHeads heads, DmsCudaCache c
 #pragma unroll
   for (int j = 0; j < kPlainDims; j++) query[j] = lane + 32 * j < dim ? to_float(from[lane + 32 * j]) * heads.scale : 0;
   for (int item = warp; item < length; item += kPlainWarps) {
-    const T *key = page_base<T>(cache, table[item / DMS_CUDA_PAGE]), *value = key + DMS_CUDA_PAGE * dim;
+    int page = table[item / DMS_CUDA_PAGE];
+    const P *key = page_base<P>(cache, page), *value = key + DMS_CUDA_PAGE * dim;
     float dot = 0;
 #pragma unroll
     for (int j = 0; j < kPlainDims; j++)
       if (lane + 32 * j < dim)
-        dot += query[j] * to_float(key[page_offset<T>(item % DMS_CUDA_PAGE, lane + 32 * j, dim)]);
-    dot = warp_sum(dot);
+        dot += query[j] * to_float(key[page_offset<P>(item % DMS_CUDA_PAGE, lane + 32 * j, dim)]);
+    dot = warp_sum(dot) * scale_of<P>(cache, page, 0);
     float high = fmaxf(top, dot), factor = expf(top - high), p = expf(dot - high);
-    top = high, weight = weight * factor + p;
+    top = high, weight = weight * factor + p, p *= scale_of<P>(cache, page, 1);
 #pragma unroll
     for (int j = 0; j < kPlainDims; j++)
       if (lane + 32 * j < dim)
-        sum[j] = sum[j] * factor + p * to_float(value[page_offset<T>(item % DMS_CUDA_PAGE, lane + 32 * j, dim)]);
+        sum[j] = sum[j] * factor + p * to_float(value[page_offset<P>(item % DMS_CUDA_PAGE, lane + 32 * j, dim)]);
   }
 #pragma unroll
   for (int j = 0; j < kPlainDims; j++)
@@ -353,23 +344,42 @@ static gsize partial_bytes(const DmsCudaHeads *heads) {
   return heads->head_dim == 64 ? sizeof(Partial<64>) : sizeof(Partial<128>);
 }
 
-template <int D> static cudaError_t resident(int *per_processor) {
-  cudaError_t status = cudaFuncSetAttribute(decode_attention_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                            sizeof(TileMemory<D>));
+template <int D, typename P> static cudaError_t resident(int *per_processor) {
+  constexpr int kBytes = sizeof(TileMemory<D, P>);
+  auto kernel = decode_attention_kernel<D, P>;
+  cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   if (status != cudaSuccess) return status;
-  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(per_processor, decode_attention_kernel<D>, kThreads,
-                                                       sizeof(TileMemory<D>));
+  return cudaOccupancyMaxActiveBlocksPerMultiprocessor(per_processor, kernel, kThreads, kBytes);
 }
 
-extern "C" cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, int lists, int *parts,
-                                                      gsize *scratch_bytes) {
+/* D and P of the tiled kernel. */
+#define DISPATCH_TILED(dim, cache_type, ...)                                                                           \
+  do {                                                                                                                 \
+    if ((dim) == 64) {                                                                                                 \
+      constexpr int D = 64;                                                                                            \
+      DISPATCH_TILED_TYPE(cache_type, __VA_ARGS__);                                                                    \
+    } else {                                                                                                           \
+      constexpr int D = 128;                                                                                           \
+      DISPATCH_TILED_TYPE(cache_type, __VA_ARGS__);                                                                    \
+    }                                                                                                                  \
+  } while (0)
+#define DISPATCH_TILED_TYPE(cache_type, ...)                                                                           \
+  if ((cache_type) == DMS_CUDA_E4M3) {                                                                                 \
+    using P = e4m3;                                                                                                    \
+    __VA_ARGS__;                                                                                                       \
+  } else {                                                                                                             \
+    using P = bf16;                                                                                                    \
+    __VA_ARGS__;                                                                                                       \
+  }
+
+extern "C" cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, DmsCudaType cache, int lists,
+                                                      int *parts, gsize *scratch_bytes) {
   *parts = 0, *scratch_bytes = 0;
   if (!dms_cuda_decode_attention_tiled(heads)) return cudaSuccess;
   int device, processors, per_processor;
   cudaError_t status = cudaGetDevice(&device);
   if (status == cudaSuccess) status = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-  if (status == cudaSuccess)
-    status = heads->head_dim == 64 ? resident<64>(&per_processor) : resident<128>(&per_processor);
+  if (status == cudaSuccess) DISPATCH_TILED(heads->head_dim, cache, status = resident<D, P>(&per_processor));
   if (status != cudaSuccess) return status;
   *parts = processors * (per_processor < 1 ? 1 : per_processor);
   if (*parts > kMostParts) *parts = kMostParts;
@@ -382,13 +392,12 @@ extern "C" cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsC
                                                  const void *qkv, void *out, void *scratch) {
   if (!dms_cuda_decode_attention_tiled(heads)) {
     dim3 grid(heads->heads, rows->rows);
-    DISPATCH_TYPE(heads->type, return launch(stream, grid, kPlainWarps * 32, 0, decode_attention_plain_kernel<T>,
-                                             *heads, *cache, *rows, layer, (const T *)qkv, (T *)out));
+    DISPATCH_CACHE(cache->type, return launch(stream, grid, kPlainWarps * 32, 0, decode_attention_plain_kernel<T, P>,
+                                              *heads, *cache, *rows, layer, (const T *)qkv, (T *)out));
   }
   int32_t *arrived = (int32_t *)((char *)scratch + 2 * rows->parts * partial_bytes(heads));
-  if (heads->head_dim == 64)
-    return launch(stream, rows->parts, kThreads, sizeof(TileMemory<64>), decode_attention_kernel<64>, *heads, *cache,
-                  *rows, layer, (const bf16 *)qkv, (bf16 *)out, (Partial<64> *)scratch, arrived);
-  return launch(stream, rows->parts, kThreads, sizeof(TileMemory<128>), decode_attention_kernel<128>, *heads, *cache,
-                *rows, layer, (const bf16 *)qkv, (bf16 *)out, (Partial<128> *)scratch, arrived);
+  DISPATCH_TILED(heads->head_dim, cache->type,
+                 return launch(stream, rows->parts, kThreads, sizeof(TileMemory<D, P>), decode_attention_kernel<D, P>,
+                               *heads, *cache, *rows, layer, (const bf16 *)qkv, (bf16 *)out, (Partial<D> *)scratch,
+                               arrived));
 }

@@ -60,10 +60,6 @@ void dms_cuda_mark(DmsBackend *backend, const char *name) {
 static gboolean set_shapes(DmsBackend *b, GError **error) {
   const DmsConfig *c = b->config;
   const DmsBackendOptions *o = &b->options;
-  if (o->precision == DMS_PRECISION_FP8_KV) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "precision fp8-kv is not implemented; use auto, bf16 or f32");
-    return FALSE;
-  }
   b->type = o->precision == DMS_PRECISION_F32 ? DMS_CUDA_F32 : DMS_CUDA_BF16;
   b->element = b->type == DMS_CUDA_F32 ? sizeof(float) : sizeof(uint16_t);
   int group = c->heads / c->kv_heads;
@@ -79,7 +75,9 @@ static gboolean set_shapes(DmsBackend *b, GError **error) {
   gboolean sinks = o->window_sinks >= 0, decides = o->rule.source != DMS_SOURCE_NONE;
   if (decides && !sinks && o->rule.window < o->rule.shift) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_MODEL,
-                "device cuda: a DMS window of 0 tokens with decisions made at the next token");
+                "device cuda: a DMS window of 0 tokens with decisions made at the next token: where a token goes would "
+                "depend on a decision that is made after it has gone there; windows of 1 token or more run here, this "
+                "one with --device cpu");
     return FALSE;
   }
   b->heads = (DmsCudaHeads){.type = b->type,
@@ -106,14 +104,16 @@ static gboolean set_shapes(DmsBackend *b, GError **error) {
     b->rule.decision = DMS_CUDA_LOGITS;
   else if (b->rule.borrowed)
     b->rule.decision = DMS_CUDA_BORROWED;
-  b->cache = (DmsCudaCache){.type = b->type,
+  gboolean e4m3 = o->precision == DMS_PRECISION_FP8_KV;
+  gsize rows_bytes = 2 * (gsize)DMS_CUDA_PAGE * c->head_dim * (e4m3 ? 1 : b->element);
+  b->cache = (DmsCudaCache){.type = e4m3 ? DMS_CUDA_E4M3 : b->type,
                             .layers = c->layers,
                             .kv_heads = c->kv_heads,
                             .head_dim = c->head_dim,
                             .slots = o->max_sequences,
                             .max_pages = (c->context + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE,
                             .ring = b->rule.decision == DMS_CUDA_KEEP ? 0 : MIN(o->rule.window, c->context) + 1,
-                            .page_bytes = 2 * (gsize)DMS_CUDA_PAGE * c->head_dim * b->element};
+                            .page_bytes = rows_bytes + (e4m3 ? DMS_CUDA_PAGE_HEAD : 0)};
   b->max_rows = dms_cuda_bucket(o->max_sequences);
   b->max_tokens = MAX(MAX(c->context, 2 * DMS_CUDA_CHUNK), b->max_rows);
   return TRUE;
@@ -165,7 +165,8 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
   const DmsConfig *c = b->config;
   gsize tokens = b->max_tokens, rows = b->max_rows, slots = b->cache.slots, chunk = MAX(DMS_CUDA_CHUNK, rows);
   gsize lists = rows * c->kv_heads, scratch;
-  TRY(dms_cuda_decode_attention_plan(&b->heads, (int)lists, &b->rows.parts, &scratch), "planning attention");
+  TRY(dms_cuda_decode_attention_plan(&b->heads, b->cache.type, (int)lists, &b->rows.parts, &scratch),
+      "planning attention");
   gboolean decisions = b->rule.decision == DMS_CUDA_LOGITS;
   struct {
     void *pointer;
@@ -248,7 +249,6 @@ static gboolean allocate_cache(DmsBackend *b, GError **error) {
   b->pages = b->free_pages = (int)pages;
   if (!dms_cuda_allocate(b, pages * sizeof(int32_t), "the page lists", &cache->users, error)) return FALSE;
   if (!dms_cuda_allocate(b, pages * sizeof(int32_t), "the page lists", &cache->free_list, error)) return FALSE;
-  /* Zeroed, as every allocation is: attention reads whole groups of 16 items, and what it masks must be a number. */
   if (!dms_cuda_allocate(b, pages * cache->page_bytes, "KV pages", &cache->pool, error)) return FALSE;
   TRY(dms_cuda_cache_reset(b->stream, cache, b->pages), "setting up the KV pages");
   TRY(cudaStreamSynchronize(b->stream), "setting up the KV pages");
@@ -342,11 +342,18 @@ static gboolean fork_slot(DmsBackend *b, int from, int to, const DmsSampler *sam
   return TRUE;
 }
 
+/* Says so where attention takes the plain kernels, which leave most of the memory's rate unused. */
 static void describe(DmsBackend *b, char *text, gsize size) {
-  g_strlcpy(text, b->name, size);
+  if (dms_cuda_decode_attention_tiled(&b->heads))
+    g_strlcpy(text, b->name, size);
+  else if (b->type == DMS_CUDA_F32)
+    g_snprintf(text, size, "%s (plain attention kernels: f32)", b->name);
+  else
+    g_snprintf(text, size, "%s (plain attention kernels: head_dim %d, group %d)", b->name, b->heads.head_dim,
+               b->heads.group);
 }
 
-const DmsBackendOps *dms_cuda_backend_1(const DmsCudaHost *host) {
+const DmsBackendOps *dms_cuda_backend_2(const DmsCudaHost *host) {
   static const DmsBackendOps ops = {.name = "cuda",
                                     .latency = DMS_CUDA_LATENCY,
                                     .open = open_backend,

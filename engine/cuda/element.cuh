@@ -4,8 +4,10 @@
 #include "engine/cuda/kernels.h"
 
 #include <cuda_bf16.h>
+#include <cuda_fp8.h>
 
 typedef __nv_bfloat16 bf16;
+typedef __nv_fp8_e4m3 e4m3;
 
 __device__ __forceinline__ float to_float(float x) {
   return x;
@@ -13,12 +15,22 @@ __device__ __forceinline__ float to_float(float x) {
 __device__ __forceinline__ float to_float(bf16 x) {
   return __bfloat162float(x);
 }
+/* Not NaN: e4m3 pages tell that by their scale. The bits are those of a half, 256 times smaller. */
+__device__ __forceinline__ float to_float(e4m3 x) {
+  uint32_t bits = x.__x;
+  return __half2float(__ushort_as_half((bits & 0x80) << 8 | (bits & 0x7F) << 7)) * 256;
+}
 template <typename T> __device__ __forceinline__ T from_float(float x);
 template <> __device__ __forceinline__ float from_float<float>(float x) {
   return x;
 }
 template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) {
   return __float2bfloat16(x);
+}
+template <> __device__ __forceinline__ e4m3 from_float<e4m3>(float x) {
+  e4m3 y;
+  y.__x = __nv_cvt_float_to_fp8(x, __NV_SATFINITE, __NV_E4M3);
+  return y;
 }
 
 __device__ __forceinline__ float warp_sum(float x) {
@@ -37,16 +49,67 @@ __device__ __forceinline__ float block_sum(float x, float *shared) {
   return x;
 }
 
-/* Where channel `dim` of row `row` lies within a page's K or V, in elements. bf16 rows of 64 and 128 channels have
- * their 16-byte chunks permuted by the row, so that ldmatrix finds eight rows in eight different banks. */
+/* Where channel `dim` of row `row` lies within a page's K or V, in elements. Rows of 64 and 128 channels of the tensor
+ * cores' types have their 16-byte chunks permuted by the row, so that ldmatrix finds eight rows in eight different
+ * banks. */
 template <typename T> __device__ __forceinline__ int page_offset(int row, int dim, int head_dim) {
   if (sizeof(T) == 2 && (head_dim == 64 || head_dim == 128)) dim ^= (row & 7) << 3;
+  if (sizeof(T) == 1 && head_dim == 128) dim ^= (row & 7) << 4;
+  if (sizeof(T) == 1 && head_dim == 64) dim ^= (row >> 1 & 3) << 4;
   return row * head_dim + dim;
 }
 
-/* K of an item; V lies DMS_CUDA_PAGE * head_dim elements further. */
+template <typename T> constexpr int kPageHead = sizeof(T) == 1 ? DMS_CUDA_PAGE_HEAD : 0;
+enum { kScaleBytes = 16 };
+
+/* K of a page; V lies DMS_CUDA_PAGE * head_dim elements further. */
 template <typename T> __device__ __forceinline__ T *page_base(const DmsCudaCache &cache, int page) {
-  return reinterpret_cast<T *>(cache.pool + (size_t)page * cache.page_bytes);
+  return reinterpret_cast<T *>(cache.pool + (size_t)page * cache.page_bytes + kPageHead<T>);
+}
+
+/* ---- Scales of e4m3 pages ----
+ *
+ * A page belongs to one (sequence, layer, KV head), so its two scales are by page and head. They are powers of two that
+ * leave a factor of at least 14 between the largest value seen and the largest that e4m3 holds: a page is rescaled only
+ * when a later item exceeds that, and what rescaling costs is no more than the last bits of values 2^10 times smaller
+ * than the largest. A page that a value has reached which is not finite has the scale NaN, and so has all that is read
+ * from it. A scale of 0 means that the page is still empty. */
+
+/* [0] of K, [1] of V. */
+__device__ __forceinline__ float *page_scales(const DmsCudaCache &cache, int page) {
+  return reinterpret_cast<float *>(cache.pool + (size_t)page * cache.page_bytes + kPageHead<e4m3> - kScaleBytes);
+}
+__device__ __forceinline__ void clear_page_scales(const DmsCudaCache &cache, int page) {
+  if (cache.type != DMS_CUDA_E4M3) return;
+  page_scales(cache, page)[0] = 0, page_scales(cache, page)[1] = 0;
+}
+
+constexpr float kLargestE4m3 = 448;
+
+__device__ __forceinline__ uint32_t magnitude_bits(float x) {
+  return __float_as_uint(x) & 0x7FFFFFFF; /* ordered as the magnitudes are, infinity and NaN above all */
+}
+/* The scale of a page whose largest magnitude has these bits: what is divided by it lies below 32. */
+__device__ __forceinline__ float scale_for(uint32_t largest_bits) {
+  if (largest_bits >= 0x7F800000) return __uint_as_float(0x7FC00000);
+  int exponent = max((int)(largest_bits >> 23) - 4, 127 - 30);
+  return __uint_as_float((uint32_t)exponent << 23);
+}
+
+/* What K (0) or V (1) of a page is to be multiplied by; pages of other types keep values as they are. */
+template <typename T> __device__ __forceinline__ float scale_of(const DmsCudaCache &cache, int page, int is_value) {
+  return sizeof(T) == 1 ? page_scales(cache, page)[is_value] : 1;
+}
+
+/* Zeroes the V rows behind row `last` of a page up to the next multiple of 16, by `threads` threads: the tensor cores
+ * multiply these rows by 0, which must give 0 whatever the page held before. */
+template <typename P>
+__device__ void clear_values_behind(const DmsCudaCache &cache, int page, int last, int head_dim, int thread,
+                                    int threads) {
+  P *values = page_base<P>(cache, page) + DMS_CUDA_PAGE * head_dim;
+  uint2 *from = reinterpret_cast<uint2 *>(values + (last + 1) * head_dim),
+        *end = reinterpret_cast<uint2 *>(values + ((last | 15) + 1) * head_dim);
+  for (uint2 *at = from + thread; at < end; at += threads) *at = uint2{};
 }
 
 /* ---- Overlap of a step's kernels (programmatic dependent launch) ----
@@ -65,14 +128,13 @@ __device__ __forceinline__ void let_next_start() {
 #endif
 }
 
-/* Whether this process's device is Hopper or newer. */
-static inline bool overlaps() {
-  static int major = 0;
-  int device;
-  if (!major && (cudaGetDevice(&device) != cudaSuccess ||
-                 cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) != cudaSuccess))
-    return false;
-  return major >= 9;
+/* Whether `kernel` was compiled for Hopper or newer: asked of the code and not of the device, which may run code for
+ * older ones. All kernels of the library are compiled alike. */
+static inline bool overlaps(const void *kernel) {
+  static int version = 0;
+  cudaFuncAttributes attributes;
+  if (!version && cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess) version = attributes.ptxVersion;
+  return version >= 90;
 }
 
 template <typename... Parameters, typename... Arguments>
@@ -83,10 +145,11 @@ cudaError_t launch(cudaStream_t stream, dim3 grid, int threads, size_t shared, v
   attribute.val.programmaticStreamSerializationAllowed = 1;
   cudaLaunchConfig_t config = {};
   config.gridDim = grid, config.blockDim = dim3(threads), config.dynamicSmemBytes = shared, config.stream = stream;
-  config.attrs = &attribute, config.numAttrs = overlaps();
+  config.attrs = &attribute, config.numAttrs = overlaps((const void *)kernel);
   return cudaLaunchKernelEx(&config, kernel, (Parameters)arguments...);
 }
 
+/* T: the model's elements. */
 #define DISPATCH_TYPE(type, ...)                                                                                       \
   do {                                                                                                                 \
     if ((type) == DMS_CUDA_F32) {                                                                                      \
@@ -95,5 +158,17 @@ cudaError_t launch(cudaStream_t stream, dim3 grid, int threads, size_t shared, v
     } else {                                                                                                           \
       using T = bf16;                                                                                                  \
       __VA_ARGS__;                                                                                                     \
+    }                                                                                                                  \
+  } while (0)
+
+/* T: the model's elements, P: the cache's. */
+#define DISPATCH_CACHE(type, ...)                                                                                      \
+  do {                                                                                                                 \
+    if ((type) == DMS_CUDA_E4M3) {                                                                                     \
+      using T = bf16;                                                                                                  \
+      using P = e4m3;                                                                                                  \
+      __VA_ARGS__;                                                                                                     \
+    } else {                                                                                                           \
+      DISPATCH_TYPE(type, using P = T; __VA_ARGS__);                                                                   \
     }                                                                                                                  \
   } while (0)

@@ -13,10 +13,15 @@
 
 G_BEGIN_DECLS
 
-typedef enum { DMS_CUDA_F32, DMS_CUDA_BF16 } DmsCudaType;
+typedef enum {
+  DMS_CUDA_F32,
+  DMS_CUDA_BF16,
+  DMS_CUDA_E4M3, /* of the cache alone: an element times its page's scale, which is a power of two */
+} DmsCudaType;
 
 enum {
   DMS_CUDA_PAGE = 64,          /* tokens of one page: the K rows, then the V rows, [64][head_dim] each */
+  DMS_CUDA_PAGE_HEAD = 128,    /* bytes before the rows of an e4m3 page; the last 16 begin with the scales of K and V */
   DMS_CUDA_MAX_HEAD_DIM = 256, /* of any kernel; the tensor core kernels take 64 and 128 */
   DMS_CUDA_LIST_COST = 1,      /* tiles whose time attention spends on a list beside its tiles */
   DMS_CUDA_MAX_GROUP = 24,     /* query heads a KV head; the tensor core decode kernel takes up to 8 */
@@ -31,7 +36,7 @@ typedef struct {
   int slots;
   int max_pages; /* of one list */
   int ring;      /* window + 1: the tokens whose fate is open; 0 where nothing is ever evicted */
-  uint8_t *pool; /* [pages][2][64][head_dim] */
+  uint8_t *pool; /* [pages][2][64][head_dim], each page behind its head if it has one */
   gsize page_bytes;
   int32_t *table;     /* [slots][pairs][max_pages] pages of a list */
   int32_t *count;     /* [slots][pairs] items of a list */
@@ -179,8 +184,10 @@ cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, 
 /* ---- decode_attention.cu ---- */
 /* Whether the tensor core kernel takes these shapes; else the plain one runs. */
 int dms_cuda_decode_attention_tiled(const DmsCudaHeads *heads);
-/* CTAs among which it wants its work dealt out, and bytes of scratch that it needs for `lists` lists (zeroed once). */
-cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, int lists, int *parts, gsize *scratch_bytes);
+/* CTAs among which it wants its work dealt out, and bytes of scratch that it needs for `lists` lists (zeroed once).
+ * `cache` is the type of the cache. */
+cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, DmsCudaType cache, int lists, int *parts,
+                                           gsize *scratch_bytes);
 /* out T [rows][heads * head_dim] from the rotated queries of qkv; rows with slot -1 give zeros. */
 cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaCache *cache,
                                       const DmsCudaRows *rows, int layer, const void *qkv, void *out, void *scratch);

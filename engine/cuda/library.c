@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 
 #define LIBRARY "libdms-cuda.so"
-#define ENTRY "dms_cuda_backend_1"
+#define ENTRY "dms_cuda_backend_2"
 
 /* The library beside the program, in ../lib as installed, or in the build folder above a test program. */
 static char *find_library(void) {

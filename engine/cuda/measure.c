@@ -13,9 +13,9 @@ gboolean dms_cuda_fill(DmsBackend *b, int slot, int position, const int32_t *liv
     b->rule.rate = (float)rate;
     g_hash_table_remove_all(b->graphs); /* they hold the rule by value */
   }
-  gsize element = b->element;
+  gsize element = b->cache.type == DMS_CUDA_E4M3 ? 1 : b->element;
   if (!b->noisy)
-    TRY(dms_cuda_random(b->stream, b->type, b->cache.pool, b->pages * b->cache.page_bytes / element, 1, 0, 1),
+    TRY(dms_cuda_random(b->stream, b->cache.type, b->cache.pool, b->pages * b->cache.page_bytes / element, 1, 0, 1),
         "filling pages");
   b->noisy = TRUE;
   TRY(cudaMemsetAsync(b->failed, 0, sizeof *b->failed, b->stream), "filling a cache");
@@ -184,13 +184,17 @@ static gboolean launch_graph(void *data, GError **error) {
   return TRUE;
 }
 
+static gsize cache_element(const DmsAttentionCase *shape) {
+  return shape->precision == DMS_PRECISION_FP8_KV ? 1 : 2;
+}
+
 /* Layers of the same lengths, each with pages of its own: as many as a model has or 40 GiB hold, so that the plan, made
  * once for all of them, has its usual share and no page is still in the L2. */
 static int layers_for(const DmsAttentionCase *shape, gsize *pages) {
   *pages = 0;
   for (int i = 0; i < shape->batch * shape->kv_heads; i++)
     *pages += (shape->lengths[i] + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE;
-  gsize bytes = *pages * 2 * DMS_CUDA_PAGE * shape->head_dim * 2;
+  gsize bytes = *pages * 2 * DMS_CUDA_PAGE * shape->head_dim * cache_element(shape);
   return (int)CLAMP(((gsize)40 << 30) / MAX(bytes, 1), 2, 36);
 }
 
@@ -212,17 +216,19 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
   gsize pages;
   int lists = shape->batch * shape->kv_heads, layers = layers_for(shape, &pages), longest = 0, failed = 0;
   for (int i = 0; i < lists; i++) longest = MAX(longest, shape->lengths[i]);
-  a->cache = (DmsCudaCache){.type = DMS_CUDA_BF16,
+  gboolean e4m3 = shape->precision == DMS_PRECISION_FP8_KV;
+  a->cache = (DmsCudaCache){.type = e4m3 ? DMS_CUDA_E4M3 : DMS_CUDA_BF16,
                             .layers = layers,
                             .kv_heads = shape->kv_heads,
                             .head_dim = shape->head_dim,
                             .slots = shape->batch,
                             .max_pages = (longest + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE,
-                            .page_bytes = 4 * (gsize)DMS_CUDA_PAGE * shape->head_dim};
+                            .page_bytes = 2 * (gsize)DMS_CUDA_PAGE * shape->head_dim * cache_element(shape) +
+                                          (e4m3 ? DMS_CUDA_PAGE_HEAD : 0)};
   pages *= layers;
   gsize all = (gsize)layers * lists, scratch;
   a->rows.rows = shape->batch;
-  TRY(dms_cuda_decode_attention_plan(&a->heads, lists, &a->rows.parts, &scratch), "planning attention");
+  TRY(dms_cuda_decode_attention_plan(&a->heads, a->cache.type, lists, &a->rows.parts, &scratch), "planning attention");
   int32_t *flag, *live;
   struct {
     void *pointer;
@@ -249,7 +255,8 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
   };
   for (gsize i = 0; i < G_N_ELEMENTS(want); i++)
     if (!take(bench, want[i].bytes, want[i].pointer, error)) return FALSE;
-  TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->cache.pool, pages * a->cache.page_bytes / 2, 1, 0, 1),
+  TRY(dms_cuda_random(bench->stream, a->cache.type, a->cache.pool, pages * a->cache.page_bytes / cache_element(shape),
+                      1, 0, 1),
       "random keys and values");
   TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->qkv, (gsize)shape->batch * a->heads.stride, 2, 0, 1),
       "random queries");

@@ -49,6 +49,6 @@ extern "C" cudaError_t dms_cuda_read_memory(cudaStream_t stream, const void *mem
 
 extern "C" cudaError_t dms_cuda_random(cudaStream_t stream, DmsCudaType type, void *out, gsize n, uint64_t seed,
                                        float mean, float scale) {
-  DISPATCH_TYPE(type, random_kernel<<<2048, 256, 0, stream>>>((T *)out, n, seed, mean, scale));
+  DISPATCH_CACHE(type, random_kernel<<<2048, 256, 0, stream>>>((P *)out, n, seed, mean, scale));
   return cudaGetLastError();
 }

@@ -57,16 +57,50 @@ template <typename T> struct HeadVector {
       if (i < half) to[i] = from_float<T>(low[p]), to[i + half] = from_float<T>(high[p]);
     }
   }
-  __device__ void store_item(T *page, int row, int half) const {
+  /* Into row `row` of a page's K or V, divided by `scale`. */
+  template <typename P> __device__ void store_item(P *rows, int row, float scale, int half) const {
 #pragma unroll
     for (int p = 0; p < kPairs; p++) {
       int i = threadIdx.x % 32 + 32 * p;
       if (i >= half) continue;
-      page[page_offset<T>(row, i, 2 * half)] = from_float<T>(low[p]);
-      page[page_offset<T>(row, i + half, 2 * half)] = from_float<T>(high[p]);
+      rows[page_offset<P>(row, i, 2 * half)] = from_float<P>(low[p] / scale);
+      rows[page_offset<P>(row, i + half, 2 * half)] = from_float<P>(high[p] / scale);
     }
   }
+  /* To what it will be in T: an item is the same in e4m3 whether a prompt or a step brings it. */
+  __device__ void round() {
+#pragma unroll
+    for (int p = 0; p < kPairs; p++)
+      low[p] = to_float(from_float<T>(low[p])), high[p] = to_float(from_float<T>(high[p]));
+  }
+  __device__ uint32_t largest_bits() const {
+    uint32_t bits = 0;
+#pragma unroll
+    for (int p = 0; p < kPairs; p++) bits = max(bits, max(magnitude_bits(low[p]), magnitude_bits(high[p])));
+    return __reduce_max_sync(~0u, bits);
+  }
 };
+
+/* The scale by which an item whose largest magnitude has these bits is to be stored: the page's own, which is first set
+ * or raised, its `n` elements with it, where it does not suffice. A warp. */
+__device__ float fit_scale(float *page_scale, e4m3 *rows, int n, uint32_t largest_bits) {
+  float old = *page_scale, scale = scale_for(largest_bits);
+  /* Also where `old` is NaN: it stays. */
+  if (old != 0 && !(scale != scale) && !(__uint_as_float(largest_bits) > kLargestE4m3 * old)) return old;
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) *page_scale = scale;
+  if (old != 0 && scale == scale)
+    for (uint2 *at = reinterpret_cast<uint2 *>(rows) + threadIdx.x % 32; at < reinterpret_cast<uint2 *>(rows + n);
+         at += 32) {
+      alignas(8) e4m3 eight[8];
+      *reinterpret_cast<uint2 *>(eight) = *at;
+#pragma unroll
+      for (int i = 0; i < 8; i++) eight[i] = from_float<e4m3>(to_float(eight[i]) * (old / scale));
+      *at = *reinterpret_cast<uint2 *>(eight);
+    }
+  __syncwarp();
+  return scale;
+}
 
 /* Whether the decision computed at this token says evict. All lanes of the deciding warp call it. */
 template <typename T>
@@ -108,7 +142,14 @@ __device__ void rotate_in_place(const DmsCudaRope &rope, HeadVector<T> &v, T *ve
   if (borrowed && rope.rule.rezero) v.clear_last(half);
 }
 
-template <typename T> __global__ void rope_append_kernel(DmsCudaRope rope, DmsCudaCache cache, DmsCudaRows rows) {
+/* The page that the last of a list's `count` items lies in. */
+__device__ int last_page(const DmsCudaCache &cache, int layer, int slot, int head, int count) {
+  size_t list = ((size_t)slot * cache.layers + layer) * cache.kv_heads + head;
+  return cache.table[list * cache.max_pages + (count - 1) / DMS_CUDA_PAGE];
+}
+
+template <typename T, typename P>
+__global__ void rope_append_kernel(DmsCudaRope rope, DmsCudaCache cache, DmsCudaRows rows) {
   int head = blockIdx.x, row = blockIdx.y, part = threadIdx.x / 32, group = rope.heads.group, dim = rope.heads.head_dim;
   wait_for_previous();
   let_next_start();
@@ -126,13 +167,22 @@ template <typename T> __global__ void rope_append_kernel(DmsCudaRope rope, DmsCu
   } else if (part <= group + 1) {
     bool is_value = part == group + 1;
     T *vector = qkv + (size_t)(rope.heads.heads + (is_value ? rope.heads.kv_heads : 0) + head) * dim;
-    int item = rows.items[at];
-    T *page = page_base<T>(cache, item / DMS_CUDA_PAGE) + (is_value ? DMS_CUDA_PAGE * dim : 0);
+    int page = rows.items[at] / DMS_CUDA_PAGE, item = rows.items[at] % DMS_CUDA_PAGE, count = rows.lengths[at];
+    P *to = page_base<P>(cache, page) + (is_value ? DMS_CUDA_PAGE * dim : 0);
+    float scale = 1;
     if (is_value)
       v.load(vector, dim / 2);
     else
       rotate_in_place(rope, v, vector, false, false, position);
-    v.store_item(page, item % DMS_CUDA_PAGE, dim / 2);
+    if constexpr (sizeof(P) == 1) {
+      v.round();
+      scale = fit_scale(&page_scales(cache, page)[is_value], to, DMS_CUDA_PAGE * dim, v.largest_bits());
+    }
+    v.store_item(to, item, scale, dim / 2);
+    /* Items that begin 16 new ones; an overwritten item that looks like one has only unused rows behind it too. */
+    if (is_value && item % 16 == 0 && item == (count - 1) % DMS_CUDA_PAGE &&
+        page == last_page(cache, rope.layer, slot, head, count))
+      clear_values_behind<P>(cache, page, item, dim, threadIdx.x % 32, 32);
   }
   __syncthreads();
   if (part < group) v.store(qkv + (size_t)(head * group + part) * dim, dim / 2);
@@ -177,7 +227,7 @@ extern "C" cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRo
                                             const DmsCudaRows *rows) {
   dim3 grid(cache->kv_heads, rows->rows);
   int threads = (rope->heads.group + 3) * 32;
-  DISPATCH_TYPE(cache->type, return launch(stream, grid, threads, 0, rope_append_kernel<T>, *rope, *cache, *rows));
+  DISPATCH_CACHE(cache->type, return launch(stream, grid, threads, 0, rope_append_kernel<T, P>, *rope, *cache, *rows));
 }
 
 extern "C" cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope,

@@ -387,7 +387,8 @@ __global__ void begin_kernel(DmsCudaSamplers samplers, int slot, DmsSampler samp
 
 extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots,
                                        int rows, const float *logits, int vocab) {
-  int cluster = overlaps() && vocab >= kClusterVocab ? kCluster : 1, slice = (vocab + cluster - 1) / cluster;
+  bool hopper = overlaps((const void *)sample_kernel);
+  int cluster = hopper && vocab >= kClusterVocab ? kCluster : 1, slice = (vocab + cluster - 1) / cluster;
   bool caches = slice <= kMostCached && (cluster > 1 || slice <= 4096);
   cudaLaunchAttribute attributes[2] = {};
   attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
@@ -397,7 +398,7 @@ extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSampler
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(rows * cluster), config.blockDim = dim3(kThreads), config.stream = stream;
   config.dynamicSmemBytes = caches ? slice * sizeof(float) : 0;
-  config.attrs = attributes, config.numAttrs = overlaps() ? 2 : 0;
+  config.attrs = attributes, config.numAttrs = hopper ? 2 : 0;
   cudaError_t status =
       cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostCached * sizeof(float));
   if (status != cudaSuccess && caches && config.dynamicSmemBytes > 16 << 10) return status;

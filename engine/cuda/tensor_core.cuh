@@ -16,14 +16,38 @@ __device__ __forceinline__ void multiply(float *d, const uint32_t *a, const uint
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/* The same of halves. */
+__device__ __forceinline__ void multiply_halves(float *d, const uint32_t *a, const uint32_t *b) {
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+/* Four e4m3 elements as halves, kHalvesUnit times smaller: before sm_89 they are the bits of e4m3, shifted. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 890
+constexpr float kHalvesUnit = 256;
+#else
+constexpr float kHalvesUnit = 1;
+#endif
+__device__ __forceinline__ void to_halves(uint32_t four, uint32_t &low, uint32_t &high) {
+#if __CUDA_ARCH__ >= 890
+  asm("{ .reg .b16 l, h; mov.b32 {l, h}, %2; cvt.rn.f16x2.e4m3x2 %0, l; cvt.rn.f16x2.e4m3x2 %1, h; }"
+      : "=r"(low), "=r"(high)
+      : "r"(four));
+#else
+  auto shifted = [](uint32_t x) { return (x & 0x80008000) | (x >> 1 & 0x3FFF3FFF); };
+  low = shifted(__byte_perm(four, 0, 0x1404)), high = shifted(__byte_perm(four, 0, 0x3424));
+#endif
+}
+
 /* Four 8x8 matrices, a row of 16 bytes from each lane's address. */
-__device__ __forceinline__ void load_matrices(uint32_t *r, const bf16 *row) {
+__device__ __forceinline__ void load_matrices(uint32_t *r, const void *row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(shared_address(row))
                : "memory");
 }
-__device__ __forceinline__ void load_matrices_transposed(uint32_t *r, const bf16 *row) {
+__device__ __forceinline__ void load_matrices_transposed(uint32_t *r, const void *row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
                : "r"(shared_address(row))
@@ -36,6 +60,11 @@ __device__ __forceinline__ uint32_t transpose(uint32_t x) {
 }
 __device__ __forceinline__ uint32_t pack(float low, float high) {
   __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  return *reinterpret_cast<uint32_t *>(&pair);
+}
+
+__device__ __forceinline__ uint32_t pack_halves(float low, float high) {
+  __half2 pair = __floats2half2_rn(low, high);
   return *reinterpret_cast<uint32_t *>(&pair);
 }
 
@@ -83,29 +112,27 @@ enum { kCopyArrivals = 32 };
 enum { kCopyArrivals = 1 };
 #endif
 
-/* Two copies of `bytes` bytes, a multiple of 16, that complete `barrier` together. A whole warp calls it. */
-__device__ __forceinline__ void copy_to_shared(bf16 *to, const bf16 *from, int bytes, bf16 *to2, const bf16 *from2,
-                                               uint64_t *barrier) {
+/* Two copies, of multiples of 16 bytes, that complete `barrier` together. A whole warp calls it. */
+__device__ __forceinline__ void copy_to_shared(void *to, const void *from, int bytes, void *to2, const void *from2,
+                                               int bytes2, uint64_t *barrier) {
   int lane = threadIdx.x % 32;
 #if __CUDA_ARCH__ >= 900
   if (lane == 0) {
     uint32_t b = shared_address(barrier);
-    asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(b), "r"(2 * bytes) : "memory");
+    asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(b), "r"(bytes + bytes2) : "memory");
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                      shared_address(to)),
                  "l"(from), "r"(bytes), "r"(b)
                  : "memory");
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                      shared_address(to2)),
-                 "l"(from2), "r"(bytes), "r"(b)
+                 "l"(from2), "r"(bytes2), "r"(b)
                  : "memory");
   }
   __syncwarp();
 #else
-  for (int i = lane * 16; i < bytes; i += 32 * 16) {
-    copy_16((char *)to + i, (const char *)from + i);
-    copy_16((char *)to2 + i, (const char *)from2 + i);
-  }
+  for (int i = lane * 16; i < bytes; i += 32 * 16) copy_16((char *)to + i, (const char *)from + i);
+  for (int i = lane * 16; i < bytes2; i += 32 * 16) copy_16((char *)to2 + i, (const char *)from2 + i);
   asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(shared_address(barrier)) : "memory");
 #endif
 }

@@ -68,7 +68,8 @@ static gboolean row_agrees(DmsBackend *backend, const DmsConfig *config, json_t 
 }
 
 static void test_pocket_greedy(gconstpointer data) {
-  gboolean exact = GPOINTER_TO_INT(data);
+  DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
+  gboolean exact = precision == DMS_PRECISION_F32;
   g_autoptr(GError) error = NULL;
   if (!g_file_test(POCKET, G_FILE_TEST_IS_DIR)) {
     g_test_skip("no " POCKET);
@@ -82,7 +83,7 @@ static void test_pocket_greedy(gconstpointer data) {
   for (gsize k = 0; k < G_N_ELEMENTS(kinds); k++) {
     g_autofree char *dir = g_strconcat(POCKET, kinds[k][1], NULL);
     DmsModel *model = open_model(dir);
-    DmsBackendOptions options = options_for(model, exact ? DMS_PRECISION_F32 : DMS_PRECISION_BF16, 4, 64 << 20);
+    DmsBackendOptions options = options_for(model, precision, 4, 64 << 20);
     DmsBackend *backend = open_or_skip(&options);
     size_t i;
     json_t *row;
@@ -97,9 +98,10 @@ static void test_pocket_greedy(gconstpointer data) {
       return;
     }
   }
-  g_test_message("%d of %zu greedy rows agree", agreed, json_array_size(rows));
-  /* In bf16 a near tie may fall the other way. */
-  g_assert_cmpint(agreed, >=, exact ? (int)json_array_size(rows) : (int)json_array_size(rows) / 2);
+  int all = (int)json_array_size(rows);
+  g_test_message("%d of %d greedy rows agree", agreed, all);
+  /* In bf16 a near tie may fall the other way, in fp8 more of them. */
+  g_assert_cmpint(agreed, >=, exact ? all : precision == DMS_PRECISION_BF16 ? all / 2 : all / 4);
   json_decref(rows);
 }
 
@@ -132,11 +134,14 @@ static void test_steps_are_forward(gconstpointer data) {
   } shapes[] = {{128, 4, 4, 16},  {256, 14, 2, 64}, {256, 5, 1, 64},  {256, 7, 1, 128},
                 {256, 8, 2, 128}, {384, 6, 1, 128}, {256, 12, 1, 64}, {256, 4, 2, 256}};
   enum { PROMPT = 150, STEPS = 200 };
-  gboolean exact = GPOINTER_TO_INT(data);
+  DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
+  /* By how far a token's logit may fall short of the best, and how many may fall shorter. */
+  double short_of = precision == DMS_PRECISION_F32 ? 1e-3 : precision == DMS_PRECISION_BF16 ? 0.1 : 0.5;
+  int most_apart = precision == DMS_PRECISION_F32 ? 0 : 2;
   for (gsize s = 0; s < G_N_ELEMENTS(shapes); s++) {
     DmsModel *model =
         random_model("config.json", shapes[s].hidden, shapes[s].heads, shapes[s].kv_heads, shapes[s].head_dim, 0.8);
-    DmsBackendOptions options = options_for(model, exact ? DMS_PRECISION_F32 : DMS_PRECISION_BF16, 4, 256 << 20);
+    DmsBackendOptions options = options_for(model, precision, 4, 256 << 20);
     DmsBackend *backend = open_or_skip(&options);
     if (!backend) {
       dms_model_free(model);
@@ -155,6 +160,7 @@ static void test_steps_are_forward(gconstpointer data) {
     }
     int n = PROMPT + STEPS, lists = model->config.layers * model->config.kv_heads, vocab = model->config.vocab,
         apart = 0;
+    double furthest = 0;
     g_autofree float *logits = g_new(float, (gsize)n *vocab);
     g_autofree int32_t *counts = g_new(int32_t, (gsize)n * lists);
     g_autoptr(GError) error = NULL;
@@ -164,14 +170,15 @@ static void test_steps_are_forward(gconstpointer data) {
       const float *row = logits + (gsize)(PROMPT + i - 1) * vocab;
       float best = row[0];
       for (int v = 1; v < vocab; v++) best = MAX(best, row[v]);
-      apart += row[ids[PROMPT + i]] < best - (exact ? 1e-3f : 0.1f);
+      apart += row[ids[PROMPT + i]] < best - short_of;
+      furthest = MAX(furthest, best - row[ids[PROMPT + i]]);
       uint64_t sum = 0;
       for (int l = 0; l < lists; l++) sum += counts[(gsize)l * n + PROMPT + i - 1];
       g_assert_cmpuint(live[i], ==, sum);
     }
-    g_test_message("head_dim %d, group %d: %d of %d tokens are not the forward pass's best", shapes[s].head_dim,
-                   shapes[s].heads / shapes[s].kv_heads, apart, STEPS);
-    g_assert_cmpint(apart, <=, exact ? 0 : 2);
+    g_test_message("head_dim %d, group %d: %d of %d tokens are not the forward pass's best, by %.3f at most",
+                   shapes[s].head_dim, shapes[s].heads / shapes[s].kv_heads, apart, STEPS, furthest);
+    g_assert_cmpint(apart, <=, most_apart);
     ops->release(backend, 1);
     DmsMemory memory;
     ops->memory(backend, &memory);
@@ -184,8 +191,9 @@ static void test_steps_are_forward(gconstpointer data) {
 /* Generates `steps` tokens of `threads` sampled threads of one prompt in a pool of `kv_bytes`. A stalled thread, when
  * all that run are stalled, has another one preempted, which is replayed by forced tokens later: what the engine does.
  * Returns tokens [threads][steps]. */
-static int32_t *generate(const DmsModel *model, gsize kv_bytes, int threads, int steps, int *preemptions) {
-  DmsBackendOptions options = options_for(model, DMS_PRECISION_F32, threads, kv_bytes);
+static int32_t *generate(const DmsModel *model, DmsPrecision precision, gsize kv_bytes, int threads, int steps,
+                         int *preemptions) {
+  DmsBackendOptions options = options_for(model, precision, threads, kv_bytes);
   DmsBackend *backend = open_or_skip(&options);
   if (!backend) return NULL;
   int32_t prompt[40], *tokens = g_new0(int32_t, threads * steps);
@@ -235,14 +243,19 @@ static int32_t *generate(const DmsModel *model, gsize kv_bytes, int threads, int
   return tokens;
 }
 
-static void test_preemption(void) {
+/* In fp8 too: a sequence that is run again brings the same items in the same order, and so to the same scales. */
+static void test_preemption(gconstpointer data) {
   enum { THREADS = 6, STEPS = 300 };
-  DmsModel *model = random_model("config.json", 128, 4, 2, 16, 0.5);
+  DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
+  gsize element = precision == DMS_PRECISION_F32 ? 4 : precision == DMS_PRECISION_BF16 ? 2 : 1;
+  gsize page_bytes = 2 * 64 * 16 * element + (element == 1 ? 128 : 0);
+  /* A shape that takes the library's own products, which round alike for any number of rows. */
+  DmsModel *model = random_model("config.json", 128, 8, 2, 16, 0.5);
   int preempted = 0, none = 0;
-  g_autofree int32_t *want = generate(model, 64 << 20, THREADS, STEPS, &none);
+  g_autofree int32_t *want = generate(model, precision, 64 << 20, THREADS, STEPS, &none);
   if (want) {
     /* 3 layers, 2 heads, 4 pages each at the end: 24 pages a thread; 60 hold two and a half. */
-    g_autofree int32_t *got = generate(model, 60 * (2 * 64 * 16 * 4 + 8), THREADS, STEPS, &preempted);
+    g_autofree int32_t *got = generate(model, precision, 60 * (page_bytes + 8), THREADS, STEPS, &preempted);
     g_assert_cmpint(none, ==, 0);
     g_assert_cmpint(preempted, >, 0);
     g_assert_cmpmem(got, THREADS * STEPS * sizeof *got, want, THREADS * STEPS * sizeof *want);
@@ -281,11 +294,19 @@ static void test_fork_shares_pages(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   ops = dms_backend_cuda();
-  g_test_add_data_func("/cuda/pocket-greedy/f32", GINT_TO_POINTER(TRUE), test_pocket_greedy);
-  g_test_add_data_func("/cuda/pocket-greedy/bf16", GINT_TO_POINTER(FALSE), test_pocket_greedy);
-  g_test_add_data_func("/cuda/steps-are-forward/f32", GINT_TO_POINTER(TRUE), test_steps_are_forward);
-  g_test_add_data_func("/cuda/steps-are-forward/bf16", GINT_TO_POINTER(FALSE), test_steps_are_forward);
-  g_test_add_func("/cuda/preemption", test_preemption);
+  static const struct {
+    const char *name;
+    DmsPrecision precision;
+  } precisions[] = {{"f32", DMS_PRECISION_F32}, {"bf16", DMS_PRECISION_BF16}, {"fp8", DMS_PRECISION_FP8_KV}};
+  for (gsize i = 0; i < G_N_ELEMENTS(precisions); i++) {
+    g_autofree char *greedy = g_strconcat("/cuda/pocket-greedy/", precisions[i].name, NULL);
+    g_autofree char *steps = g_strconcat("/cuda/steps-are-forward/", precisions[i].name, NULL);
+    g_autofree char *preemption = g_strconcat("/cuda/preemption/", precisions[i].name, NULL);
+    gpointer data = GINT_TO_POINTER(precisions[i].precision);
+    g_test_add_data_func(greedy, data, test_pocket_greedy);
+    g_test_add_data_func(steps, data, test_steps_are_forward);
+    g_test_add_data_func(preemption, data, test_preemption);
+  }
   g_test_add_func("/cuda/fork-shares-pages", test_fork_shares_pages);
   return g_test_run();
 }

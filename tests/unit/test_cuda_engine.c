@@ -81,6 +81,7 @@ static void test_same_tokens(void) {
   /* 72 pages of 16 KiB: three or four threads at a time, of the 32 that the first run had. */
   g_assert_true(run(DMS_DEVICE_CUDA, 72 * 16400, &tight));
   g_test_message("%" G_GUINT64_FORMAT " preemptions in little memory", tight.stats.preemptions);
+  g_assert_cmpuint(tight.stats.preemptions, >, 0);
   g_assert_cmpuint(tight.stats.kv_bytes_total, <, gpu.stats.kv_bytes_total / 100);
   g_assert_cmpint(count_equal(&gpu, &tight), ==, PROMPTS * THREADS);
   clear(&gpu), clear(&tight), clear(&cpu);

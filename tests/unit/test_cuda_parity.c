@@ -1,6 +1,8 @@
 /* The CUDA backend's forward pass against transformers' logits and the reference's flags and live counts, for every
- * case of tests/goldens/parity and, where tests/bench/parity_cases.sh has made them, of build/parity. */
+ * case of tests/goldens/parity; and against random_model.h's double precision for head_dim 64 and 128 with every group
+ * from 1 to 8, and shapes that take the plain kernels, under each kind of decision. */
 #include "tests/unit/cuda_device.h"
+#include "tests/unit/random_model.h"
 
 #include <math.h>
 
@@ -22,48 +24,106 @@ typedef struct {
   DmsPrecision precision;
 } Case;
 
-static void check_case(gconstpointer data) {
-  const Case *test = data;
+/* What the forward pass is to give. */
+typedef struct {
+  const float *logits;
+  const uint8_t *flags; /* NULL: nothing is ever evicted */
+  const int32_t *live;
+} Wanted;
+
+static void check_forward(const DmsModel *model, DmsPrecision precision, const char *name, const int32_t *ids, int n,
+                          const Wanted *want) {
   g_autoptr(GError) error = NULL;
-  DmsModel *model = dms_model_open(test->dir, &error);
-  g_assert_no_error(error);
-  DmsBackendOptions options = options_for(model, test->precision, 8, 64 << 20);
+  DmsBackendOptions options = options_for(model, precision, 8, 64 << 20);
   DmsBackend *backend = open_or_skip(&options);
-  if (!backend) {
-    dms_model_free(model);
-    return;
-  }
-  g_autofree char *path = g_build_filename(test->dir, "expected.safetensors", NULL);
-  Golden golden = golden_open(path);
-  int n = 0;
-  const int32_t *ids = golden_tensor(&golden, "input_ids", &n);
-  const uint8_t *want_flags = golden_tensor(&golden, "dms_flags", NULL);
-  const char *wanted = want_flags ? "dms_logits" : "logits";
-  const float *want = golden_tensor(&golden, wanted, NULL);
+  if (!backend) return;
   gsize values = (gsize)n * model->config.vocab, items = (gsize)n * model->config.layers * model->config.kv_heads;
   g_autofree float *logits = g_new(float, values);
   g_autofree uint8_t *flags = g_new(uint8_t, items);
   g_autofree int32_t *live = g_new(int32_t, items);
-  const DmsBackendOps *ops = dms_backend_cuda();
-  g_assert_true(ops->forward(backend, ids, n, logits, flags, live, &error));
+  g_assert_true(dms_backend_cuda()->forward(backend, ids, n, logits, flags, live, &error));
   g_assert_no_error(error);
-  gboolean exact = test->precision == DMS_PRECISION_F32;
-  double off = relative_error(logits, want, values);
-  gsize flips = want_flags ? count_different(flags, want_flags, items, 1) : 0;
-  g_test_message("%s: logits off by %.2e, %zu of %zu flags differ", test->dir, off, flips, items);
-  if (exact) {
+  double off = relative_error(logits, want->logits, values);
+  gsize flips = want->flags ? count_different(flags, want->flags, items, 1) : 0;
+  g_test_message("%s: logits off by %.2e, %zu of %zu flags differ", name, off, flips, items);
+  if (precision == DMS_PRECISION_F32) {
     g_assert_cmpfloat(off, <, 1e-3);
     g_assert_cmpuint(flips, ==, 0);
-    if (want_flags)
-      g_assert_cmpmem(live, items * sizeof *live, golden_tensor(&golden, "dms_live", NULL), items * sizeof *live);
+    if (want->flags) g_assert_cmpmem(live, items * sizeof *live, want->live, items * sizeof *live);
   } else {
     /* A decision within rounding of its threshold may fall the other way, and then the rest follows another mask. */
     g_assert_cmpuint(flips, <=, items / 50);
     if (!flips) g_assert_cmpfloat(off, <, 2e-2);
   }
+  dms_backend_cuda()->close(backend);
+}
+
+static void check_case(gconstpointer data) {
+  const Case *test = data;
+  g_autoptr(GError) error = NULL;
+  DmsModel *model = dms_model_open(test->dir, &error);
+  g_assert_no_error(error);
+  g_autofree char *path = g_build_filename(test->dir, "expected.safetensors", NULL);
+  Golden golden = golden_open(path);
+  int n = 0;
+  const int32_t *ids = golden_tensor(&golden, "input_ids", &n);
+  Wanted want = {.flags = golden_tensor(&golden, "dms_flags", NULL), .live = golden_tensor(&golden, "dms_live", NULL)};
+  want.logits = golden_tensor(&golden, want.flags ? "dms_logits" : "logits", NULL);
+  check_forward(model, test->precision, test->dir, ids, n, &want);
   golden_close(&golden);
-  ops->close(backend);
   dms_model_free(model);
+}
+
+/* ---- Shapes ---- */
+
+typedef struct {
+  RandomModel shape;
+  DmsPrecision precision;
+} ShapeCase;
+
+static void check_shape(gconstpointer data) {
+  enum { TOKENS = 90 };
+  const ShapeCase *test = data;
+  const RandomModel *shape = &test->shape;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GRand) random = g_rand_new_with_seed(7);
+  RandomFolder *folder = random_folder_new(shape, (guint32)(shape->head_dim + shape->heads));
+  const DmsPolicy policy = {shape->source == DMS_SOURCE_NONE ? DMS_POLICY_VANILLA : DMS_POLICY_DMS, 0, 0};
+  int32_t ids[TOKENS];
+  for (int i = 0; i < TOKENS; i++) ids[i] = g_rand_int_range(random, 0, shape->vocab);
+  RandomResult want = random_folder_forward(folder, &policy, ids, TOKENS);
+  g_autofree float *logits = g_new(float, (gsize)TOKENS * shape->vocab);
+  for (int i = 0; i < TOKENS * shape->vocab; i++) logits[i] = (float)want.logits[i];
+  DmsModel *model = dms_model_open(folder->dir, &error);
+  g_assert_no_error(error);
+  check_forward(model, test->precision, shape->name, ids, TOKENS,
+                &(Wanted){logits, shape->source == DMS_SOURCE_NONE ? NULL : want.flags, want.live});
+  dms_model_free(model);
+  random_result_clear(&want);
+  random_folder_free(folder);
+}
+
+static void add_shape(int head_dim, int group) {
+  static const RandomModel kinds[] = {
+      {"borrowed", "qwen3", .source = DMS_SOURCE_BORROWED_Q, .window = 12},
+      {"per layer", "qwen3", .source = DMS_SOURCE_BORROWED_Q, .per_layer = TRUE, .window = 5},
+      {"adapter", "qwen3", .source = DMS_SOURCE_ADAPTER, .window = 16},
+      {"unshifted", "llama", .source = DMS_SOURCE_BORROWED_Q, .unshifted = TRUE, .keep_after_rope = TRUE, .window = 7},
+      {"vanilla", "qwen2", .source = DMS_SOURCE_NONE},
+  };
+  for (gsize k = 0; k < G_N_ELEMENTS(kinds); k++)
+    for (int exact = 0; exact < 2; exact++) {
+      ShapeCase *test = g_new(ShapeCase, 1);
+      char *name =
+          g_strdup_printf("head_dim %d, group %d, %s, %s", head_dim, group, kinds[k].name, exact ? "f32" : "bf16");
+      *test = (ShapeCase){kinds[k], exact ? DMS_PRECISION_F32 : DMS_PRECISION_BF16};
+      RandomModel *shape = &test->shape;
+      shape->name = name, shape->head_dim = head_dim, shape->dtype = DMS_DTYPE_BF16;
+      shape->hidden = 96, shape->intermediate = 136, shape->layers = 2, shape->vocab = 131;
+      shape->kv_heads = group > 4 ? 1 : 2, shape->heads = group * shape->kv_heads;
+      g_autofree char *path = g_strconcat("/cuda/parity/", name, NULL);
+      g_test_add_data_func(path, test, check_shape);
+    }
 }
 
 static void add_cases(const char *folder) {
@@ -82,6 +142,9 @@ static void add_cases(const char *folder) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   add_cases("tests/goldens/parity");
-  add_cases("build/parity");
+  static const int head_dims[] = {64, 128}, others[][2] = {{16, 2}, {48, 3}, {80, 6}, {256, 4}, {64, 12}, {128, 16}};
+  for (gsize i = 0; i < G_N_ELEMENTS(head_dims); i++)
+    for (int group = 1; group <= 8; group++) add_shape(head_dims[i], group);
+  for (gsize i = 0; i < G_N_ELEMENTS(others); i++) add_shape(others[i][0], others[i][1]);
   return g_test_run();
 }
