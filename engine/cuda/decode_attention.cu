@@ -127,7 +127,7 @@ __device__ __forceinline__ void attend(const Tile<D, P> &tile, int first, int it
     for (int offset = 4; offset < 32; offset <<= 1) high = fmaxf(high, __shfl_xor_sync(~0u, high, offset));
     high = fmaxf(high, top[c]);
     factor[c] = exp2f(top[c] - high), top[c] = high;
-    p[c] = exp2f(s[c] - high), p[c + 2] = exp2f(s[c + 2] - high);
+    p[c] = products.weight_of(s[c] - high), p[c + 2] = products.weight_of(s[c + 2] - high);
     weight[c] = weight[c] * factor[c] + p[c] + p[c + 2];
     factor[c] *= *unit / new_unit;
   }

@@ -40,6 +40,10 @@ template <int D> struct Products<D, bf16> {
       multiply(s, a, query[k]);
     }
   }
+  /* What the softmax makes of a score, in units of its own. */
+  __device__ static float weight_of(float x) {
+    return exp2f(x);
+  }
   __device__ static float score_scale(const Tile<D, bf16> &) {
     return 1;
   }
@@ -98,6 +102,10 @@ template <int D> struct Products<D, e4m3> {
         multiply_halves(s, a, query[4 * chunk + k]);
       }
     }
+  }
+  /* 2^15 times as much: small weights stay normal halves, and that of the highest score still is one. */
+  __device__ static float weight_of(float x) {
+    return exp2f(x + 15);
   }
   __device__ static float score_scale(const Tile<D, e4m3> &tile) {
     return tile.scales[0] * kHalvesUnit;

@@ -231,7 +231,7 @@ static void device_close(Device *device) {
 static void draw_row(GRand *random, const Device *device, uint16_t *row) {
   int vectors = device->heads.stride / device->dim;
   for (int v = 0; v < vectors; v++) {
-    double size = v < device->heads.heads ? 1 : ldexp(1, g_rand_int_range(random, -6, 4));
+    double size = v < device->heads.heads ? 0.03 : ldexp(1, g_rand_int_range(random, -6, 4));
     if (v >= device->heads.heads && g_rand_int_range(random, 0, 40) == 0) size = 300;
     if (v >= device->heads.heads && g_rand_int_range(random, 0, 40) == 0) size = 0;
     for (int d = 0; d < device->dim; d++) {

@@ -52,7 +52,7 @@ static void check_forward(const DmsModel *model, DmsPrecision precision, const c
     if (want->flags) g_assert_cmpmem(live, items * sizeof *live, want->live, items * sizeof *live);
   } else {
     /* A decision within rounding of its threshold may fall the other way, and then the rest follows another mask. */
-    g_assert_cmpuint(flips, <=, items / 50);
+    g_assert_cmpuint(flips, <=, items / 20);
     if (!flips) g_assert_cmpfloat(off, <, 2e-2);
   }
   dms_backend_cuda()->close(backend);
