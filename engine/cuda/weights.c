@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define BLOCK ((gsize)8 << 20) /* bytes of a pinned buffer, two a thread */
+/* Bytes of a pinned buffer, two a thread: pinning is what a larger one costs, and it is done by one thread at a time. */
+#define BLOCK ((gsize)2 << 20)
 enum { MOST_THREADS = 16, ALIGNMENT = 256 };
 
 /* A run of rows on its way. */
@@ -40,6 +41,10 @@ static int64_t columns_of(const DmsTensor *tensor) {
 }
 static int64_t rows_of(const DmsTensor *tensor) {
   return tensor->rank == 2 ? tensor->shape[0] : 1;
+}
+
+static gsize bytes_of(const Loader *loader, const Job *job) {
+  return (gsize)columns_of(job->tensor) * job->rows * (job->wide ? sizeof(float) : loader->backend->element);
 }
 
 /* Queues `tensor` for `to`, which it fills without a gap. Returns what follows it. */
@@ -130,13 +135,12 @@ static gboolean work(Loader *loader, void *const *buffer, cudaStream_t stream, c
     if (i >= (int)loader->jobs->len) break;
     const Job *job = &g_array_index(loader->jobs, Job, i);
     gboolean wide = job->wide || loader->backend->type == DMS_CUDA_F32;
-    gsize values = (gsize)columns_of(job->tensor) * job->rows,
-          bytes = values * (wide ? sizeof(float) : sizeof(uint16_t));
     TRY(cudaEventSynchronize(copied[turn]), "copying weights");
     if (wide ? !dms_cuda_host.read_f32(model, job->tensor, job->first, job->rows, buffer[turn], error)
              : !dms_cuda_host.read_bf16(model, job->tensor, job->first, job->rows, buffer[turn], error))
       return FALSE;
-    TRY(cudaMemcpyAsync(job->to, buffer[turn], bytes, cudaMemcpyHostToDevice, stream), "copying weights");
+    TRY(cudaMemcpyAsync(job->to, buffer[turn], bytes_of(loader, job), cudaMemcpyHostToDevice, stream),
+        "copying weights");
     TRY(cudaEventRecord(copied[turn], stream), "copying weights");
   }
   TRY(cudaStreamSynchronize(stream), "copying weights");
@@ -146,10 +150,8 @@ static gboolean work(Loader *loader, void *const *buffer, cudaStream_t stream, c
 static gboolean run_worker(Loader *loader, GError **error) {
   /* A row of a vocabulary's size is never split, so a buffer holds at least the longest row. */
   gsize longest = BLOCK;
-  for (guint i = 0; i < loader->jobs->len; i++) {
-    const Job *job = &g_array_index(loader->jobs, Job, i);
-    longest = MAX(longest, (gsize)columns_of(job->tensor) * job->rows * sizeof(float));
-  }
+  for (guint i = 0; i < loader->jobs->len; i++)
+    longest = MAX(longest, bytes_of(loader, &g_array_index(loader->jobs, Job, i)));
   void *buffer[2] = {NULL, NULL};
   cudaStream_t stream = NULL;
   cudaEvent_t copied[2] = {NULL, NULL};

@@ -68,10 +68,12 @@ static void test_pool_too_large(void) {
   random_folder_free(folder);
 }
 
+enum { NAN_TOKEN = 250 }; /* whose embedding poison_token() breaks */
+
 typedef struct {
-  int ended, failed;
-  GString *tokens[64]; /* by tag */
-  char *message;       /* of the last that failed */
+  int ended, failed, led_there; /* led_there: failed after they sampled NAN_TOKEN themselves */
+  GString *tokens[64];          /* by tag */
+  char *message;                /* of the last that failed */
 } Outcome;
 
 static void keep(const DmsCompletion *completion, gpointer data) {
@@ -82,6 +84,7 @@ static void keep(const DmsCompletion *completion, gpointer data) {
   outcome->ended++;
   if (completion->finish != DMS_FINISH_ERROR) return;
   outcome->failed++;
+  outcome->led_there += completion->n_tokens > 0 && completion->tokens[completion->n_tokens - 1] == NAN_TOKEN;
   g_free(outcome->message);
   outcome->message = g_strdup(completion->message);
 }
@@ -170,7 +173,7 @@ static void poison_token(const RandomFolder *folder, int token) {
 /* Three of twelve prompts hold the token whose embedding is NaN. They fail, in a pool so small that the others then use their pages, and the
  * others do what they do without them. */
 static void test_nan(gconstpointer data) {
-  enum { REQUESTS = 12, NAN_TOKEN = 250 };
+  enum { REQUESTS = 12 };
   DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
   RandomFolder *folder = random_folder_new(&small, 5);
   poison_token(folder, NAN_TOKEN);
@@ -190,8 +193,8 @@ static void test_nan(gconstpointer data) {
     dms_engine_close(engine);
   }
   g_test_message("%s", outcome[1].message);
-  g_assert_cmpint(outcome[0].failed, ==, 0);
-  g_assert_cmpint(outcome[1].failed, ==, REQUESTS / 4);
+  g_assert_cmpint(outcome[0].failed, ==, outcome[0].led_there);
+  g_assert_cmpint(outcome[1].failed, ==, REQUESTS / 4 + outcome[1].led_there);
   g_assert_nonnull(strstr(outcome[1].message, "NaN or infinite"));
   for (int i = 0; i < REQUESTS; i++) {
     if (i % 4 == 0)

@@ -1,5 +1,6 @@
-/* Keys and values in e4m3: pages that prompts and steps have filled, byte by byte against the rule computed here the plain way, and
- * attention over them against double precision. Drives the kernels' launchers alone. */
+/* Pages that prompts and steps have filled, byte by byte against the rule computed here the plain way, and decode
+ * attention over them against double precision, for keys and values in bf16 and in e4m3. Drives the kernels' launchers
+ * alone. */
 #if __has_include(<cuda_runtime_api.h>)
 
 #include "engine/cuda/kernels.h"
@@ -52,11 +53,12 @@ static uint16_t to_bf16(float x) {
 /* ---- The cache, the slow way ---- */
 
 typedef struct {
-  double scale; /* 0: nothing in it yet */
-  uint8_t code[64][256];
+  double scale; /* of e4m3; 0: nothing in it yet */
+  uint16_t element[64][256];
 } Half; /* a page's K or V */
 
 typedef struct {
+  gboolean e4m3;
   int count, position;
   Half half[MAX_PAGES][2];
   int item_of[PROMPT + STEPS]; /* of the token at a position */
@@ -69,15 +71,27 @@ static double largest_of(const uint16_t *x, int n) {
   return largest;
 }
 
-static void put(Half *half, int row, const uint16_t *x, int dim) {
+static void put(List *list, int item, int is_value, const uint16_t *x, int dim) {
+  Half *half = &list->half[item / 64][is_value];
+  if (!list->e4m3) {
+    memcpy(half->element[item % 64], x, dim * sizeof *x);
+    return;
+  }
   double largest = largest_of(x, dim), scale = scale_of(largest);
   if (half->scale == 0) half->scale = scale;
   if (largest > 448 * half->scale) {
     for (int r = 0; r < 64; r++)
-      for (int d = 0; d < dim; d++) half->code[r][d] = code_of(value_of(half->code[r][d]) * (half->scale / scale));
+      for (int d = 0; d < dim; d++)
+        half->element[r][d] = code_of(value_of((uint8_t)half->element[r][d]) * (half->scale / scale));
     half->scale = scale;
   }
-  for (int d = 0; d < dim; d++) half->code[row][d] = code_of(from_bf16(x[d]) / half->scale);
+  for (int d = 0; d < dim; d++) half->element[item % 64][d] = code_of(from_bf16(x[d]) / half->scale);
+}
+
+static double get(const List *list, int item, int is_value, int d) {
+  const Half *half = &list->half[item / 64][is_value];
+  uint16_t element = half->element[item % 64][d];
+  return list->e4m3 ? value_of((uint8_t)element) * half->scale : from_bf16(element);
 }
 
 static gboolean decides(int head, int position) {
@@ -89,8 +103,7 @@ static void append(List *list, int head, const uint16_t *key, const uint16_t *va
   int position = list->position++, leaving = position - RING;
   gboolean over = leaving >= 0 && list->flagged[leaving];
   int item = over ? list->item_of[leaving] : list->count++;
-  put(&list->half[item / 64][0], item % 64, key, dim);
-  put(&list->half[item / 64][1], item % 64, value, dim);
+  put(list, item, 0, key, dim), put(list, item, 1, value, dim);
   list->item_of[position] = item;
   if (position > 0) list->flagged[position - 1] = decides(head, position);
 }
@@ -110,7 +123,7 @@ static void keep(List *list, const uint8_t *flags, const uint16_t *qkv, int stri
   for (int j = 0, item = 0; j < PROMPT; j++) {
     if (j < PROMPT - RING && flags[j]) continue;
     for (int is_value = 0; is_value < 2; is_value++)
-      put(&list->half[item / 64][is_value], item % 64, qkv + (gsize)j * stride + is_value * to_value, dim);
+      put(list, item, is_value, qkv + (gsize)j * stride + is_value * to_value, dim);
     item++;
   }
   list->position = PROMPT;
@@ -119,6 +132,7 @@ static void keep(List *list, const uint8_t *flags, const uint16_t *qkv, int stri
 /* ---- The device ---- */
 
 typedef struct {
+  gboolean e4m3;
   int dim, group;
   DmsCudaHeads heads;
   DmsCudaCache cache;
@@ -162,8 +176,8 @@ static void fetch(void *to, const void *from, gsize bytes) {
   g_assert_cmpint(driver.to_host(to, (uint64_t)from, bytes), ==, 0);
 }
 
-static void device_open(Device *device, void *library, int dim, int group) {
-  *device = (Device){.dim = dim, .group = group, .pages = SLOTS * KV_HEADS * MAX_PAGES};
+static void device_open(Device *device, void *library, gboolean e4m3, int dim, int group) {
+  *device = (Device){.e4m3 = e4m3, .dim = dim, .group = group, .pages = SLOTS * KV_HEADS * MAX_PAGES};
   device->memory = g_array_new(FALSE, FALSE, sizeof(uint64_t));
 #define FIND(field, name) g_assert_nonnull(device->field = (typeof(name) *)dlsym(library, #name))
   FIND(reset, dms_cuda_cache_reset);
@@ -184,14 +198,15 @@ static void device_open(Device *device, void *library, int dim, int group) {
                           .head_dim = dim,
                           .stride = (group + 2) * KV_HEADS * dim,
                           .scale = 1 / sqrtf((float)dim)};
-  *cache = (DmsCudaCache){.type = DMS_CUDA_E4M3,
-                          .layers = 1,
-                          .kv_heads = KV_HEADS,
-                          .head_dim = dim,
-                          .slots = SLOTS,
-                          .max_pages = MAX_PAGES,
-                          .ring = RING,
-                          .page_bytes = 2 * (gsize)DMS_CUDA_PAGE * dim + DMS_CUDA_PAGE_HEAD};
+  *cache =
+      (DmsCudaCache){.type = e4m3 ? DMS_CUDA_E4M3 : DMS_CUDA_BF16,
+                     .layers = 1,
+                     .kv_heads = KV_HEADS,
+                     .head_dim = dim,
+                     .slots = SLOTS,
+                     .max_pages = MAX_PAGES,
+                     .ring = RING,
+                     .page_bytes = 2 * (gsize)DMS_CUDA_PAGE * dim * (e4m3 ? 1 : 2) + (e4m3 ? DMS_CUDA_PAGE_HEAD : 0)};
   rows->rows = SLOTS;
   gsize lists = SLOTS * KV_HEADS, scratch;
   g_assert_cmpint(device->attention_plan(heads, cache->type, (int)lists, &rows->parts, &scratch), ==, 0);
@@ -293,36 +308,43 @@ static void run_step(Device *device, GRand *random, int step, gboolean poison, u
   g_assert_cmpint(driver.wait(), ==, 0);
 }
 
-/* Where a channel lies in a page's row, as the header of element.cuh says. */
-static int place_of(int row, int channel, int dim) {
-  if (dim == 128) channel ^= (row & 7) << 4;
-  if (dim == 64) channel ^= (row >> 1 & 3) << 4;
+/* Where a channel lies in a page's K or V, as page_offset() of element.cuh says. */
+static int place_of(const Device *device, int row, int channel) {
+  int dim = device->dim;
+  if (!device->e4m3 && (dim == 64 || dim == 128)) channel ^= (row & 7) << 3;
+  if (device->e4m3 && dim == 128) channel ^= (row & 7) << 4;
+  if (device->e4m3 && dim == 64) channel ^= (row >> 1 & 3) << 4;
   return row * dim + channel;
+}
+
+static void check_half(const Device *device, const uint8_t *page, int is_value, const Half *half, int items) {
+  int dim = device->dim, head = device->e4m3 ? DMS_CUDA_PAGE_HEAD : 0, first = is_value * 64 * dim;
+  if (device->e4m3) {
+    float scale;
+    memcpy(&scale, page + head - 16 + 4 * is_value, sizeof scale);
+    g_assert_cmpfloat(scale, ==, half->scale);
+  }
+  for (int row = 0; row < items; row++)
+    for (int d = 0; d < dim; d++) {
+      int at = first + place_of(device, row, d);
+      uint16_t found = device->e4m3 ? page[head + at] : ((const uint16_t *)page)[at];
+      g_assert_cmphex(found, ==, half->element[row][d]);
+    }
 }
 
 static void check_pages(const Device *device, List (*lists)[KV_HEADS]) {
   const DmsCudaCache *cache = &device->cache;
-  int dim = device->dim;
   g_autofree uint8_t *pool = g_malloc(device->pages * cache->page_bytes);
   int32_t table[SLOTS][KV_HEADS][MAX_PAGES], count[SLOTS][KV_HEADS];
   fetch(pool, cache->pool, device->pages * cache->page_bytes);
   fetch(table, cache->table, sizeof table), fetch(count, cache->count, sizeof count);
   for (int s = 0; s < SLOTS; s++)
     for (int h = 0; h < KV_HEADS; h++) {
-      List *list = &lists[s][h];
-      g_assert_cmpint(count[s][h], ==, list->count);
-      for (int item = 0; item < list->count; item++) {
-        const uint8_t *page = pool + table[s][h][item / 64] * cache->page_bytes;
-        for (int is_value = 0; is_value < 2; is_value++) {
-          const Half *half = &list->half[item / 64][is_value];
-          float scale;
-          memcpy(&scale, page + DMS_CUDA_PAGE_HEAD - 16 + 4 * is_value, sizeof scale);
-          g_assert_cmpfloat(scale, ==, half->scale);
-          for (int d = 0; d < dim; d++)
-            g_assert_cmpint(page[DMS_CUDA_PAGE_HEAD + is_value * 64 * dim + place_of(item % 64, d, dim)], ==,
-                            half->code[item % 64][d]);
-        }
-      }
+      g_assert_cmpint(count[s][h], ==, lists[s][h].count);
+      for (int page = 0; 64 * page < count[s][h]; page++)
+        for (int is_value = 0; is_value < 2; is_value++)
+          check_half(device, pool + table[s][h][page] * cache->page_bytes, is_value, &lists[s][h].half[page][is_value],
+                     MIN(count[s][h] - 64 * page, 64));
     }
 }
 
@@ -337,19 +359,16 @@ static void check_attention(const Device *device, const uint16_t *qkv, List (*li
       const List *list = &lists[s][head / device->group];
       double score[MAX_PAGES * 64], top = -INFINITY, total = 0, difference = 0, norm = 0;
       for (int i = 0; i < list->count; i++) {
-        const Half *key = &list->half[i / 64][0];
         score[i] = 0;
         for (int d = 0; d < dim; d++)
-          score[i] += from_bf16(qkv[(gsize)s * device->heads.stride + head * dim + d]) *
-                      value_of(key->code[i % 64][d]) * key->scale / sqrt(dim);
+          score[i] += from_bf16(qkv[(gsize)s * device->heads.stride + head * dim + d]) * get(list, i, 0, d) / sqrt(dim);
         top = MAX(top, score[i]);
       }
       memset(want, 0, dim * sizeof *want);
       for (int i = 0; i < list->count; i++) {
-        const Half *value = &list->half[i / 64][1];
         double weight = exp(score[i] - top);
         total += weight;
-        for (int d = 0; d < dim; d++) want[d] += weight * value_of(value->code[i % 64][d]) * value->scale;
+        for (int d = 0; d < dim; d++) want[d] += weight * get(list, i, 1, d);
       }
       for (int d = 0; d < dim; d++) {
         difference += pow(want[d] / total - from_bf16(out[((gsize)s * heads + head) * dim + d]), 2);
@@ -372,11 +391,25 @@ static void check_poison(const Device *device) {
   }
 }
 
-static void check_shape(void *library, int dim, int group) {
+typedef struct {
+  gboolean e4m3;
+  int dim, group;
+} Shape;
+
+static void test_shape(gconstpointer data) {
+  const Shape *shape = data;
   Device device;
+  void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL);
+  if (!library) {
+    g_test_skip(dlerror());
+    return;
+  }
+  if (!cuda_driver_open(&driver)) return;
   List(*lists)[KV_HEADS] = g_malloc0(SLOTS * sizeof *lists);
-  g_autoptr(GRand) random = g_rand_new_with_seed((guint32)(dim + group));
-  device_open(&device, library, dim, group);
+  for (int s = 0; s < SLOTS; s++)
+    for (int h = 0; h < KV_HEADS; h++) lists[s][h].e4m3 = shape->e4m3;
+  g_autoptr(GRand) random = g_rand_new_with_seed((guint32)(shape->dim + shape->group));
+  device_open(&device, library, shape->e4m3, shape->dim, shape->group);
   g_autofree uint16_t *qkv = g_new(uint16_t, SLOTS * device.heads.stride);
   run_prompt(&device, random, lists);
   for (int step = 0; step < STEPS - 1; step++) run_step(&device, random, step, FALSE, qkv, lists);
@@ -388,25 +421,21 @@ static void check_shape(void *library, int dim, int group) {
   g_free(lists);
 }
 
-static void test_shapes(void) {
-  static const int shapes[][2] = {{128, 1}, {128, 4}, {128, 5}, {128, 8}, {64, 3},
-                                  {64, 7},  {64, 8},  {32, 3},  {8, 2},   {256, 2}};
-  void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    g_test_skip(dlerror());
-    return;
-  }
-  if (!cuda_driver_open(&driver)) return;
-  for (gsize i = 0; i < G_N_ELEMENTS(shapes); i++) check_shape(library, shapes[i][0], shapes[i][1]);
-}
-
 int main(int argc, char **argv) {
+  static const int shapes[][2] = {{128, 1}, {128, 4}, {128, 5}, {128, 8}, {64, 3},  {64, 7},
+                                  {64, 8},  {32, 3},  {8, 2},   {256, 2}, {128, 12}};
   g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
   g_autofree char *folder = g_path_get_dirname(program);
   g_autofree char *path = g_build_filename(folder, "..", "libdms-cuda.so", NULL);
   library_path = path;
   g_test_init(&argc, &argv, NULL);
-  g_test_add_func("/cuda/fp8/pages-and-attention", test_shapes);
+  for (gsize i = 0; i < 2 * G_N_ELEMENTS(shapes); i++) {
+    Shape *shape = g_new(Shape, 1);
+    *shape = (Shape){i % 2 == 1, shapes[i / 2][0], shapes[i / 2][1]};
+    g_autofree char *name =
+        g_strdup_printf("/cuda/cache/head_dim-%d/group-%d/%s", shape->dim, shape->group, shape->e4m3 ? "fp8" : "bf16");
+    g_test_add_data_func_full(name, shape, test_shape, g_free);
+  }
   return g_test_run();
 }
 
@@ -420,7 +449,7 @@ static void test_nothing(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  g_test_add_func("/cuda/fp8/pages-and-attention", test_nothing);
+  g_test_add_func("/cuda/cache", test_nothing);
   return g_test_run();
 }
 
