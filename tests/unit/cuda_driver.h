@@ -1,5 +1,5 @@
-/* A few calls of the NVIDIA driver, opened at run time, in the context that the backend uses: for tests that put data on
- * the device, take its memory away or break it, and that must start where there is no driver. */
+/* A few calls of the NVIDIA driver, opened at run time, in the context that the backend uses: for tests that put data
+ * on the device, take its memory away or break it, and that must start where there is no driver. */
 #ifndef CUDA_DRIVER_H
 #define CUDA_DRIVER_H
 

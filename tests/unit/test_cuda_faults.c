@@ -1,5 +1,6 @@
-/* What goes wrong on a GPU: memory that is not there, at the start and later, logits that are no numbers, a device that fails in the middle
- * of a run. Each ends in an error that names the place, no other sequence's tokens change, and nothing hangs. */
+/* What goes wrong on a GPU: memory that is not there, at the start and later, logits that are no numbers, a device that
+ * fails in the middle of a run. Each ends in an error that names the place, no other sequence's tokens change, and
+ * nothing hangs. */
 #include "engine/engine.h"
 #include "tests/unit/cuda_device.h"
 #include "tests/unit/cuda_driver.h"
@@ -170,8 +171,8 @@ static void poison_token(const RandomFolder *folder, int token) {
   g_assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
 }
 
-/* Three of twelve prompts hold the token whose embedding is NaN. They fail, in a pool so small that the others then use their pages, and the
- * others do what they do without them. */
+/* Three of twelve prompts hold the token whose embedding is NaN. They fail, in a pool so small that the others then use
+ * their pages, and the others do what they do without them. */
 static void test_nan(gconstpointer data) {
   enum { REQUESTS = 12 };
   DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
@@ -223,8 +224,8 @@ static void break_device(const CudaDriver *driver) {
   driver->wait();
 }
 
-/* A process loses the device in the middle of a run: its next step says so and where, closing does not hang, and what it tries to open then
- * is refused. */
+/* A process loses the device in the middle of a run: its next step says so and where, closing does not hang, and what it
+ * tries to open then is refused. */
 static void lose_device(void) {
   CudaDriver driver;
   g_autoptr(GError) error = NULL, again = NULL;
