@@ -150,9 +150,10 @@ static void number_column(Terminal *t, const char *text, int width) {
 
 static void write_frontier(Terminal *t, const ResultsSummary *summary, const Figure *figure) {
   int method_width = method_column(summary);
+  g_string_append(t->out, "  The frontier: accuracy \u00b1 standard error over problems; KV items a problem\n");
   style(t, "\x1b[1m");
   report_text_pad(t->out, "  method", method_width + 2, FALSE);
-  g_string_append(t->out, "    CR    W        L    accuracy %       reads      peak\n");
+  g_string_append(t->out, "    CR    W        L    accuracy %    KV reads   peak KV\n");
   style(t, "\x1b[0m");
   for (guint s = 0; s < figure->series->len; s++) {
     const FigureSeries *series = &g_array_index(figure->series, FigureSeries, s);
@@ -193,6 +194,8 @@ static void write_margin(Terminal *t, const ResultsMargin *m) {
 
 static void write_margins(Terminal *t, const ResultsSummary *summary, const char *task) {
   g_autoptr(GPtrArray) methods = report_figure_methods(summary);
+  if (summary->n_margins)
+    g_string_append(t->out, "  Margins: frontier less frontier, mean over the budgets that both cover (log2)\n");
   for (guint c = 0; c < KV_COSTS; c++)
     for (guint i = 0; i < summary->n_margins; i++) {
       const ResultsMargin *m = &summary->margin[i];
@@ -204,9 +207,9 @@ static void write_margins(Terminal *t, const ResultsSummary *summary, const char
 
 static void write_outcomes(Terminal *t, const ResultsSummary *summary, const ResultsTaskInfo *task) {
   int method_width = method_column(summary);
-  g_string_append_c(t->out, '\n');
+  g_string_append(t->out, "\n  What became of the threads at the longest L, % of them\n");
   style(t, "\x1b[1m");
-  report_text_pad(t->out, "  threads", method_width + 2, FALSE);
+  report_text_pad(t->out, "  method", method_width + 2, FALSE);
   g_string_append(t->out, "    CR   correct    wrong  no answer  truncated    error  ungraded\n");
   style(t, "\x1b[0m");
   for (guint m = 0; m < summary->n_methods; m++) {
