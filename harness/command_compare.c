@@ -70,46 +70,78 @@ static gboolean is_shown(const ResultsComparison *comparison, const ResultsPair 
   return pair->length == longest && pair->threads == most;
 }
 
-static void print_pairs(const ResultsComparison *comparison) {
-  printf("\nat equal budgets, percentage points (95 %% interval):\n");
-  printf("  %-24s %-18s %-18s %5s %4s %7s %7s %8s %18s %8s %7s  %s\n", "task", "A", "B", "L", "W", "A", "B", "A - B",
-         "interval", "McNemar", "finds", "verdict");
+/* The columns that the names of what is compared take. */
+static int names_width(const ResultsComparison *comparison) {
+  int width = 0;
   for (guint i = 0; i < comparison->n_pairs; i++) {
     const ResultsPair *pair = &comparison->pair[i];
-    char a[64], b[64], interval[32];
-    if (!is_shown(comparison, pair)) continue;
-    g_snprintf(a, sizeof a, "%s %gx", pair->method_a, pair->cr_a);
-    g_snprintf(b, sizeof b, "%s %gx", pair->method_b, pair->cr_b);
-    g_snprintf(interval, sizeof interval, "%+.1f to %+.1f", 100 * pair->low, 100 * pair->high);
-    printf("  %-24s %-18s %-18s %5d %4d %7.1f %7.1f %+8.1f %18s %8.3g %7.1f  %s\n", pair->task, a, b, pair->length,
-           pair->threads, 100 * pair->accuracy_a, 100 * pair->accuracy_b, 100 * pair->difference, interval, pair->p,
-           100 * pair->detectable, verdict(pair->indistinguishable, pair->difference));
+    int own = snprintf(NULL, 0, "%s %gx - %s %gx", pair->method_a, pair->cr_a, pair->method_b, pair->cr_b);
+    width = MAX(width, own);
   }
-  puts("  (finds: the true difference that so many problems would show 4 times in 5)");
+  return width;
+}
+
+static void print_pair(const ResultsPair *pair, int width, gboolean wide) {
+  g_autofree char *names = g_strdup_printf("%s %gx - %s %gx", pair->method_a, pair->cr_a, pair->method_b, pair->cr_b);
+  g_autofree char *interval = g_strdup_printf("%+.1f to %+.1f", 100 * pair->low, 100 * pair->high);
+  printf("  %-*s", width, names);
+  if (all) printf(" %6d %3d", pair->length, pair->threads);
+  printf(" %6.1f %6.1f %+6.1f %15s %7.2g", 100 * pair->accuracy_a, 100 * pair->accuracy_b, 100 * pair->difference,
+         interval, pair->p);
+  if (wide) printf(" %6.1f", 100 * pair->detectable);
+  printf("  %s\n", verdict(pair->indistinguishable, pair->difference));
+}
+
+static void print_pairs(const ResultsComparison *comparison, gboolean wide) {
+  const ResultsPair *last = NULL;
+  int width = names_width(comparison);
+  for (guint i = 0; i < comparison->n_pairs; i++) {
+    const ResultsPair *pair = &comparison->pair[i];
+    if (!is_shown(comparison, pair)) continue;
+    if (!last || !g_str_equal(last->task, pair->task)) {
+      printf("\n%s, ", pair->task);
+      if (all)
+        printf("at equal budgets");
+      else
+        printf("at L %d, W %d", pair->length, pair->threads);
+      printf(": accuracy and A - B in percentage points\n  %-*s", width, "A - B");
+      if (all) printf(" %6s %3s", "L", "W");
+      printf(" %6s %6s %6s %15s %7s", "A", "B", "diff", "95 % interval", "McNemar");
+      printf(wide ? " %6s  verdict\n" : "  verdict\n", "finds");
+    }
+    print_pair(last = pair, width, wide);
+  }
+  if (wide) puts("\nfinds: the true difference that so many problems would show 4 times in 5");
+}
+
+static void print_margin(const ResultsMargin *margin) {
+  char interval[32] = "NA", value[16] = "NA", low[16], high[16], over[36] = "NA";
+  if (!isnan(margin->margin)) {
+    g_snprintf(value, sizeof value, "%+.1f", 100 * margin->margin);
+    g_snprintf(interval, sizeof interval, "%+.1f to %+.1f", 100 * margin->low, 100 * margin->high);
+    format_count(margin->x_low, low, sizeof low);
+    format_count(margin->x_high, high, sizeof high);
+    g_snprintf(over, sizeof over, "%s to %s", low, high);
+  }
+  printf("  %-10s %7s %16s %18s  %s\n", margin->cost, value, interval, over,
+         isnan(margin->margin)                 ? "no common budget"
+         : results_cost_is_timed(margin->cost) ? "timed once"
+                                               : verdict(margin->low <= 0 && margin->high >= 0, margin->margin));
 }
 
 static void print_margins(const ResultsComparison *comparison) {
-  printf("\nalong the frontiers, mean of A - B over the budgets that both cover (log2 scale):\n");
-  printf("  %-24s %-12s %-12s %-10s %8s %18s %21s  %s\n", "task", "A", "B", "at equal", "margin", "interval", "over",
-         "verdict");
+  const ResultsMargin *last = NULL;
   for (guint i = 0; i < comparison->n_margins; i++) {
     const ResultsMargin *margin = &comparison->margin[i];
-    char interval[32] = "NA", value[16] = "NA", low[16], high[16], over[36] = "NA";
     if (!g_str_equal(margin->scale, "log2")) continue;
-    if (!isnan(margin->margin)) {
-      g_snprintf(value, sizeof value, "%+.1f", 100 * margin->margin);
-      g_snprintf(interval, sizeof interval, "%+.1f to %+.1f", 100 * margin->low, 100 * margin->high);
-      format_count(margin->x_low, low, sizeof low);
-      format_count(margin->x_high, high, sizeof high);
-      g_snprintf(over, sizeof over, "%s to %s", low, high);
+    if (!last || !g_str_equal(last->task, margin->task) || !g_str_equal(last->method_a, margin->method_a)) {
+      printf("\n%s, along the frontiers: %s - %s, mean over the budgets that both cover (log2)\n", margin->task,
+             margin->method_a, margin->method_b);
+      printf("  %-10s %7s %16s %18s  %s\n", "at equal", "points", "95 % interval", "over", "verdict");
     }
-    printf("  %-24s %-12s %-12s %-10s %8s %18s %21s  %s\n", margin->task, margin->method_a, margin->method_b,
-           margin->cost, value, interval, over,
-           isnan(margin->margin)                 ? "no common budget"
-           : results_cost_is_timed(margin->cost) ? "timed once"
-                                                 : verdict(margin->low <= 0 && margin->high >= 0, margin->margin));
+    print_margin(last = margin);
   }
-  puts("  (timed once: the interval covers problems, not what else the machine was doing)");
+  puts("\ntimed once: the interval covers problems, not what else the machine was doing");
 }
 
 static void print_text(const ResultsComparison *comparison) {
@@ -121,7 +153,7 @@ static void print_text(const ResultsComparison *comparison) {
     printf("%s%s%s%s differs: %s | %s\n", difference->blocks ? "WARNING: " : "", difference->what,
            difference->task ? " of " : "", difference->task ? difference->task : "", difference->a, difference->b);
   }
-  print_pairs(comparison);
+  print_pairs(comparison, terminal_width() >= 100);
   print_margins(comparison);
 }
 

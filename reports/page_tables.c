@@ -13,7 +13,10 @@ void report_page_margins(GString *out, const ResultsSummary *summary) {
                        "the budget or the budget itself. Intervals resample the problems.</p>");
   report_table_write(out, margins, TEXT_HTML);
   if (report_table_rows(others)) {
-    g_string_append(out, "<details><summary>At other costs</summary>");
+    g_string_append(out, "<details><summary>At other costs</summary><p class=\"note\">Time and throughput were read "
+                         "off a clock, once. Their intervals say how much other problems would move them, not what "
+                         "else the machine and the batch were doing meanwhile, so they carry no verdict: compare "
+                         "methods by reads and peak, or time them again on an idle machine.</p>");
     report_table_write(out, others, TEXT_HTML);
     g_string_append(out, "</details>");
   }

@@ -181,6 +181,7 @@ static gboolean compare_sides(const ResultsReadSide side[2], const GPtrArray *na
                               ResultsComparison *comparison, GError **error) {
   g_autoptr(GArray) lengths = g_array_new(FALSE, FALSE, sizeof(int)), threads = g_array_new(FALSE, FALSE, sizeof(int));
   ResultsGrid filled = *grid;
+  if (!filled.seed) filled.seed = side[0].summary->info.seed; /* so that margins are those that the run has stored */
   if ((!grid->lengths || !grid->threads) && !fill_grid(&side[0], &filled, lengths, threads, error)) return FALSE;
   Found found = {.pairs = g_array_new(FALSE, FALSE, sizeof(ResultsPair)),
                  .along = g_array_new(FALSE, FALSE, sizeof(ResultsAlong)),

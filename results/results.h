@@ -362,9 +362,9 @@ typedef struct {
   guint n_margins;
   GStringChunk *strings;
 } ResultsComparison;
-/* Compares by problem. `grid`: NULL budgets mean those that the first side's points have. RESULTS_ERROR_MISSING when
- * there is no such run, method or common task; RESULTS_ERROR_CONFLICT, naming them, when differences block, unless
- * `mixed` says to go on: show them then. */
+/* Compares by problem. `grid`: NULL budgets mean those that the first side's points have, seed 0 its run's.
+ * RESULTS_ERROR_MISSING when there is no such run, method or common task; RESULTS_ERROR_CONFLICT, naming them, when
+ * differences block, unless `mixed` says to go on: show them then. */
 ResultsComparison *results_compare(const ResultsSide *a, const ResultsSide *b, const ResultsGrid *grid, gboolean mixed,
                                    GError **error);
 void results_comparison_free(ResultsComparison *comparison);
