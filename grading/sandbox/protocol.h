@@ -2,11 +2,13 @@
  *
  *   grader     the process that grades: any size, any number of threads
  *   launcher   a small python3 started once for each worker. It has the usual modules loaded and has never run a
- * program of a model. It lives in namespaces of its own with a read-only root and does nothing but fork guards. guard
- * process 1 of a program's own namespaces, forked from the launcher; keeps the limits, reports, and never runs Python
- * again program    forked from the guard, confined once more: here the model's code runs
+ *              program of a model. It lives in namespaces of its own with a read-only root and does nothing but fork
+ *              guards
+ *   guard      process 1 of a program's own namespaces, forked from the launcher; keeps the limits, reports, and never
+ *              runs Python again
+ *   program    forked from the guard, confined once more: here the model's code runs
  *
- * The grader gives the launcher a SandboxStart and a socket; from then on it speaks with the guard through that socket:
+ * The grader gives the launcher a SandboxSetup once and a socket for each program; from then on it speaks with the guard through that socket:
  * a SandboxStep out, a SandboxReply back. The program sees neither socket, only its own channel to the guard, which
  * carries frames of a 32-bit length and bytes. Byte order is the machine's: all of them run on it. */
 #ifndef HYPERSCALE_SANDBOX_PROTOCOL_H
@@ -39,8 +41,7 @@ typedef struct {
  * bytes for the program's channel. */
 enum {
   SANDBOX_STEP_FRESH = 1, /* end the process that runs, if any, and fork a new one with this standard input */
-  SANDBOX_STEP_UNTIL_EXIT =
-      2, /* the step ends with the process; what it wrote to standard output is the reply's payload */
+  SANDBOX_STEP_UNTIL_EXIT = 2, /* the step ends with the process; the reply has what it wrote to standard output */
 };
 typedef struct {
   uint32_t flags;

@@ -2,10 +2,15 @@
  * and leaves nothing.
  *
  * The head of an attack is made of comments:
+ *
  *   # says: REGEX        what the verdict's detail says, of both modes; or one each:
- *   # official: REGEX    # real: REGEX
- *   # answer: TEXT       the expected output, for programs that must work all the same; else it is a secret, and no
- * outcome but wrong will do # function: NAME     a functional problem # machine: NAME      for this architecture only
+ *   # official: REGEX
+ *   # real: REGEX
+ *   # answer: TEXT       the expected output, for programs that must work all the same; without it that is a secret,
+ *                        and no outcome but wrong will do
+ *   # function: NAME     a functional problem
+ *   # machine: NAME      for this architecture only
+ *
  * Run by root, the whole suite runs again as an ordinary user. */
 #include "grading/grade.h"
 #include <errno.h>
