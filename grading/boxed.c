@@ -9,10 +9,10 @@ static gboolean escaped(const char *text, gsize at) {
   return backslashes % 2 == 1;
 }
 
-/* Whether the brace at `at` opens a box: \boxed{, \boxed {, \fbox{. Sets `*start` to its backslash. */
+/* Whether the brace at `at` opens a box: \boxed{, \boxed {, \fbox{, \framebox{. Sets `*start` to its backslash. */
 static gboolean opens_box(const char *text, gsize at, gsize *start) {
-  while (at > 0 && text[at - 1] == ' ') at--;
-  static const char *const commands[] = {"\\boxed", "\\fbox"};
+  while (at > 0 && g_ascii_isspace(text[at - 1])) at--;
+  static const char *const commands[] = {"\\boxed", "\\fbox", "\\framebox"};
   for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
     gsize n = strlen(commands[i]);
     if (at >= n && memcmp(text + at - n, commands[i], n) == 0) {

@@ -47,7 +47,7 @@ static const struct {
 enum { BOXED = 1, N_CHAIN = G_N_ELEMENTS(rules) - 1, SIMPLE_EVALS = N_CHAIN };
 
 const char *grade_version_choice(void) {
-  return "choice-1";
+  return "choice-2";
 }
 
 /* The patterns for a number of options, compiled at first use. */

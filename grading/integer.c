@@ -20,7 +20,7 @@ static char *stated_number(const char *text, gsize length) {
   long double complex number;
   if (value->kind == MATH_RELATION && value->name[value->n - 2] == '=')
     value = value->child[value->n - 1]; /* m + n = 33 */
-  if (value->kind == MATH_PERCENTAGE) value = value->child[0];
+  while (value->kind == MATH_PERCENTAGE || (value->kind == MATH_SET && value->n == 1)) value = value->child[0];
   if (!grade_math_is_constant(value) || !grade_math_evaluate_numeric(value, &anywhere, &number)) return NULL;
   long double nearest = roundl(creall(number));
   gboolean integer = fabsl(nearest) < 1e15L && cabsl(number - nearest) < 1e-9L;

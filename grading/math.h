@@ -104,6 +104,10 @@ GArray *grade_math_lex(const char *text, gsize length, gboolean separate, gboole
  * type, MATH_TOKEN_WORD when its argument is words, MATH_TOKEN_NAME when it is unknown and so a variable. Sets
  * `*function` for MATH_TOKEN_FUNCTION. */
 int grade_math_command(const char *name, MathFunction *function);
+/* The command whose argument is words whatever it holds: what looks like a formula and is none is printed in it. */
+#define MATH_WORDS "mbox"
+/* Whether a command is left out together with its argument, as \phantom is. */
+gboolean grade_math_is_dropped(const char *name);
 /* Whether a command makes a name of its argument, as \vec does. */
 gboolean grade_math_is_accent(const char *name);
 /* Appends `operator` ("_", "^" or "") and the LaTeX from `start` to `end` in braces, as part of a name: without blanks

@@ -187,9 +187,11 @@ static MathNode *interval(MathTree *scratch, char open, MathNode *low, MathNode 
   return node;
 }
 
-/* The set that a relation describes: 2 < x <= 3, x > 2 and x >= 2 an interval, x != 2 two; NULL for any other
- * relation. */
+/* The set that a node describes: 2 < x <= 3, x > 2 and x >= 2 an interval, x != 2 two, \mathbb{R} all of the line; NULL
+ * for anything else. */
 static const MathNode *as_set(MathTree *scratch, const MathNode *node) {
+  if (node->kind == MATH_VARIABLE && g_str_equal(node->name, "\\mathbb{R}"))
+    return interval(scratch, '(', NULL, NULL, ')');
   if (node->kind != MATH_RELATION || strspn(node->name, "<>lgn") != strlen(node->name) || node->n > 3) return NULL;
   int name = node->n == 3 || !is_name(node->child[0]) ? 1 : 0;
   if (!is_name(node->child[name])) return NULL;

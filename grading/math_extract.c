@@ -30,6 +30,7 @@ typedef enum {
 #define ONE_FORMULA \
   "\\$\\$[^$]{1,300}\\$\\$|\\$[^$]{1,300}\\$|\\\\\\((?s:.{1,300}?)\\\\\\)|\\\\\\[(?s:.{1,300}?)\\\\\\]"
 #define SIDE_WORD "(?:(?:therefore|thus|simply|indeed|actually|just|approximately|about)\\b)"
+#define LARGER "(?:hundred|thousand|million|billion|dozen)s?\\b"
 #define NUMBER_WORD "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 #define COMMAND "\\\\(?:[a-zA-Z]+|.)"
 #define PLAIN_WORD "(?<![\\\\\\w])(?!and\\b|or\\b)[a-z]{2,}\\b"
@@ -38,17 +39,21 @@ typedef enum {
 static const char *const sources[] = {
   /* Minerva's and Llama's sentence */
   [FINAL_ANSWER] = "(?is)final answer is:?\\s*(.{1,300}?)\\.?\\s{1,4}I hope it is correct",
-  /* where the answer begins after "the answer is", "Answer:" and the like; not after "the answer is correct" */
-  [ANSWER_IS] = "(?i)\\banswers?\\b(?: [^.?!:\\n]{0,60}?)?(?:\\b(?:is|are|be)\\b|\\*{0,2}:)"
+  /* where the answer begins after "the answer is", "Answer:", the heading "Final answer" and the like; not after "the
+   * answer is correct" */
+  [ANSWER_IS] = "(?im)(?:\\banswers?\\b(?: [^.?!:\\n]{0,60}?)?(?:\\b(?:is|are|be)\\b|\\*{0,2}:)"
+                "|\\bfinal answer\\*{0,2} ?\\n|<answer>"
+                "|\xe7\xad\x94\xe6\xa1\x88(?:\xe6\x98\xaf|\xe4\xb8\xba|\xef\xbc\x9a)" /* Chinese */
+                "|^####(?= \\$?-?\\d[\\d.,]{0,40}\\$?\\s*$))"
                 "(?:[\\s:*]|" SIDE_WORD "){0,12}+()"
                 "(?!(?:not|(?:in)?correct|right|wrong|consistent|reasonable|confirmed|clear|valid|as|in|that|what)\\b)",
   [IS] = "(?i)\\b(?:is|are|equals)\\b[\\s:*]{1,8}+" SIDE_WORD "?()",
   [FORMULA] = "(" ONE_FORMULA ")",
-  [LEADING_FORMULA] = "^[^$\\\\\\n\\d]{0,20}?(" ONE_FORMULA ")",
+  [LEADING_FORMULA] = "^[^$\\\\\\n\\d]{0,20}?((?:" ONE_FORMULA ")(?:,?(?: and| or)? (?:" ONE_FORMULA ")){0,9})",
   [NUMBER] = "((?<![\\w.])-?(?:\\d[\\d,]{0,40}(?:\\.\\d{1,40})?|\\.\\d{1,40})"
              "(?:/\\d{1,20})?(?:_\\{?\\d{1,2}\\}?)?(?:\\\\?%)?)",
   /* a value in front of words: "12 inches per second", "three boxes hold ..." */
-  [LEADING_VALUE] = "(?i)^([^\\s\\\\]*\\d[^\\s\\\\]*|" NUMBER_WORD ") (?!and\\b|or\\b)[a-z]{2,}",
+  [LEADING_VALUE] = "(?i)^([^\\s\\\\]*\\d[^\\s\\\\]*|" NUMBER_WORD ") (?!and\\b|or\\b|" LARGER ")[a-z]{2,}",
   [PROSE] = "(?i)(" PLAIN_WORD BETWEEN PLAIN_WORD BETWEEN PLAIN_WORD ")",
   [SOME_WORDS] = "(?i)(" PLAIN_WORD "(?:\\s?:|" BETWEEN PLAIN_WORD "))",
   /* what stands between two boxes: only type on one line, or an "and", an "or", a comma and perhaps "y =" */
@@ -102,7 +107,8 @@ static gboolean is_words(const char *answer, gsize length) {
 /* The end of the sentence that begins at `text`. */
 static gsize sentence_length(const char *text, gsize length) {
   gsize n = 0;
-  for (; n < length && n < SENTENCE && text[n] != '\n'; n++)
+  for (; n < length && n < SENTENCE && text[n] != '\n' && !(text[n] == '<' && n + 1 < length && text[n + 1] == '/');
+       n++)
     if (text[n] == '.' && (n + 1 == length || g_ascii_isspace(text[n + 1]) || strchr("*$\"", text[n + 1]))) break;
   return n;
 }

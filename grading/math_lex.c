@@ -161,8 +161,8 @@ static void lex_escape(Lexer *lexer) {
   char c = lexer->p < lexer->end ? *lexer->p++ : ' ';
   switch (c) {
   case '\\':
-    if (lexer->environment || lexer->p == lexer->end || !g_ascii_isalpha(*lexer->p))
-      return put(lexer, MATH_TOKEN_ROW, NULL);
+    if (lexer->environment) return put(lexer, MATH_TOKEN_ROW, NULL);
+    if (lexer->p == lexer->end || !g_ascii_isalpha(*lexer->p)) return put(lexer, ',', NULL); /* a new line */
     lexer->p--; /* \\frac outside a matrix: a backslash escaped once too often */
     return lex_command(lexer);
   case '{':
@@ -179,15 +179,29 @@ static void lex_escape(Lexer *lexer) {
   }
 }
 
+/* "(A), (C)", "A and C": letters of several options and nothing else. */
+static gboolean is_several_options(const char *words) {
+  g_auto(GStrv) parts = g_strsplit_set(words, " ,()", -1);
+  int letters = 0;
+  for (char **part = parts; *part; part++) {
+    if (!**part || grade_math_is_conjunction(*part)) continue;
+    if (!g_ascii_isupper(**part) || (*part)[1]) return FALSE;
+    letters++;
+  }
+  return letters > 1;
+}
+
 /* \text{...}, \begin{...}, \operatorname{...}. */
 static void lex_argument(Lexer *lexer, const char *name, int kind) {
   const char *before = lexer->p;
   g_autofree char *content = braced(lexer);
   if (!content) return put(lexer, MATH_TOKEN_UNKNOWN, NULL);
   if (kind == MATH_TOKEN_WORD) {
-    if (!g_str_has_prefix(name, "math") || !strpbrk(content, "\\^_{+-=*/0123456789"))
-      return lex_word(lexer, g_steal_pointer(&content));
-    lexer->p = before; /* \mathbf{x^2} only sets type */
+    const char *first = content + strspn(content, " ($-");
+    gboolean formula = (g_str_has_prefix(name, "math") && strpbrk(content, "\\^_{+-=*/0123456789")) ||
+                       g_ascii_isdigit(*first) || is_several_options(content);
+    if (!formula || g_str_equal(name, MATH_WORDS)) return lex_word(lexer, g_steal_pointer(&content));
+    lexer->p = before; /* \mathbf{x^2} and \text{204 minutes} only set type */
     return;
   }
   lexer->environment |= kind == MATH_TOKEN_BEGIN;
@@ -201,6 +215,11 @@ static void lex_command(Lexer *lexer) {
   if (lexer->p == start) return lex_escape(lexer);
   g_autofree char *name = g_strndup(start, (gsize)(lexer->p - start));
   MathFunction function;
+  if (grade_math_is_dropped(name)) {
+    if (lexer->p < lexer->end && *lexer->p == '*') lexer->p++;
+    g_free(braced(lexer));
+    return;
+  }
   int kind = grade_math_command(name, &function);
   if (kind == MATH_TOKEN_WORD || kind == MATH_TOKEN_BEGIN || kind == MATH_TOKEN_FINISH ||
       g_str_equal(name, "operatorname"))
@@ -210,7 +229,7 @@ static void lex_command(Lexer *lexer) {
   if (kind == MATH_TOKEN_NAME) {
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *argument = grade_math_is_accent(name) ? braced(lexer) : NULL;
-    g_string_printf(text, "\\%s", name);
+    g_string_printf(text, "\\%s", g_str_equal(name, "varnothing") ? "emptyset" : name);
     if (argument) grade_math_append_script(text, "", argument, argument + strlen(argument));
     return put(lexer, kind, g_string_free(g_steal_pointer(&text), FALSE));
   }
@@ -219,8 +238,21 @@ static void lex_command(Lexer *lexer) {
     lexer->p++;
 }
 
+/* Steps over {} where nothing asks for an argument. */
+static gboolean skip_empty_group(Lexer *lexer) {
+  guint n = lexer->tokens->len;
+  int before = n > 0 ? g_array_index(lexer->tokens, MathToken, n - 1).kind : 0;
+  const char *p = *lexer->p == '{' ? skip_spaces(lexer->p + 1, lexer->end) : lexer->end;
+  gboolean argument = before == '_' || before == '^' || before == '}' || before == ']' ||
+                      (before >= MATH_TOKEN_FRACTION && before <= MATH_TOKEN_OVERLINE);
+  if (argument || p == lexer->end || *p != '}') return FALSE;
+  lexer->p = p + 1;
+  return TRUE;
+}
+
 static void lex_character(Lexer *lexer) {
   char c = *lexer->p;
+  if (skip_empty_group(lexer)) return;
   static const struct {
     char pair[3];
     int kind;

@@ -151,10 +151,12 @@ static MathNode *parse_matrix(Parser *parser) {
   return matrix;
 }
 
-/* Words: in front of a value they explain it and go, alone they are the answer. */
+/* Words: in front of a value they explain it and go, alone they are the answer. A name among them belongs to them, but
+ * not one that a formula begins with: "Thus x = 3". */
 static MathNode *parse_words(Parser *parser) {
   g_autoptr(GString) words = g_string_new(NULL);
-  while (kind(parser) == MATH_TOKEN_WORD || kind(parser) == MATH_TOKEN_NAME) {
+  while (kind(parser) == MATH_TOKEN_WORD ||
+         (kind(parser) == MATH_TOKEN_NAME && !strchr("(=^_", (char)MIN(peek(parser, 1)->kind, 127)))) {
     g_string_append_printf(words, "%s%s", words->len > 0 ? " " : "", peek(parser, 0)->text);
     parser->at++;
   }
@@ -406,6 +408,7 @@ static char relation_of(int token) {
 static MathNode *parse_relation(Parser *parser) {
   if (parser->depth >= MATH_MAX_DEPTH) return fail(parser);
   parser->depth++;
+  if (!accept(parser, '=')) accept(parser, MATH_TOKEN_APPROXIMATELY); /* nothing on its left */
   MathNode *first = parse_union(parser);
   if (relation_of(kind(parser))) {
     g_autoptr(GPtrArray) sides = g_ptr_array_new();
@@ -423,14 +426,26 @@ static MathNode *parse_relation(Parser *parser) {
   return first;
 }
 
+/* "(C) 12", the letter of an option and what it says: steps to the letter. */
+static gboolean starts_with_choice(Parser *parser) {
+  const MathToken *letter = peek(parser, 1), *after = peek(parser, 3);
+  gboolean choice = kind(parser) == '(' && letter->kind == MATH_TOKEN_NAME && g_ascii_isupper(*letter->text) &&
+                    peek(parser, 2)->kind == ')' && after->space &&
+                    (after->kind == MATH_TOKEN_NUMBER || after->kind == MATH_TOKEN_WORD);
+  if (choice) parser->at++;
+  return choice;
+}
+
 MathTree *grade_math_parse(const char *text, gsize length, gboolean separate) {
   MathTree *tree = g_new0(MathTree, 1);
+  while (length > 0 && (*text == '*' || g_ascii_isspace(*text))) text++, length--; /* Markdown's bold type */
+  while (length > 0 && (text[length - 1] == '*' || g_ascii_isspace(text[length - 1]))) length--;
   g_autofree char *answer = g_utf8_make_valid(text, (gssize)MIN(length, MATH_MAX_BYTES));
   tree->owned = g_ptr_array_new_with_free_func(g_free);
   tree->plain = grade_math_plain(answer, strlen(answer));
   g_autoptr(GString) ascii = grade_math_to_ascii(answer, strlen(answer));
   Parser parser = {.tokens = grade_math_lex(ascii->str, ascii->len, separate, &tree->ambiguous), .tree = tree};
-  if (kind(&parser) == MATH_TOKEN_CHOICE)
+  if (kind(&parser) == MATH_TOKEN_CHOICE || starts_with_choice(&parser))
     tree->root = grade_math_leaf(tree, MATH_VARIABLE, peek(&parser, 0)->text);
   else {
     g_autoptr(GPtrArray) items = parse_items(&parser, MATH_TOKEN_END, MATH_TOKEN_END);

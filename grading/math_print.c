@@ -343,7 +343,7 @@ static void print_bare(GString *out, const MathNode *node, int place) {
     break;
   case MATH_TEXT: {
     g_autofree char *plain = grade_math_plain(node->name, strlen(node->name));
-    g_string_append_printf(out, "\\text{%s}", plain);
+    g_string_append_printf(out, "\\%s{%s}", strpbrk(plain, "0123456789") ? MATH_WORDS : "text", plain);
     break;
   }
   }

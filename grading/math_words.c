@@ -3,16 +3,25 @@
 
 #include <string.h>
 
-/* Commands that only set type or space. */
-static const char *const ignored[] = {"left",  "right",        "middle",    "big",    "Big",        "bigg",  "Bigg",
-                                      "bigl",  "bigr",         "Bigl",      "Bigr",   "biggl",      "biggr", "Biggl",
-                                      "Biggr", "displaystyle", "textstyle", "limits", "nolimits",   "quad",  "qquad",
-                                      "rm",    "bf",           "it",        "bm",     "boldsymbol", "boxed", "fbox",
-                                      "hline", "mathstrut",    "nonumber",  "notag",  "ensuremath", NULL};
+/* Commands that only set type or space, or end a proof. */
+static const char *const ignored[] = {
+    "left",      "right",       "middle",    "big",         "Big",     "bigg",      "Bigg",       "bigl",
+    "bigr",      "Bigl",        "Bigr",      "biggl",       "biggr",   "Biggl",     "Biggr",      "displaystyle",
+    "textstyle", "scriptstyle", "limits",    "nolimits",    "quad",    "qquad",     "thinspace",  "enspace",
+    "rm",        "bf",          "it",        "tt",          "sf",      "tiny",      "small",      "normalsize",
+    "large",     "Large",       "LARGE",     "huge",        "Huge",    "bm",        "boldsymbol", "underline",
+    "mathopen",  "mathclose",   "mathord",   "mathbin",     "mathrel", "mathinner", "boxed",      "fbox",
+    "framebox",  "hline",       "hfill",     "par",         "newline", "mathstrut", "strut",      "nonumber",
+    "notag",     "ensuremath",  "checkmark", "blacksquare", "qed",     NULL};
+
+/* Commands that are gone with their argument. */
+static const char *const dropped[] = {"color",    "textcolor", "colorbox", "hspace", "vspace", "phantom",
+                                      "hphantom", "vphantom",  "tag",      "label",  NULL};
 
 /* Commands whose argument is words. */
-static const char *const wordy[] = {"text", "textbf", "textit", "textrm", "textnormal", "textsf", "texttt", "mbox",
-                                    "hbox", "mathrm", "mathbf", "mathit", "mathsf",     "mathtt", "emph",   NULL};
+static const char *const wordy[] = {"text",   "textbf", "textit", "textrm",     "textnormal", "textsf",
+                                    "texttt", "mbox",   "hbox",   "mathrm",     "mathbf",     "mathit",
+                                    "mathsf", "mathtt", "emph",   "mathnormal", NULL};
 
 /* Commands whose argument is part of a name. */
 static const char *const accents[] = {"vec",     "hat", "tilde", "mathcal", "mathbb", "mathfrak", "overrightarrow",
@@ -111,6 +120,10 @@ int grade_math_command(const char *name, MathFunction *function) {
   return MATH_TOKEN_NAME;
 }
 
+gboolean grade_math_is_dropped(const char *name) {
+  return g_strv_contains(dropped, name);
+}
+
 gboolean grade_math_is_accent(const char *name) {
   return g_strv_contains(accents, name);
 }
@@ -145,14 +158,16 @@ gboolean grade_math_is_short_word(const char *word) {
 static const struct {
   const char *character, *latex;
 } characters[] = {
-    {"−", "-"},        {"–", "-"},         {"—", "-"},        {"×", "*"},        {"·", "*"},       {"⋅", "*"},
-    {"∗", "*"},        {"÷", "/"},         {"∕", "/"},        {"⁄", "/"},        {"√", "\\sqrt "}, {"∛", "\\sqrt[3]"},
-    {"π", "\\pi "},    {"∞", "\\infty "},  {"≤", "\\le "},    {"⩽", "\\le "},    {"≥", "\\ge "},   {"⩾", "\\ge "},
-    {"≠", "\\ne "},    {"≈", "\\approx "}, {"±", "\\pm "},    {"∓", "\\mp "},    {"∈", "\\in "},   {"∪", "\\cup "},
-    {"°", "\\circ "},  {"²", "^2"},        {"³", "^3"},       {"⁴", "^4"},       {"⁵", "^5"},      {"½", "\\frac12"},
-    {"¼", "\\frac14"}, {"¾", "\\frac34"},  {"⅓", "\\frac13"}, {"⅔", "\\frac23"}, {"\u00a0", " "},  {"\u2009", " "},
-    {"\u202f", " "},   {"，", ","},        {"（", "("},       {"）", ")"},       {"：", ":"},      {"“", ""},
-    {"”", ""},         {"’", "'"},         {"£", ""},         {"€", ""},         {"¢", ""},        {"…", "\\ldots "},
+    {"−", "-"},         {"–", "-"},         {"—", "-"},        {"×", "*"},        {"·", "*"},
+    {"⋅", "*"},         {"∗", "*"},         {"÷", "/"},        {"∕", "/"},        {"⁄", "/"},
+    {"√", "\\sqrt "},   {"∛", "\\sqrt[3]"}, {"π", "\\pi "},    {"∞", "\\infty "}, {"≤", "\\le "},
+    {"⩽", "\\le "},     {"≥", "\\ge "},     {"⩾", "\\ge "},    {"≠", "\\ne "},    {"∅", "\\emptyset "},
+    {"≈", "\\approx "}, {"±", "\\pm "},     {"∓", "\\mp "},    {"∈", "\\in "},    {"∪", "\\cup "},
+    {"°", "\\circ "},   {"²", "^2"},        {"³", "^3"},       {"⁴", "^4"},       {"⁵", "^5"},
+    {"½", "\\frac12"},  {"¼", "\\frac14"},  {"¾", "\\frac34"}, {"⅓", "\\frac13"}, {"⅔", "\\frac23"},
+    {"\u00a0", " "},    {"\u2009", " "},    {"\u202f", " "},   {"、", ","},       {"“", ""},
+    {"”", ""},          {"’", "'"},         {"£", ""},         {"€", ""},         {"¢", ""},
+    {"…", "\\ldots "},
 };
 
 GString *grade_math_to_ascii(const char *text, gsize length) {
@@ -165,10 +180,15 @@ GString *grade_math_to_ascii(const char *text, gsize length) {
       latex = characters[c].latex;
       i += n;
     }
-    if (latex)
+    gunichar c = latex || length - i < 3 ? 0 : g_utf8_get_char_validated(text + i, 3);
+    if (latex) {
       g_string_append(ascii, latex);
-    else
+    } else if (c >= 0xff01 && c <= 0xff5e) { /* full width */
+      g_string_append_c(ascii, (char)(c - 0xfee0));
+      i += 3;
+    } else {
       g_string_append_c(ascii, text[i++]);
+    }
   }
   return ascii;
 }

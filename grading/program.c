@@ -350,5 +350,5 @@ void grade_programs_close(GradePrograms *programs) {
 }
 
 const char *grade_version_code(void) {
-  return "code-1";
+  return "code-2";
 }

@@ -55,6 +55,49 @@ static void test_integers(void) {
   check("\\boxed{73}", "", GRADE_UNGRADED, NULL);
 }
 
+/* One number, written and decorated as models do. */
+static void test_decorations(void) {
+  static const char *const boxes[] = {"\\,204\\,",
+                                      "\\displaystyle 204",
+                                      "\\color{blue}204",
+                                      "\\textcolor{red}{204}",
+                                      "\\underline{204}",
+                                      "{\\bf 204}",
+                                      "{{204}}",
+                                      "\\mathbf{(204)}",
+                                      "\\left(204\\right)",
+                                      "N = 204",
+                                      "m + n = 100 + 104 = 204",
+                                      "\\text{Day }204",
+                                      "204\\text{ (mod 1000)}",
+                                      "\\text{204 minutes}",
+                                      "\\text{(204)}",
+                                      "\\$204",
+                                      "204 \\quad",
+                                      "204\\\\",
+                                      "204{}",
+                                      "\\phantom{0}204",
+                                      "204\\tag{1}",
+                                      "204\\hspace{0.5cm}",
+                                      "\\large 204",
+                                      "\\Large\\textbf{204}",
+                                      "204\\;\\blacksquare",
+                                      "204\\checkmark",
+                                      "\\mathopen{}204",
+                                      "**204**",
+                                      "\\{204\\}",
+                                      "= 204",
+                                      "\\approx 204",
+                                      "２０４",
+                                      "\\fbox{204}",
+                                      "\\framebox{204}",
+                                      "204\n"};
+  for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
+    g_autofree char *text = g_strdup_printf("So it is $\\boxed{%s}$.", boxes[i]);
+    check(text, "204", GRADE_CORRECT, "204");
+  }
+}
+
 static void check_rule(const char *text, const char *answer, const char *rule) {
   GradeVerdict verdict;
   grade_integer(text, strlen(text), "73", &verdict);
@@ -72,6 +115,11 @@ static void test_fallbacks(void) {
   check_rule("**Final Answer**: The value of $m+n$ is **73**.", "73", "answer-is");
   check_rule("So the answer is $70 + 3 = 73$.", "73", "answer-is");
   check_rule("$73$", "73", "whole-text");
+  check_rule("<think>It is 5.</think>\n<answer>73</answer>", "73", "answer-is");
+  check_rule("### Final Answer\n\n73", "73", "answer-is");
+  check_rule("Add both.\n#### 73", "73", "answer-is");
+  check_rule("答案是73。", "73", "answer-is");
+  check_rule("The answer is seventy three hundredths times a hundred (73).", "73", "answer-is");
   check_rule("It has 9 sides and 73 corners.", NULL, NULL);
   check_rule("Let us try x = 73", NULL, NULL);
   check_rule("\\boxed{x} The answer is 73.", NULL, "boxed");
@@ -120,6 +168,7 @@ static void test_aime_rows(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/integer/integers", test_integers);
+  g_test_add_func("/integer/decorations", test_decorations);
   g_test_add_func("/integer/fallbacks", test_fallbacks);
   g_test_add_func("/integer/hostile", test_hostile);
   g_test_add_func("/integer/aime-rows", test_aime_rows);

@@ -316,6 +316,28 @@ static void test_canonical(void) {
 }
 
 /* Nothing of this may hang, crash, or take long; all of it is equal to itself. */
+/* What models put around a value, and other ways to say the same. */
+static void test_decorations(void) {
+  equal("\\color{red}{x^2}", "x^2");
+  equal("\\underline{\\frac{1}{2}}", "1/2");
+  equal("\\text{6 hours}", "6");
+  equal("\\text{$18.90}", "18.9");
+  equal("x = 1 \\\\ x = 2", "1, 2");
+  equal("\\text{(A), (B)}", "\\text{A and B}");
+  equal("(C) 12", "\\text{(C)}");
+  equal("\\varnothing", "\\emptyset");
+  equal("∅", "\\emptyset");
+  equal("\\mathbb{R}", "(-\\infty, \\infty)");
+  equal("（−1，6）", "(-1,6)");
+  equal("= 5", "5");
+  equal("**\\frac{3}{4}**", "0.75");
+  equal("\\frac{}{}x", "\\frac{}{}x");
+  differ("\\text{2 hours 5 minutes}", "\\text{2 hours 6 minutes}");
+  differ("\\text{May 5}", "\\text{June 5}");
+  differ("\\text{A and B}", "\\text{A and C}");
+  differ("(C) 12", "(D) 12");
+}
+
 static void test_hostile(void) {
   g_autofree char *braces = g_strnfill(1900, '{'), *brackets = g_strnfill(1900, '('), *roots = g_strnfill(1900, '!');
   g_autofree char *minus = g_strnfill(1900, '-'), *carets = g_strnfill(1900, '^'), *long_text = g_strnfill(100000, '9');
@@ -434,6 +456,8 @@ static void test_extraction(void) {
   check_text("$\\frac{3}{4}$", "3/4", GRADE_CORRECT, "\\frac{3}{4}", "whole-text");
   check_text("Therefore there are 4 of them.", "4", GRADE_CORRECT, "4", "last-formula");
   check_text("This means that \\(x = 2\\) and that is all.", "2", GRADE_CORRECT, "2", "last-formula");
+  check_text("The answer is $5$ or $6$.", "5, 6", GRADE_CORRECT, "5, 6", "answer-is");
+  check_text("Thus $f(2) = 7$.", "7", GRADE_CORRECT, "7", "whole-text");
   check_text("I do not know.", "4", GRADE_NO_ANSWER, NULL, NULL);
   check_text("\\boxed{4}", " ", GRADE_UNGRADED, NULL, NULL);
   check_text("", "4", GRADE_NO_ANSWER, NULL, NULL);
@@ -455,6 +479,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/math/equations", test_equations);
   g_test_add_func("/math/bases-and-ratios", test_bases_and_ratios);
   g_test_add_func("/math/words", test_words);
+  g_test_add_func("/math/decorations", test_decorations);
   g_test_add_func("/math/canonical", test_canonical);
   g_test_add_func("/math/hostile", test_hostile);
   g_test_add_func("/math/extraction", test_extraction);
