@@ -195,10 +195,13 @@ CREATE TABLE margin (
   PRIMARY KEY (task, cost, scale, method_a, method_b)
 ) STRICT, WITHOUT ROWID;
 
--- ---- The contract ----
+-- ---- The contract (what stands inside a view is shown by .schema and by Datasette) ----
 
 CREATE VIEW points (run, method, model, policy, cr, task, length, threads, accuracy, accuracy_se, reads, peak, problems,
                     truncated, no_answer, errors, derived) AS
+-- What W = threads of at most L = length tokens make of a task. accuracy: share of problems; accuracy_se: its standard
+-- error over problems; reads, peak: KV items a layer and KV head, mean over problems; truncated, no_answer, errors:
+-- shares of the threads; derived: 1 unless run at exactly this (L, W).
 SELECT run.name, method.name, method.model, method.policy, method.cr, task.name, length, threads, accuracy, accuracy_se,
        reads, peak, point.problems, truncated, no_answer, errors, derived
 FROM point
@@ -207,12 +210,16 @@ FROM point
   JOIN run ON run.id = task.run;
 
 CREATE VIEW frontier (run, method, task, cost, x, accuracy, cr, length, threads) AS
+-- The points that no other point of the method dominates. x: what cost counts, a problem: items (reads, peak), tokens,
+-- bytes, seconds, or problems a minute (throughput).
 SELECT run.name, frontier_point.name, task.name, cost, x, accuracy, cr, length, threads
 FROM frontier_point
   JOIN task ON task.id = frontier_point.task
   JOIN run ON run.id = task.run;
 
 CREATE VIEW margins (run, task, cost, scale, method_a, method_b, margin, low, high) AS
+-- Frontier of A less frontier of B, mean over the costs that both cover, as shares of the problems; low, high: 95 %.
+-- NULL: they share no cost.
 SELECT run.name, task.name, cost, scale, method_a, method_b, margin, low, high
 FROM margin
   JOIN task ON task.id = margin.task
@@ -221,6 +228,7 @@ FROM margin
 -- ---- For people who browse ----
 
 CREATE VIEW runs (run, created, seed, partial, version, machine, tasks, methods, threads) AS
+-- version, machine: of its last invocation; partial: 1 if it was limited to some problems.
 SELECT name, created, seed, partial, invocation.version, invocation.machine,
        (SELECT group_concat(task.name, ', ') FROM task WHERE task.run = run.id),
        (SELECT group_concat(method.name || ' ' || method.cr, ', ') FROM method WHERE method.run = run.id),
@@ -228,9 +236,10 @@ SELECT name, created, seed, partial, invocation.version, invocation.machine,
 FROM run
   JOIN invocation ON invocation.id = (SELECT max(id) FROM invocation WHERE invocation.run = run.id);
 
--- Tokens and costs are those of the generation, which may be longer than this run asked for.
 CREATE VIEW threads (run, method, model, policy, cr, task, problem, thread, tokens, max_new_tokens, finish, outcome,
                      answer, rule, reads, peak, realised_cr, seconds, device) AS
+-- One row a thread. Tokens and costs are those of the generation, which may be longer than this run asked for. reads,
+-- peak: KV items a layer and KV head; realised_cr: positions over items read; outcome: by the grader that counts.
 SELECT run.name, method.name, method.model, method.policy, method.cr, task.name, problem.name, thread.thread, n_tokens,
        max_new_tokens, finish,
        CASE WHEN finish = 'error' THEN 'error' WHEN finish = 'length' OR n_tokens > max_length THEN 'truncated'
@@ -248,11 +257,12 @@ FROM thread
     AND grade.grader = task.grader;
 
 CREATE VIEW outcomes (run, method, cr, task, outcome, threads) AS
+-- How many threads ended how.
 SELECT run, method, cr, task, outcome, count(*) FROM threads GROUP BY run, method, cr, task, outcome;
 
--- What another version of the grader made of the same text.
 CREATE VIEW regrades (run, method, cr, task, problem, thread, grader_before, outcome_before, answer_before,
                       grader_after, outcome_after, answer_after) AS
+-- What a later version of the grader made of the same text; moved: WHERE outcome_before <> outcome_after.
 SELECT run.name, method.name, method.cr, task.name, problem.name, thread.thread, before.grader, before.outcome,
        before.answer, after.grader, after.outcome, after.answer
 FROM grade AS before
