@@ -1,6 +1,10 @@
 /* What report.html can do beyond showing itself: details of points by pointer and keyboard, methods switched on and
  * off, linear and log2 axes, zoom, theme, a filter for the threads. Every text reaches the document as a text node. The
- * plots are already drawn; this moves their parts. */
+ * plots are already drawn; this moves their parts.
+ *
+ * No plotting library: C draws the same plots for paper, PDF and readers without scripts, so a library would draw
+ * everything a second time, by rules of its own. What is said twice, here and in C, is how numbers and ticks are
+ * chosen, because zooming asks for ticks that nobody has drawn yet. */
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);

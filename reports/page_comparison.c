@@ -224,5 +224,12 @@ static void write_comparison(GString *out, const ResultsSummary *summary, const 
 
 void report_page_comparisons(GString *out, const ResultsSummary *summary, const ReportOptions *options,
                              const char *task) {
+  g_autoptr(GPtrArray) methods = report_figure_methods(summary);
   for (guint i = 0; i < options->n_comparisons; i++) write_comparison(out, summary, options->comparisons[i], task);
+  if (options->n_comparisons || methods->len < 2) return;
+  report_html(out,
+              "<h3>%s against %s</h3><p class=\"note\">Not compared problem by problem here, which reads every thread "
+              "again: <code>hyperscale compare %s %s</code> does.</p>",
+              (const char *)methods->pdata[1], (const char *)methods->pdata[0], (const char *)methods->pdata[1],
+              (const char *)methods->pdata[0]);
 }
