@@ -47,7 +47,7 @@ static void print_line(Progress *progress, gint64 now) {
   double elapsed = (now - progress->started) / 1e6;
   double left = progress->threads_total - progress->threads_done;
   format_count(progress->tokens, tokens, sizeof tokens);
-  format_count(progress->rate, rate, sizeof rate);
+  format_count(progress->rate > 0 ? progress->rate : progress->tokens / MAX(elapsed, 1e-3), rate, sizeof rate);
   if (progress->threads_done > 0) format_duration(elapsed * left / progress->threads_done, eta, sizeof eta);
   fprintf(stderr, "%s%s  problems %u/%u  threads %u/%u  %s tokens  %s tok/s  ETA %s%s", progress->terminal ? "\r" : "",
           progress->stage, progress->problems_done, progress->problems_total, progress->threads_done,
