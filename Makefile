@@ -190,9 +190,10 @@ dist: all ## a tarball that runs without a package manager, dist/hyperscale-VERS
 check-sanitize: ## all tests under ASan and UBSan
 	$(MAKE) SANITIZE=1 CUDA=0 test
 
+THREAD_TESTS := $(addprefix build-threads/tests/,test_batch test_tokenizer)
 check-threads: ## the engine's tests under ThreadSanitizer
-	$(MAKE) BUILD=build-threads CUDA=0 CFLAGS='-O2 -g -fsanitize=thread' LDFLAGS=-fsanitize=thread build-threads/tests/test_batch
-	$(Q)prove --exec '' build-threads/tests/test_batch :: --tap
+	$(MAKE) BUILD=build-threads CUDA=0 CFLAGS='-O2 -g -fsanitize=thread' LDFLAGS=-fsanitize=thread $(THREAD_TESTS)
+	$(Q)prove --exec '' $(THREAD_TESTS) :: --tap
 
 $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libhyperscale.a
 	@mkdir -p $(@D)
