@@ -6,6 +6,7 @@
 #include "reports/surface.h"
 #include "reports/svg.h"
 #include "reports/tables.h"
+#include "reports/warnings.h"
 
 static gboolean has_cost(const ResultsSummary *summary, const char *task, const char *cost) {
   for (guint i = 0; i < summary->n_points; i++)
@@ -69,7 +70,7 @@ void report_page_task(GString *out, const ResultsSummary *summary, const ReportO
               "threads of %d tokens.</p>",
               index, task->name, task->problems, task->aggregate, task->max_threads, task->max_length);
   if (!has_cost(summary, task->name, "reads")) {
-    g_string_append(out, "<p>No graded points yet.</p></section>\n");
+    report_html(out, "<p>%s</p></section>\n", report_no_points);
     return;
   }
   g_autoptr(Figure) figure = report_figure_new(summary, task->name, &report_figure_costs[0]);

@@ -148,13 +148,20 @@ static void number_column(Terminal *t, const char *text, int width) {
   report_text_pad(t->out, text, width, TRUE);
 }
 
-static void write_frontier(Terminal *t, const ResultsSummary *summary, const Figure *figure) {
-  int method_width = method_column(summary);
-  g_string_append(t->out, "  The frontier: accuracy \u00b1 standard error over problems; KV items a problem\n");
+/* What a table holds, and its headings: those of the first column and, in their widths, of the others. */
+static void begin_table(Terminal *t, const char *holds, int method_width, const char *others) {
+  report_text_print(t->out, TEXT_TERMINAL, "  %s\n", holds);
   style(t, "\x1b[1m");
   report_text_pad(t->out, "  method", method_width + 2, FALSE);
-  g_string_append(t->out, "    CR    W        L    accuracy %    KV reads   peak KV\n");
+  report_text_print(t->out, TEXT_TERMINAL, "%s", others);
   style(t, "\x1b[0m");
+  g_string_append_c(t->out, '\n');
+}
+
+static void write_frontier(Terminal *t, const ResultsSummary *summary, const Figure *figure) {
+  int method_width = method_column(summary);
+  begin_table(t, "The frontier: accuracy \u00b1 standard error over problems; KV items a problem", method_width,
+              "    CR    W        L    accuracy %    KV reads   peak KV");
   for (guint s = 0; s < figure->series->len; s++) {
     const FigureSeries *series = &g_array_index(figure->series, FigureSeries, s);
     for (guint k = 0; k < series->frontier->len; k++) {
@@ -207,11 +214,9 @@ static void write_margins(Terminal *t, const ResultsSummary *summary, const char
 
 static void write_outcomes(Terminal *t, const ResultsSummary *summary, const ResultsTaskInfo *task) {
   int method_width = method_column(summary);
-  g_string_append(t->out, "\n  What became of the threads at the longest L, % of them\n");
-  style(t, "\x1b[1m");
-  report_text_pad(t->out, "  method", method_width + 2, FALSE);
-  g_string_append(t->out, "    CR   correct    wrong  no answer  truncated    error  ungraded\n");
-  style(t, "\x1b[0m");
+  g_string_append_c(t->out, '\n');
+  begin_table(t, "What became of the threads at the longest L, % of them", method_width,
+              "    CR   correct    wrong  no answer  truncated    error  ungraded");
   for (guint m = 0; m < summary->n_methods; m++) {
     const ResultsPoint *p = report_figure_longest(summary, task->name, &summary->method[m], 0);
     if (!p) continue;
@@ -249,7 +254,7 @@ void report_terminal(const ResultsSummary *summary, int width, gboolean colour, 
     style(&t, "\x1b[0m");
     report_text_print(out, TEXT_TERMINAL, "  %d problems, %s@W\n\n", task->problems, task->aggregate);
     if (!figure->point->len) {
-      g_string_append(out, "  no graded points yet\n");
+      report_text_print(out, TEXT_TERMINAL, "  %s\n", report_no_points);
       continue;
     }
     draw_plot(&t, figure);

@@ -1,6 +1,9 @@
 /* Partial and incomplete runs in words. */
 #include "reports/warnings.h"
 
+const char report_no_points[] = "No points yet: they are made when the run ends or stops; --lengths and --threads make "
+                                "them now.";
+
 GPtrArray *report_warnings(const ResultsSummary *summary) {
   GPtrArray *warnings = g_ptr_array_new_with_free_func(g_free);
   if (summary->info.partial)

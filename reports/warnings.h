@@ -6,6 +6,8 @@
 
 G_BEGIN_DECLS
 
+/* Stands where a task's points would. */
+extern const char report_no_points[];
 /* Sentences to set above everything else: partial runs, missing or ungraded threads. char *, freed with the array. */
 GPtrArray *report_warnings(const ResultsSummary *summary);
 /* The run's name for a title, with "partial run" or "incomplete run" behind it where that is so. g_free(). */
