@@ -66,6 +66,8 @@ static void test_refused(void) {
       {"name: \"a\\e[31m\"\n" TASK METHOD TAIL, {"name is \"a\\033[31m\"", "printable"}},
       {"name: p\n" TASK METHOD "  - {name: dms, model: m, policy: dms, cr: 4}\n" TAIL,
        {"methods[1] repeats methods[0]"}},
+      {"name: p\n" TASK METHOD "  - {name: dms, model: m, policy: dms, cr: 4, precision: fp8}\n" TAIL,
+       {"\"dms\"", "precision none and fp8", "name them apart"}},
       {"- 1\n", {"p.yaml"}},
       {"", {"p.yaml", "empty"}},
       {"name: [\n", {"p.yaml"}},
