@@ -156,7 +156,9 @@ static gboolean make_rope(DmsBackend *b, GError **error) {
   if (!dms_cuda_allocate(b, half * sizeof(float), "rotation frequencies", &on_device, error)) return FALSE;
   if (!dms_cuda_allocate(b, (gsize)b->config->context * half * sizeof(float2), "the rotation table", &b->rope, error))
     return FALSE;
-  TRY(cudaMemcpy(on_device, frequencies, half * sizeof(float), cudaMemcpyHostToDevice), "rotation frequencies");
+  /* On the stream of the kernel that reads them: cudaMemcpy() returns before they have arrived. */
+  TRY(cudaMemcpyAsync(on_device, frequencies, half * sizeof(float), cudaMemcpyHostToDevice, b->stream),
+      "rotation frequencies");
   TRY(dms_cuda_rope_table(b->stream, on_device, b->config->context, half, b->rope), "the rotation table");
   return TRUE;
 }

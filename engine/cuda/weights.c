@@ -122,7 +122,8 @@ static gboolean load_adapter(DmsBackend *backend, const DmsLayer *from, const Dm
   if (!dms_cuda_host.read_f32(model, from->alpha, 0, rows, alpha, error)) return FALSE;
   if (!dms_cuda_host.read_f32(model, from->alpha_norm, 0, 1, norm, error)) return FALSE;
   for (int64_t i = 0; i < rows * columns; i++) alpha[i] *= norm[i % columns];
-  TRY(cudaMemcpy(to->adapter, alpha, rows * columns * sizeof(float), cudaMemcpyHostToDevice), "the adapter's weights");
+  TRY(cudaMemcpyAsync(to->adapter, alpha, rows * columns * sizeof(float), cudaMemcpyHostToDevice, backend->stream),
+      "the adapter's weights");
   return TRUE;
 }
 
