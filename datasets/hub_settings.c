@@ -89,17 +89,21 @@ int hub_stall_seconds(void) {
   return seconds > 0 && seconds <= 3600 ? seconds : 10;
 }
 
+/* The variable that says where a path of the cache is, or could. */
+static const char *variable_of(const char *path) {
+  g_autofree char *assets = hub_assets_folder();
+  if (g_str_has_prefix(path, assets)) return setting("HF_ASSETS_CACHE") ? "HF_ASSETS_CACHE" : "HF_HOME";
+  return setting("HF_HUB_CACHE")            ? "HF_HUB_CACHE"
+         : setting("HUGGINGFACE_HUB_CACHE") ? "HUGGINGFACE_HUB_CACHE"
+                                            : "HF_HOME";
+}
+
 gboolean hub_write_error(GError **error, const char *path, int code) {
-  static const char *const folders[] = {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", NULL};
-  gboolean place = code == EACCES || code == EPERM || code == EROFS || code == ENOTDIR || code == ENOENT;
-  const char *decides = "HF_HOME";
-  for (int i = 0; folders[i]; i++)
-    if (setting(folders[i])) {
-      decides = folders[i];
-      break;
-    }
-  g_set_error(error, DATASET_ERROR, DATASET_ERROR_IO, "%s: %s%s%s%s", path, g_strerror(code),
-              place ? "; what is fetched is kept there: make it writable, or set " : "", place ? decides : "",
-              place ? " to a folder that is" : "");
+  if (code == EACCES || code == EPERM || code == EROFS || code == ENOTDIR || code == ENOENT)
+    g_set_error(error, DATASET_ERROR, DATASET_ERROR_IO,
+                "%s: %s; what is fetched is kept there: make it writable, or set %s to a folder that is", path,
+                g_strerror(code), variable_of(path));
+  else
+    g_set_error(error, DATASET_ERROR, DATASET_ERROR_IO, "%s: %s", path, g_strerror(code));
   return FALSE;
 }
