@@ -4,6 +4,26 @@
 
 #include "tests/unit/shared_rows.h"
 
+/* Where both references agree and we do not. In all of these they find an answer wrong that is right; only the last one
+ * is luck, the sum that a truncated text ends with. */
+static const struct {
+  const char *problem, *reason;
+} disagreements[] = {
+    {"test/geometry/353.json", "a root sign that is no LaTeX"},
+    {"test/algebra/864.json", "a pair in bold type, and one at the end of a sentence"},
+    {"test/intermediate_algebra/754.json", "the letter of an option with what the option says"},
+    {"test/precalculus/681.json", "a product of sines of degrees without LaTeX, which is 1/8"},
+    {"test/prealgebra/1423.json", "a Greek letter that is no LaTeX"},
+    {"test/number_theory/928.json", "a number as a word"},
+    {"test/intermediate_algebra/2152.json", "the last formula is identically 0, as is the answer"},
+};
+
+static const char *disagreement(const char *problem) {
+  for (gsize i = 0; i < G_N_ELEMENTS(disagreements); i++)
+    if (g_str_equal(disagreements[i].problem, problem)) return disagreements[i].reason;
+  return NULL;
+}
+
 static void test_math500(void) {
   json_t *rows = shared_rows("math500_outputs.jsonl"), *row;
   if (!rows) return;
@@ -17,9 +37,12 @@ static void test_math500(void) {
     grade_math(text, strlen(text), row_text(row, "gold"), &verdict);
     compared++;
     agreed += (verdict.outcome == GRADE_CORRECT) == reference;
-    if ((verdict.outcome == GRADE_CORRECT) != reference)
-      g_test_message("%s by %s: %s; both references: %s", row_text(row, "id"), verdict.rule, verdict.detail,
-                     reference ? "correct" : "wrong");
+    if ((verdict.outcome == GRADE_CORRECT) != reference) {
+      const char *reason = disagreement(row_text(row, "id"));
+      g_test_message("%s by %s: %s; both references: %s: %s", row_text(row, "id"), verdict.rule, verdict.detail,
+                     reference ? "correct" : "wrong", reason);
+      g_assert_nonnull(reason);
+    }
     grade_verdict_clear(&verdict);
   }
   g_test_message("verdicts: %d of the %d rows on which the references agree (%.2f %%)", agreed, compared,
