@@ -6,6 +6,7 @@
 #include "grading/grade.h"
 
 #include <string.h>
+#include <time.h>
 
 typedef enum { INTEGER, MATH, CHOICE, N_TASKS } Task;
 static const char *const task_names[] = {"AIME", "MATH-500", "GPQA"};
@@ -17,6 +18,11 @@ static void grade(Task task, const char *text, gsize length, GradeVerdict *verdi
     grade_math(text, length, "\\frac{\\sqrt{3}}{3}", verdict);
   else
     grade_choice(text, length, 'C', NULL, 4, "chain", verdict);
+}
+
+/* One thread's work: processor time is what it costs, on a busy machine too. */
+static double processor_seconds(void) {
+  return (double)clock() / CLOCKS_PER_SEC;
 }
 
 /* 1,000 texts of `length` bytes of prose and an answer. */
@@ -33,17 +39,17 @@ static void bench_texts(const char *prose, gsize prose_length, gsize length) {
     for (int i = 0; i < 2; i++) {
       g_autoptr(GString) whole = g_string_new(i == 0 ? text->str : open->str);
       g_string_append(whole, answers[task]);
-      gint64 start = g_get_monotonic_time();
+      double start = processor_seconds();
       for (int n = 0; n < 1000; n++) {
         GradeVerdict verdict;
         grade(task, whole->str, whole->len, &verdict);
         if (verdict.outcome != GRADE_CORRECT) g_error("%s: %s", task_names[task], verdict.detail);
         grade_verdict_clear(&verdict);
       }
-      seconds[i] = (double)(g_get_monotonic_time() - start) / 1e6;
+      seconds[i] = processor_seconds() - start;
     }
-    g_print("%-8s  %6zu bytes: 1,000 texts in %.3f s; without thinking tags %.3f s\n", task_names[task], length,
-            seconds[0], seconds[1]);
+    g_print("%-8s  %6zu bytes: 1,000 texts in %.3f s of processor time; without thinking tags %.3f s\n",
+            task_names[task], length, seconds[0], seconds[1]);
   }
 }
 
@@ -77,9 +83,9 @@ static void bench_hostile(void) {
     g_print("%-20s 10 MB:", units[i].name);
     for (Task task = 0; task < N_TASKS; task++) {
       GradeVerdict verdict;
-      gint64 start = g_get_monotonic_time();
+      double start = processor_seconds();
       grade(task, text->str, text->len, &verdict);
-      g_print("  %s %.3f s", task_names[task], (double)(g_get_monotonic_time() - start) / 1e6);
+      g_print("  %s %.3f s", task_names[task], processor_seconds() - start);
       grade_verdict_clear(&verdict);
     }
     g_print("\n");
