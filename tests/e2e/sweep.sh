@@ -120,7 +120,7 @@ lengths: [800]
 sampling: {temperature: 0.6, top_p: 0.95}
 PLAN
 "$hyperscale" run "$tmp/gate.yaml" --db "$tmp/gate.db" --limit 12 --quiet --json > /dev/null
-exits 0 'vanilla 1x +window 4x .*A better' 'compare' "$hyperscale" compare vanilla window --db "$tmp/gate.db" --fail-if-worse 5
+exits 0 'vanilla 1x - window 4x .*A better' 'compare' "$hyperscale" compare vanilla window --db "$tmp/gate.db" --fail-if-worse 5
 exits 4 'gate: pocket-aime' 'a gate that fails' "$hyperscale" compare window vanilla --db "$tmp/gate.db" --fail-if-worse 5
 exits 0 'policy differs: dms \| vanilla' 'compare two methods' "$hyperscale" compare dms vanilla --db "$tmp/whole.db"
 exits 0 '"pairs"' 'compare --json' "$hyperscale" compare dms vanilla --db "$tmp/whole.db" --json
