@@ -99,7 +99,7 @@
       time: costText("seconds", point.seconds),
       "measured CR": known(point.realised_cr) ? point.realised_cr.toFixed(2) : "NA",
       problems: `${point.problems}, ${point.derived ? "derived" : "run as such"}`,
-      threads: outcomes.map(([name, share]) => `${percent(share)} % ${name}`).join(", "),
+      threads: outcomes.map(([name, share]) => `${percent(share)}\u00a0% ${name}`).join(", "),
     };
   }
 

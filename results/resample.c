@@ -20,7 +20,7 @@ enum {
 
 typedef double Vector __attribute__((vector_size(LANES * sizeof(double)), may_alias));
 
-/* sum[r][c] += weight[p][r] * value[p][c] for `rows` resamples and `vectors` vectors of c, in registers. */
+/* sum[r][c] += weight[p][r] * value[p][c] for ROWS resamples r and `vectors` vectors of c, in registers. */
 static inline __attribute__((always_inline)) void add_tile(const double *value, const double *weight, guint n_problems,
                                                            double *sum, gsize stride, int vectors) {
   Vector tile[ROWS][COLUMNS / LANES];
