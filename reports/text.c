@@ -47,6 +47,9 @@ static const char *replacement(TextFormat format, gunichar c) {
   return NULL;
 }
 
+/* The last letter that LaTeX's usual fonts have: European ones. Others stop it. */
+#define TEX_LETTERS 0x17f
+
 /* Characters that a reader would not see, or that change how others are shown. */
 static gboolean is_hidden(gunichar c) {
   if (c == '\n' || c == '\t') return FALSE;
@@ -87,7 +90,7 @@ void report_text_append(GString *out, TextFormat format, const char *text, gssiz
       g_string_append(out, instead);
     else if (c == (gunichar)-1 || (c < 0x80 && is_hidden(c)))
       g_string_append_printf(out, "%sx%02x", backslash, (guchar)*p);
-    else if (is_hidden(c))
+    else if (is_hidden(c) || (format == TEXT_TEX && c > TEX_LETTERS))
       g_string_append_printf(out, c < 0x10000 ? "%su%04x" : "%sU%08x", backslash, c);
     else
       g_string_append_len(out, p, next - p);

@@ -17,7 +17,7 @@ typedef enum {
   TEXT_PLAIN,    /* only made visible */
   TEXT_HTML,     /* HTML and XML, element content and quoted attributes alike */
   TEXT_MARKDOWN, /* one line, inside a table cell too */
-  TEXT_TEX,      /* LaTeX text */
+  TEXT_TEX,      /* LaTeX text; letters that its usual fonts lack are written out as well */
   TEXT_CSV,      /* the inside of a quoted field; a leading = + - @, a formula to spreadsheets, is disarmed */
   TEXT_TERMINAL, /* one line of a terminal */
 } TextFormat;

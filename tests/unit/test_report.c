@@ -36,6 +36,7 @@ static void test_escapes(void) {
   assert_escaped(
       TEXT_TEX, "50% of $x_1^2$ \\n {}#&~\x01", -1,
       "50\\% of \\$x\\_1\\textasciicircum{}2\\$ \\textbackslash{}n \\{\\}\\#\\&\\textasciitilde{}\\textbackslash{}x01");
+  assert_escaped(TEXT_TEX, "\u00e9\u6f22", -1, "\u00e9\\textbackslash{}u6f22");
   assert_escaped(TEXT_CSV, "=1+\"2\"", -1, "'=1+\"\"2\"\"");
   assert_escaped(TEXT_TERMINAL, "a\nb\x1b]0;x\x07", -1, "a b\\x1b]0;x\\x07");
   assert_escaped(TEXT_HTML, NULL, -1, "");
