@@ -9,7 +9,8 @@
 #include "reports/table.h"
 #include "reports/text.h"
 
-#define DEEPEST 0.5 /* the difference at which a cell's colour is full */
+#define DEEPEST 0.5      /* the difference at which a cell's colour is full */
+#define PANELS_ABREAST 4 /* on a wide window */
 
 static const char *verdict(gboolean indistinguishable, double difference, const char *a, const char *b) {
   return indistinguishable ? "indistinguishable" : difference > 0 ? a : b;
@@ -127,7 +128,7 @@ static void draw_along(GString *out, const ResultsComparison *comparison, const 
   report_html(out,
               "<figure class=\"panel m%u\"><figcaption><b>%s</b> \u2212 %s at equal %s</figcaption><svg viewBox=\"0 0 "
               "%.0f %.0f\" role=\"group\" aria-label=\"%s minus %s at equal %s\">",
-              series % SVG_COLOURS, a, b, cost->title, PANEL_WIDTH, PANEL_PLOT_HEIGHT, a, b, cost->title);
+              series % SVG_COLOURS, a, b, cost->name, PANEL_WIDTH, PANEL_PLOT_HEIGHT, a, b, cost->name);
   report_panel_axes(out, &scale);
   report_html(out, "<path class=\"zero\" d=\"M%.1f,%.1fH%.1f\"/>", PANEL_LEFT, report_panel_y(&scale, 0), PANEL_RIGHT);
   draw_path(out, comparison, task, &scale, TRUE);
@@ -193,39 +194,46 @@ static void write_legend(GString *out, const char *const names[2], const guint s
                        "height=\"11\"/></svg>indistinguishable</span></p>");
 }
 
+/* What is measured against the run's first method stands open, the rest is folded. */
 static void write_comparison(GString *out, const ResultsSummary *summary, const ResultsComparison *comparison,
-                             const char *task) {
-  guint first = 0;
+                             const char *task, gboolean explain) {
+  guint first = 0, grids = 0;
   while (first < comparison->n_pairs && strcmp(comparison->pair[first].task, task) != 0) first++;
   if (first == comparison->n_pairs) return;
   const char *const names[] = {comparison->pair[first].method_a, comparison->pair[first].method_b};
   const guint series[] = {report_figure_method_index(summary, names[0]), report_figure_method_index(summary, names[1])};
-  report_html(
-      out,
-      "<h3>%s against %s</h3><p class=\"note\">Differences in points between the same problems: with W threads of "
-      "at most L tokens on both sides, then between the frontiers at equal cost. Blank, and hollow, is what %d "
-      "problems cannot tell apart: the 95 %% interval holds 0.</p>",
-      names[0], names[1], comparison->pair[first].problems);
+  report_html(out, series[1] ? "<details><summary>%s against %s</summary>" : "<h3>%s against %s</h3>", names[0],
+              names[1]);
+  if (explain)
+    report_html(
+        out,
+        "<p class=\"note\">Differences in points between the same problems: with W threads of at most L tokens on "
+        "both sides, then between the frontiers at equal cost. Blank, and hollow, is what %d problems cannot tell "
+        "apart: the 95 %% interval holds 0.</p>",
+        comparison->pair[first].problems);
   write_legend(out, names, series);
   g_string_append(out, "<div class=\"panels\">");
   for (guint i = first; i < comparison->n_pairs; i++)
-    if (strcmp(comparison->pair[i].task, task) == 0 && is_first(comparison, i))
+    if (strcmp(comparison->pair[i].task, task) == 0 && is_first(comparison, i)) {
       draw_differences(out, comparison, &comparison->pair[i], series);
-  g_string_append(out, "</div><div class=\"panels\">");
+      grids++;
+    }
+  if (grids + KV_COSTS > PANELS_ABREAST) g_string_append(out, "</div><div class=\"panels\">");
   for (guint c = 0; c < KV_COSTS; c++)
     draw_along(out, comparison, task, &report_figure_costs[c], names[0], names[1], series[0]);
   g_autoptr(Table) pairs = pairs_table(comparison, task);
-  g_string_append(out, "</div><details class=\"compared\"><summary>Every budget compared</summary><p "
-                       "class=\"note\">\u201cWould find\u201d: the "
-                       "true difference that so many problems would show 4 times in 5.</p>");
+  g_string_append(out,
+                  "</div><details class=\"compared\"><summary>Every budget compared</summary><p class=\"note\">"
+                  "\u201cWould find\u201d: the true difference that so many problems would show 4 times in 5.</p>");
   report_table_write(out, pairs, TEXT_HTML);
-  g_string_append(out, "</details>");
+  g_string_append(out, series[1] ? "</details></details>" : "</details>");
 }
 
 void report_page_comparisons(GString *out, const ResultsSummary *summary, const ReportOptions *options,
                              const char *task) {
   g_autoptr(GPtrArray) methods = report_figure_methods(summary);
-  for (guint i = 0; i < options->n_comparisons; i++) write_comparison(out, summary, options->comparisons[i], task);
+  for (guint i = 0; i < options->n_comparisons; i++)
+    write_comparison(out, summary, options->comparisons[i], task, i == 0);
   if (options->n_comparisons || methods->len < 2) return;
   report_html(out,
               "<h3>%s against %s</h3><p class=\"note\">Not compared problem by problem here, which reads every thread "
