@@ -10,7 +10,7 @@
 #include "datasets/dataset.h"
 #include "harness/suggest.h"
 
-enum { MAX_PLAN = 1 << 20 }; /* bytes */
+enum { MAX_PLAN = 1 << 20 /* bytes */, MAX_DEPTH = 16 };
 
 #define TEXT(key, type, member, flags) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | (flags), type, member, 1, 4096)
 
@@ -74,7 +74,7 @@ static void collect_log(cyaml_log_t level, void *context, const char *format, va
   g_strchomp(line);
   if (g_str_has_prefix(line, "Load: ")) memmove(line, line + 6, strlen(line + 6) + 1);
   if (g_str_has_prefix(line, "Backtrace")) return;
-  g_string_append_printf(log, "%s%s", log->len ? "; " : "", g_strstrip(line));
+  g_string_append_printf(log, "%s%.300s", log->len ? "; " : "", g_strstrip(line));
 }
 
 static const cyaml_config_t *yaml_config(GString *log) {
@@ -265,12 +265,39 @@ static gboolean check_number(const char *file, const char *key, const yaml_token
   return FALSE;
 }
 
+/* What no plan has and some parsers take long over. */
+static gboolean check_shape(const char *file, const yaml_token_t *token, int *depth, GError **error) {
+  switch (token->type) {
+  case YAML_BLOCK_SEQUENCE_START_TOKEN:
+  case YAML_BLOCK_MAPPING_START_TOKEN:
+  case YAML_FLOW_SEQUENCE_START_TOKEN:
+  case YAML_FLOW_MAPPING_START_TOKEN:
+    ++*depth;
+    break;
+  case YAML_BLOCK_END_TOKEN:
+  case YAML_FLOW_SEQUENCE_END_TOKEN:
+  case YAML_FLOW_MAPPING_END_TOKEN:
+    --*depth;
+    break;
+  default:
+    break;
+  }
+  const char *wrong = *depth > MAX_DEPTH                ? "nested too deeply for a plan"
+                      : token->type == YAML_ALIAS_TOKEN ? "an alias: write out what it stands for"
+                                                        : NULL;
+  if (wrong)
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: line %zu, column %zu: %s", file, token->start_mark.line + 1,
+                token->start_mark.column + 1, wrong);
+  return wrong == NULL;
+}
+
 /* Every scalar belongs to the key before it. What is no YAML is left to libcyaml. */
-static gboolean check_scalars(const char *file, const char *text, GError **error) {
+static gboolean check_tokens(const char *file, const char *text, GError **error) {
   yaml_parser_t parser;
   yaml_token_t token;
   g_autofree char *key = g_strdup("");
   gboolean ok = TRUE, ended = FALSE, is_key = FALSE;
+  int depth = 0;
   yaml_parser_initialize(&parser);
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
   while (ok && !ended && yaml_parser_scan(&parser, &token)) {
@@ -280,6 +307,8 @@ static gboolean check_scalars(const char *file, const char *text, GError **error
       ok = check_key(file, &token, error);
     } else if (token.type == YAML_SCALAR_TOKEN) {
       ok = check_number(file, key, &token, error);
+    } else {
+      ok = check_shape(file, &token, &depth, error);
     }
     is_key = token.type == YAML_KEY_TOKEN;
     ended = token.type == YAML_STREAM_END_TOKEN;
@@ -334,7 +363,7 @@ static char *read_plan(const char *file, gsize *length, GError **error) {
 Plan *plan_parse(const char *text, const char *file, GError **error) {
   g_autoptr(GString) log = g_string_new(NULL);
   g_autoptr(Plan) plan = NULL;
-  if (!check_scalars(file, text, error)) return NULL;
+  if (!check_tokens(file, text, error)) return NULL;
   cyaml_err_t status = cyaml_load_data((const uint8_t *)text, strlen(text), yaml_config(log), &plan_schema,
                                        (cyaml_data_t **)&plan, NULL);
   if (status != CYAML_OK || !plan) {

@@ -70,6 +70,9 @@ static void test_refused(void) {
        {"\"dms\"", "precision none and fp8", "name them apart"}},
       {"- 1\n", {"p.yaml"}},
       {"", {"p.yaml", "empty"}},
+      {"name: p\ntasks: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", {"line 2, column 23", "nested"}},
+      {"name: &a p\ntasks: [*a]\n", {"line 2, column 9", "alias"}},
+      {"name: p\nthreds: [1]\n", {"line 2, column 1", "no key \"threds\"", "did you mean threads?"}},
       {"name: [\n", {"p.yaml"}},
   };
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
