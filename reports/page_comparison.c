@@ -173,6 +173,7 @@ static Table *pairs_table(const ResultsComparison *comparison, const char *task)
     report_table_cell(table, "%s", report_number_points(pair->difference, n));
     report_table_cell(table, "%s to %s", report_number_points(pair->low, n), report_number_points(pair->high, m));
     report_table_interval(table, pair->low, pair->difference, pair->high);
+    if (!pair->indistinguishable) report_table_strong(table);
     report_table_cell(table, "%s", pair->p < 0.001 ? "< 0.001" : report_number_ratio(pair->p, n));
     report_table_cell(table, "%s", report_number_percent(pair->detectable, n));
     report_table_cell(table, "%s", verdict(pair->indistinguishable, pair->difference, pair->method_a, pair->method_b));

@@ -111,7 +111,7 @@ static void write_text(GString *out, const Cell *cell, TextFormat format, const 
 }
 
 static void draw_interval(GString *out, const Column *column, const Cell *cell) {
-  const double width = 160, span = column->high > column->low ? column->high - column->low : 1;
+  const double width = 140, span = column->high > column->low ? column->high - column->low : 1;
   double low = 6 + (width - 12) * (cell->low - column->low) / span,
          high = 6 + (width - 12) * (cell->high - column->low) / span;
   double value = 6 + (width - 12) * (cell->value - column->low) / span, zero = 6 - (width - 12) * column->low / span;
@@ -119,7 +119,7 @@ static void draw_interval(GString *out, const Column *column, const Cell *cell) 
               "<svg class=\"interval\" viewBox=\"0 0 %.0f 16\" width=\"%.0f\" height=\"16\"><path class=\"zero\" "
               "d=\"M%.1f,0V16\"/>"
               "<path class=\"reach\" d=\"M%.1f,8H%.1f\"/><circle class=\"%s\" cx=\"%.1f\" cy=\"8\" r=\"3.5\"/></svg>",
-              width, width, zero, low, high, cell->low > 0 || cell->high < 0 ? "sure" : "unsure", value);
+              width, width, zero, low, high, cell->strong ? "sure" : "unsure", value);
 }
 
 static void write_html(GString *out, const Table *table) {

@@ -27,7 +27,7 @@ void report_table_row(Table *table);
 void report_table_cell(Table *table, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* A cell of a TABLE_INTERVAL column; empty when a value is not finite. */
 void report_table_interval(Table *table, double low, double value, double high);
-/* Sets the cell written last in bold. */
+/* Sets the cell written last in bold; an interval's dot is filled then, and hollow else. */
 void report_table_strong(Table *table);
 guint report_table_rows(const Table *table);
 

@@ -27,6 +27,7 @@ static double linear_margin(const ResultsSummary *summary, const ResultsMargin *
 
 static void margin_row(Table *table, const ResultsSummary *summary, const ResultsMargin *m) {
   char n[2][NUMBER_SIZE];
+  gboolean sure = isfinite(m->margin) && (m->low > 0 || m->high < 0) && !results_cost_is_timed(m->cost);
   report_table_row(table);
   report_table_cell(table, "%s", m->task);
   report_table_cell(table, "%s", report_figure_cost(m->cost, NULL)->title);
@@ -37,6 +38,7 @@ static void margin_row(Table *table, const ResultsSummary *summary, const Result
   else
     report_table_cell(table, "NA");
   report_table_interval(table, m->low, m->margin, m->high);
+  if (sure) report_table_strong(table);
   report_table_cell(table, "%s", report_number_points(linear_margin(summary, m), n[0]));
   if (isfinite(m->margin))
     report_table_cell(table, "%s \u2013 %s", report_number_cost(m->cost, m->x_low, n[0]),
@@ -44,7 +46,7 @@ static void margin_row(Table *table, const ResultsSummary *summary, const Result
   else
     report_table_cell(table, "NA");
   report_table_cell(table, "%s", report_tables_verdict(m));
-  if (isfinite(m->margin) && (m->low > 0 || m->high < 0)) report_table_strong(table);
+  if (sure) report_table_strong(table);
 }
 
 Table *report_tables_margins(const ResultsSummary *summary, gboolean kv_costs) {
