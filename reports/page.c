@@ -40,28 +40,29 @@ static void write_head(GString *out, const ResultsSummary *summary) {
 }
 
 /* Links to the sections that the page has. */
-static void write_contents(GString *out, const ResultsSummary *summary, gboolean regrades, gboolean threads,
-                           const ReportOptions *options) {
+static void write_contents(GString *out, const ResultsSummary *summary, gboolean splits, gboolean regrades,
+                           gboolean threads, const ReportOptions *options) {
   g_string_append(out, "<nav aria-label=\"Sections\">");
   if (summary->n_margins) g_string_append(out, "<a href=\"#margins\">Margins</a>");
   for (guint i = 0; i < summary->n_tasks; i++)
     report_html(out, "<a href=\"#task-%u\">%s</a>", i, summary->task[i].name);
   if (options->paper) g_string_append(out, "<a href=\"#paper\">Paper</a>");
   if (options->n_evictions) g_string_append(out, "<a href=\"#evictions\">Evictions</a>");
+  if (splits) g_string_append(out, "<a href=\"#splits\">Programs</a>");
   if (regrades) g_string_append(out, "<a href=\"#regrades\">Regrades</a>");
   if (threads) g_string_append(out, "<a href=\"#threads\">Threads</a>");
   g_string_append(out, "<a href=\"#provenance\">Provenance</a></nav>");
 }
 
-static void write_header(GString *out, const ResultsSummary *summary, gboolean regrades, gboolean threads,
-                         const ReportOptions *options) {
+static void write_header(GString *out, const ResultsSummary *summary, gboolean splits, gboolean regrades,
+                         gboolean threads, const ReportOptions *options) {
   report_html(out, "<header><p class=\"kicker\">hyperscale report</p><h1>%s</h1><p class=\"lead\">",
               summary->info.name);
   for (guint i = 0; i < summary->n_tasks; i++)
     report_html(out, "%s%s (%d problems)", i ? ", " : "", summary->task[i].name, summary->task[i].problems);
   g_autofree char *day = g_strndup(summary->info.created ? summary->info.created : "", strlen("2026-01-31"));
   report_html(out, " \u00b7 %u models \u00b7 %s</p>", summary->n_methods, day);
-  write_contents(out, summary, regrades, threads, options);
+  write_contents(out, summary, splits, regrades, threads, options);
   g_string_append(out, "</header>\n");
   g_autoptr(GPtrArray) warnings = report_warnings(summary);
   for (guint i = 0; i < warnings->len; i++)
@@ -71,15 +72,18 @@ static void write_header(GString *out, const ResultsSummary *summary, gboolean r
 gboolean report_page_write(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                            GString *out, GError **error) {
   const gboolean threads = options->texts && store;
-  g_autoptr(GString) regrades = g_string_new(NULL);
-  if (store && !report_page_regrades(regrades, summary, store, error)) return FALSE;
+  g_autoptr(GString) regrades = g_string_new(NULL), splits = g_string_new(NULL);
+  if (store &&
+      !(report_page_splits(splits, summary, store, error) && report_page_regrades(regrades, summary, store, error)))
+    return FALSE;
   write_head(out, summary);
   g_string_append(out, "<body><main>\n");
-  write_header(out, summary, regrades->len > 0, threads, options);
+  write_header(out, summary, splits->len > 0, regrades->len > 0, threads, options);
   report_page_margins(out, summary);
   for (guint i = 0; i < summary->n_tasks; i++) report_page_task(out, summary, options, i);
   if (options->paper) report_page_paper(out, summary);
   report_page_evictions(out, summary, options->evictions, options->n_evictions);
+  g_string_append_len(out, splits->str, (gssize)splits->len);
   g_string_append_len(out, regrades->str, (gssize)regrades->len);
   if (threads && !report_page_threads(out, summary, store, options, error)) return FALSE;
   report_page_provenance(out, summary);

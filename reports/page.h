@@ -19,6 +19,8 @@ void report_page_comparisons(GString *out, const ResultsSummary *summary, const 
                              const char *task);
 /* Verdicts that another version of a grader moved; nothing where none did. */
 gboolean report_page_regrades(GString *out, const ResultsSummary *summary, ResultsStore *store, GError **error);
+/* Programs that one way to run them finds right and the other wrong; nothing where there are none. */
+gboolean report_page_splits(GString *out, const ResultsSummary *summary, ResultsStore *store, GError **error);
 /* A sample of the threads with prompt, thinking, answer, verdict and cache. What is sampled stands above it. */
 gboolean report_page_threads(GString *out, const ResultsSummary *summary, ResultsStore *store,
                              const ReportOptions *options, GError **error);

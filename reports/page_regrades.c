@@ -38,15 +38,9 @@ static void collect(const ResultsRegrade *regrade, gpointer user_data) {
                     regrade->answer_after ? regrade->answer_after : "none");
 }
 
-static Table *new_table(const char *caption, const char *const *headings, guint n, guint number) {
-  Table *table = report_table_new(caption);
-  for (guint i = 0; i < n; i++) report_table_column(table, headings[i], i == number ? TABLE_NUMBER : TABLE_TEXT);
-  return table;
-}
-
 static Table *count_moves(const Regrades *all) {
   static const char *const headings[] = {"task", "grader", "verdict", "threads"};
-  Table *table = new_table("Moved verdicts", headings, G_N_ELEMENTS(headings), 3);
+  Table *table = report_table_with("Moved verdicts", headings, G_N_ELEMENTS(headings), 3);
   g_autoptr(GList) moves = g_list_sort(g_hash_table_get_keys(all->moves), (GCompareFunc)strcmp);
   for (GList *move = moves; move; move = move->next) {
     g_auto(GStrv) part = g_strsplit(move->data, "\x1f", 3);
@@ -60,7 +54,7 @@ static Table *count_moves(const Regrades *all) {
 gboolean report_page_regrades(GString *out, const ResultsSummary *summary, ResultsStore *store, GError **error) {
   static const char *const headings[] = {"task", "problem", "method", "thread", "verdict", "answer"};
   g_autoptr(GHashTable) moves = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr(Table) listed = new_table("Some of them", headings, G_N_ELEMENTS(headings), 3);
+  g_autoptr(Table) listed = report_table_with("Some of them", headings, G_N_ELEMENTS(headings), 3);
   Regrades all = {.summary = summary, .moves = moves, .listed = listed};
   if (!results_regrades(store, summary->run, collect, &all, error)) return FALSE;
   if (!all.n) return TRUE;

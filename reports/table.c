@@ -54,6 +54,12 @@ void report_table_column(Table *table, const char *heading, TableColumn kind) {
   g_array_append_val(table->columns, column);
 }
 
+Table *report_table_with(const char *caption, const char *const *headings, guint n, int number) {
+  Table *table = report_table_new(caption);
+  for (guint i = 0; i < n; i++) report_table_column(table, headings[i], (int)i == number ? TABLE_NUMBER : TABLE_TEXT);
+  return table;
+}
+
 void report_table_row(Table *table) {
   GArray *row = g_array_new(FALSE, FALSE, sizeof(Cell));
   g_array_set_clear_func(row, clear_cell);

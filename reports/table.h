@@ -22,6 +22,8 @@ typedef enum {
 
 /* Columns come before rows. */
 void report_table_column(Table *table, const char *heading, TableColumn kind);
+/* A table with these columns, all of text but number `number`; -1: all. */
+Table *report_table_with(const char *caption, const char *const *headings, guint n, int number);
 /* Begins a row; report_table_cell() fills it from the left, cells left out are empty. */
 void report_table_row(Table *table);
 void report_table_cell(Table *table, const char *format, ...) G_GNUC_PRINTF(2, 3);

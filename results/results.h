@@ -178,6 +178,17 @@ typedef void (*ResultsRegradeFunc)(const ResultsRegrade *regrade, gpointer user_
 /* Walks the verdicts of a run that differ between two grader versions; the view `regrades` has them all. */
 gboolean results_regrades(ResultsStore *store, gint64 run, ResultsRegradeFunc func, gpointer user_data, GError **error);
 
+/* A program that passes its tests in one way to run it and fails them in the other. */
+typedef struct {
+  const char *method, *task, *problem_id;
+  double cr;
+  int thread;
+  const char *official, *real, *detail; /* detail: of the verdict that counts; may be NULL */
+} ResultsSplit;
+typedef void (*ResultsSplitFunc)(const ResultsSplit *split, gpointer user_data);
+/* Walks a run's threads, by task, problem, method, whose official and real verdicts differ. */
+gboolean results_splits(ResultsStore *store, gint64 run, ResultsSplitFunc func, gpointer user_data, GError **error);
+
 /* Groups writes: what is between is committed together and durably. A crash loses at most what has not been committed;
  * so does a full disk, and then everything up to results_commit() fails. Without a group each function commits. */
 gboolean results_begin(ResultsStore *store, GError **error);
