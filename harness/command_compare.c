@@ -194,12 +194,13 @@ static json_t *along_json(const ResultsComparison *comparison) {
   json_t *array = json_array();
   for (guint i = 0; i < comparison->n_along; i++) {
     const ResultsAlong *row = &comparison->along[i];
-    json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "task", row->task,
-                                           "method_a", row->method_a, "method_b", row->method_b, "cost", row->cost, "x",
-                                           number(row->x), "accuracy_a", number(row->accuracy_a), "accuracy_b",
-                                           number(row->accuracy_b), "difference", number(row->difference), "low",
-                                           number(row->low), "high", number(row->high), "indistinguishable",
-                                           row->indistinguishable));
+    json_array_append_new(array,
+                          json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "task",
+                                    row->task, "method_a", row->method_a, "method_b", row->method_b, "cost", row->cost,
+                                    "x", number(row->x), "accuracy_a", number(row->accuracy_a), "accuracy_b",
+                                    number(row->accuracy_b), "difference", number(row->difference), "se",
+                                    number(row->se), "low", number(row->low), "high", number(row->high), "detectable",
+                                    number(row->detectable), "indistinguishable", row->indistinguishable));
   }
   return array;
 }
@@ -208,10 +209,11 @@ static json_t *margins_json(const ResultsComparison *comparison) {
   json_t *array = json_array();
   for (guint i = 0; i < comparison->n_margins; i++) {
     const ResultsMargin *row = &comparison->margin[i];
-    json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "task", row->task,
+    json_array_append_new(array, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "task", row->task,
                                            "method_a", row->method_a, "method_b", row->method_b, "cost", row->cost,
                                            "scale", row->scale, "margin", number(row->margin), "se", number(row->se),
-                                           "low", number(row->low), "high", number(row->high)));
+                                           "low", number(row->low), "high", number(row->high), "x_low",
+                                           number(row->x_low), "x_high", number(row->x_high)));
   }
   return array;
 }

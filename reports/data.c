@@ -46,6 +46,7 @@ json_t *report_data_points(const ResultsSummary *summary) {
     set_number(point, "seconds", p->seconds);
     set_number(point, "throughput", p->throughput);
     set_number(point, "subset_error", p->subset_error);
+    set_number(point, "peak_error", p->peak_error);
     set_number(point, "realised_cr", p->realised_cr);
     set_integer(point, "problems", p->problems);
     set_number(point, "correct", p->correct);

@@ -247,7 +247,7 @@ static void csv_number(GString *out, double value) {
 gboolean report_tables_csv(const ResultsSummary *summary, ResultsStore *store, const ReportOptions *options,
                            GString *out, GError **error) {
   g_string_append(out, "run,method,model,policy,task,cr,length,threads,accuracy,accuracy_se,accuracy_se_threads,low,"
-                       "high,reads,peak,tokens,bytes,seconds,throughput,subset_error,"
+                       "high,reads,peak,tokens,bytes,seconds,throughput,subset_error,peak_error,"
                        "realised_cr,problems,correct,wrong,no_answer,truncated,errors,ungraded,derived,partial\n");
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
@@ -268,6 +268,7 @@ gboolean report_tables_csv(const ResultsSummary *summary, ResultsStore *store, c
                              p->seconds,
                              p->throughput,
                              p->subset_error,
+                             p->peak_error,
                              p->realised_cr,
                              p->problems,
                              p->correct,
