@@ -64,7 +64,7 @@ is "$(points killed '')" "$(points whole '')" 'and so are the points'
 # A clean stop is resumable and says so.
 "$hyperscale" run "$tmp/whole.yaml" --db "$tmp/stopped.db" --limit 5 --quiet > /dev/null 2> "$tmp/stderr" &
 pid=$!
-sleep 0.25
+for wait in {1..500}; do [ -s "$tmp/stopped.db" ] && break || sleep 0.02; done # it listens to signals before it makes the store
 kill -TERM $pid
 wait $pid
 is $? 75 'SIGTERM ends a run with exit code 75'
