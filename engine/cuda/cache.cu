@@ -226,7 +226,7 @@ __global__ void cache_keep_kernel(DmsCudaCache cache, DmsCudaHeads heads, DmsCud
     atomicAdd(&cache.live[slot], (unsigned long long)count);
     if (pair == 0) cache.position[slot] = length;
   }
-  /* Calls `visit` with each kept item, its K in qkv and the ring's entry of its token; a warp an item. */
+  /* Calls `visit` with each kept item and its K in qkv, a warp an item; V lies `to_value` further. */
   int to_value = heads.kv_heads * heads.head_dim, chunks = heads.head_dim / kWide;
   const T *keys = qkv + (size_t)first * heads.stride + (heads.heads + head) * heads.head_dim;
   auto for_kept = [&](auto visit) {

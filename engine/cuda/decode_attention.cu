@@ -4,7 +4,8 @@
  * are dealt out evenly to as many CTAs as stay resident, whatever the raggedness. A producer warp streams K and V pages
  * into a ring of shared memory stages across list borders; four warps take 16 items of each tile on the tensor cores,
  * with K as the 16-row operand (S^T = K Q^T, then O^T = V^T P^T), so that a group of up to 8 query heads costs one
- * column tile. A list cut by a border is merged by the last CTA that arrives.
+ * column tile. A list cut by a border is merged by the last CTA that arrives. What depends on the type of the cache,
+ * bf16 or e4m3, is in decode_products.cuh.
  *
  * The plain kernel takes every other shape: a CTA a query head, a warp an item. */
 #include "engine/cuda/decode_products.cuh"
