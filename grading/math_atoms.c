@@ -38,9 +38,9 @@ gboolean grade_math_skip_script(Parser *parser, const char **start, const char *
   return TRUE;
 }
 
-void grade_math_parse_raw(Parser *parser, GString *name, const char *operator) {
+void grade_math_parse_raw(Parser *parser, GString *name, const char *mark) {
   const char *start, *end;
-  if (grade_math_skip_script(parser, &start, &end)) grade_math_append_script(name, operator, start, end);
+  if (grade_math_skip_script(parser, &start, &end)) grade_math_append_script(name, mark, start, end);
 }
 
 MathNode *grade_math_parse_name(Parser *parser) {

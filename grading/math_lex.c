@@ -1,6 +1,6 @@
 /* Cuts LaTeX, and the plain text that models write instead of it, into tokens. What only sets type (\left, \,,
  * \displaystyle, $) is gone. */
-#include "grading/math.h"
+#include "grading/math_tokens.h"
 
 #include <string.h>
 

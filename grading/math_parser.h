@@ -2,7 +2,7 @@
 #ifndef HYPERSCALE_GRADING_MATH_PARSER_H
 #define HYPERSCALE_GRADING_MATH_PARSER_H
 
-#include "grading/math.h"
+#include "grading/math_tokens.h"
 
 G_BEGIN_DECLS
 
@@ -41,7 +41,7 @@ static inline MathNode *fail(Parser *parser) {
 /* Steps over a group, or one token, and says where it stood. FALSE and failed at the end. */
 gboolean grade_math_skip_script(Parser *parser, const char **start, const char **end);
 /* The same, appended to a name by grade_math_append_script(): x_{n+1} and x_{n + 1} are one variable. */
-void grade_math_parse_raw(Parser *parser, GString *name, const char *operator);
+void grade_math_parse_raw(Parser *parser, GString *name, const char *mark);
 /* A variable with its subscript and its primes; sums, integrals and limits with their bounds; f(x), a call. */
 MathNode *grade_math_parse_name(Parser *parser);
 /* A number; 1\frac{4}{5} is a mixed number, 21_{5} has a base. */

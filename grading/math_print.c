@@ -1,5 +1,5 @@
 /* Writes a tree as LaTeX in one canonical way. */
-#include "grading/math.h"
+#include "grading/math_tokens.h"
 
 #include <string.h>
 

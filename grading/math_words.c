@@ -1,5 +1,5 @@
 /* The vocabulary of the lexer: LaTeX commands, characters beyond ASCII, words of plain text. */
-#include "grading/math.h"
+#include "grading/math_tokens.h"
 
 #include <string.h>
 
@@ -193,9 +193,9 @@ GString *grade_math_to_ascii(const char *text, gsize length) {
   return ascii;
 }
 
-void grade_math_append_script(GString *name, const char *operator, const char * start, const char *end) {
+void grade_math_append_script(GString *name, const char *mark, const char *start, const char *end) {
   gboolean command = FALSE; /* one ends here: a letter would go on with it */
-  g_string_append_printf(name, "%s{", operator);
+  g_string_append_printf(name, "%s{", mark);
   for (const char *p = start; p < end;) {
     const char *q = p + 1;
     if (*p == '\\') {
