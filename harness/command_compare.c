@@ -6,6 +6,7 @@
 
 #include "harness/command.h"
 #include "harness/progress.h"
+#include "harness/run_grid.h"
 #include "harness/terminal.h"
 #include "results/results.h"
 
@@ -273,7 +274,11 @@ static int run(int argc, char **argv) {
   g_auto(GStrv) runs_b = runs_a ? results_runs(b, &error) : NULL;
   if (runs_b) {
     ResultsSide side_a = parse_side(a, runs_a, argv[1], &name_a), side_b = parse_side(b, runs_b, argv[2], &name_b);
-    comparison = results_compare(&side_a, &side_b, &(ResultsGrid){0}, mixed, &error);
+    g_auto(RunGrid) plan = {0};
+    if (run_grid_open(&plan, a, side_a.run, &error)) {
+      ResultsGrid grid = {.ties = plan.grid.ties, .seed = plan.grid.seed};
+      comparison = results_compare(&side_a, &side_b, &grid, mixed, &error);
+    }
   }
   gboolean ok = comparison && check_compared(comparison, &error);
   if (ok) {

@@ -9,6 +9,7 @@
 #include "harness/option_values.h"
 #include "harness/output_file.h"
 #include "harness/progress.h"
+#include "harness/run_grid.h"
 #include "harness/terminal.h"
 #include "reports/report.h"
 
@@ -144,16 +145,32 @@ static gboolean check_budgets(const ResultsSummary *summary, const ResultsGrid *
   return FALSE;
 }
 
-/* The stored points, or those of other budgets, computed now. */
+static gboolean has_graded(const ResultsSummary *summary) {
+  for (guint i = 0; i < summary->n_tasks; i++)
+    if (summary->task[i].threads_graded) return TRUE;
+  return FALSE;
+}
+
+/* The stored points; those of other budgets, or of a run that has not stored any yet, are computed now. */
 static ResultsSummary *load(ResultsStore *opened, const char *name, GError **error) {
-  if (!lengths && !threads) return results_summary(opened, name, error);
+  if (!lengths && !threads) {
+    ResultsSummary *stored = results_summary(opened, name, error);
+    if (!stored || stored->n_points || !has_graded(stored)) return stored;
+    results_summary_free(stored);
+  }
   g_autoptr(GArray) l = budgets("lengths", lengths, error);
   g_autoptr(GArray) w = l ? budgets("threads", threads, error) : NULL;
-  if (!w) return NULL;
-  ResultsGrid grid = {
-      .lengths = (int *)l->data, .n_lengths = (int)l->len, .threads = (int *)w->data, .n_threads = (int)w->len};
-  ResultsSummary *summary = results_surface(opened, name, &grid, error);
-  if (summary && !check_budgets(summary, &grid, error)) g_clear_pointer(&summary, results_summary_free);
+  g_auto(RunGrid) wanted = {0};
+  if (!w || !run_grid_open(&wanted, opened, name, error)) return NULL;
+  if (lengths || threads) { /* what is not given is whatever was run */
+    wanted.grid.lengths = (int *)l->data;
+    wanted.grid.n_lengths = (int)l->len;
+    wanted.grid.threads = (int *)w->data;
+    wanted.grid.n_threads = (int)w->len;
+  }
+  ResultsSummary *summary = results_surface(opened, name, &wanted.grid, error);
+  gboolean given = lengths || threads;
+  if (summary && given && !check_budgets(summary, &wanted.grid, error)) g_clear_pointer(&summary, results_summary_free);
   return summary;
 }
 

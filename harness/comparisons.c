@@ -1,6 +1,8 @@
 /* Methods of a run side by side, as far as there is time for it. */
 #include "harness/comparisons.h"
 
+#include "harness/run_grid.h"
+
 #define MOST_READ 300000 /* threads times the comparisons that they are read for: a few seconds */
 
 GPtrArray *comparisons_collect(ResultsStore *store, const ResultsSummary *summary, GError **error) {
@@ -17,7 +19,11 @@ GPtrArray *comparisons_collect(ResultsStore *store, const ResultsSummary *summar
     g_array_append_val(lengths, summary->point[i].length);
     g_array_append_val(threads, summary->point[i].threads);
   }
-  const ResultsGrid grid = {.lengths = (int *)lengths->data,
+  g_auto(RunGrid) plan = {0};
+  if (!run_grid_open(&plan, store, summary->info.name, error)) return NULL;
+  const ResultsGrid grid = {.ties = plan.grid.ties,
+                            .seed = plan.grid.seed,
+                            .lengths = (int *)lengths->data,
                             .n_lengths = (int)lengths->len,
                             .threads = (int *)threads->data,
                             .n_threads = (int)threads->len};

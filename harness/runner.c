@@ -8,6 +8,7 @@
 #include "harness/machine.h"
 #include "harness/method.h"
 #include "harness/progress.h"
+#include "harness/run_grid.h"
 #include "harness/stop.h"
 #include "harness/task.h"
 #include "harness/verdicts.h"
@@ -278,20 +279,7 @@ static gboolean run_method(Run *run, Method *method, GError **error) {
 
 gboolean runner_derive(ResultsStore *store, gint64 run, const Plan *plan, GError **error) {
   g_autoptr(GArray) lengths = g_array_new(FALSE, FALSE, sizeof(int));
-  g_array_append_vals(lengths, plan->lengths, plan->n_lengths);
-  for (unsigned t = 0; t < plan->n_tasks; t++)
-    for (unsigned i = 0; i < plan->tasks[t].n_lengths; i++) {
-      guint at = 0;
-      int length = plan->tasks[t].lengths[i];
-      while (at < lengths->len && g_array_index(lengths, int, at) < length) at++;
-      if (at == lengths->len || g_array_index(lengths, int, at) != length) g_array_insert_val(lengths, at, length);
-    }
-  ResultsGrid grid = {.lengths = (int *)lengths->data,
-                      .n_lengths = (int)lengths->len,
-                      .threads = plan->threads,
-                      .n_threads = (int)plan->n_threads,
-                      .ties = plan->ties,
-                      .seed = plan->seed};
+  ResultsGrid grid = run_grid_of_plan(plan, lengths);
   return results_derive(store, run, &grid, error);
 }
 

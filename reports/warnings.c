@@ -1,8 +1,7 @@
 /* Partial and incomplete runs in words. */
 #include "reports/warnings.h"
 
-const char report_no_points[] = "No points yet: they are made when the run ends or stops; --lengths and --threads make "
-                                "them now.";
+const char report_no_points[] = "No graded threads yet.";
 
 GPtrArray *report_warnings(const ResultsSummary *summary) {
   GPtrArray *warnings = g_ptr_array_new_with_free_func(g_free);

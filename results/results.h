@@ -297,6 +297,8 @@ typedef struct {
 gboolean results_cost_is_timed(const char *cost);
 /* The names of all runs, oldest first; free with g_strfreev(). NULL on failure. */
 char **results_runs(ResultsStore *store, GError **error);
+/* The text of a run's plan, as in ResultsRunInfo but without counting threads; `run` as below, g_free(). */
+char *results_plan(ResultsStore *store, const char *run, GError **error);
 /* `run` NULL: the newest. RESULTS_ERROR_MISSING lists the runs there are. */
 ResultsSummary *results_summary(ResultsStore *store, const char *run, GError **error);
 void results_summary_free(ResultsSummary *summary);

@@ -241,6 +241,14 @@ char **results_runs(ResultsStore *store, GError **error) {
   return ok ? g_strv_builder_end(runs) : NULL;
 }
 
+char *results_plan(ResultsStore *store, const char *run, GError **error) {
+  gint64 id;
+  gboolean row;
+  if (!results_run_find(store, run, &id, error)) return NULL;
+  g_autoptr(sqlite3_stmt) plan = results_db_prepare(store, error, "SELECT plan FROM run WHERE id = ?", "i", id);
+  return plan && results_db_step(store, plan, &row, error) ? g_strdup(row ? results_column_string(plan, 0) : "") : NULL;
+}
+
 ResultsSummary *results_summary(ResultsStore *store, const char *run, GError **error) {
   gboolean began;
   if (!results_db_snapshot(store, &began, error)) return NULL;

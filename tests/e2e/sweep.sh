@@ -144,6 +144,10 @@ exits 2 'export.db' 'an export does not overwrite' "$hyperscale" export --db "$t
 exits 0 'pocket-aime +5 +40 +40' 'status' "$hyperscale" status --db "$tmp/whole.db"
 exits 0 'whole' 'report' "$hyperscale" report --db "$tmp/whole.db"
 exits 0 'dms +4 +3 +100 ' 'budgets that no plan named' "$hyperscale" report --db "$tmp/whole.db" --lengths 100,333 --threads 1,3
+cp "$tmp/whole.db" "$tmp/underway.db"
+sqlite3 "$tmp/underway.db" 'DELETE FROM point; DELETE FROM frontier_point; DELETE FROM margin'
+is "$("$hyperscale" report --db "$tmp/underway.db" --format csv)" "$("$hyperscale" report --db "$tmp/whole.db" --format csv)" \
+  'a run that has stored no points yet is computed as its plan says'
 exits 2 'whole numbers' 'and only whole ones' "$hyperscale" report --db "$tmp/whole.db" --lengths 1.5
 for format in html svg md tex csv; do
   "$hyperscale" report --db "$tmp/whole.db" --output "$tmp/report.$format" && [ -s "$tmp/report.$format" ]

@@ -148,7 +148,7 @@ static void test_empty_and_partial(void) {
   g_assert_nonnull(strstr(one, "100 of 960 threads have run"));
   summary->n_points = summary->n_frontier = 0;
   g_autofree char *none = write_report(summary, (ReportOptions){.format = "html"});
-  g_assert_nonnull(strstr(none, "No points yet"));
+  g_assert_nonnull(strstr(none, "No graded threads yet"));
   sample_free(summary);
 }
 

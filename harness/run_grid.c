@@ -1,0 +1,28 @@
+/* From a plan to the grid of budgets that results.h computes. */
+#include "harness/run_grid.h"
+
+ResultsGrid run_grid_of_plan(const Plan *plan, GArray *lengths) {
+  g_array_append_vals(lengths, plan->lengths, plan->n_lengths);
+  for (unsigned t = 0; t < plan->n_tasks; t++)
+    g_array_append_vals(lengths, plan->tasks[t].lengths, plan->tasks[t].n_lengths);
+  return (ResultsGrid){.lengths = (int *)lengths->data,
+                       .n_lengths = (int)lengths->len,
+                       .threads = plan->threads,
+                       .n_threads = (int)plan->n_threads,
+                       .ties = plan->ties,
+                       .seed = plan->seed};
+}
+
+gboolean run_grid_open(RunGrid *grid, ResultsStore *store, const char *run, GError **error) {
+  *grid = (RunGrid){.lengths = g_array_new(FALSE, FALSE, sizeof(int))};
+  g_autofree char *text = results_plan(store, run, error);
+  if (!text) return FALSE;
+  grid->plan = plan_parse(text, "plan", NULL);
+  if (grid->plan) grid->grid = run_grid_of_plan(grid->plan, grid->lengths);
+  return TRUE;
+}
+
+void run_grid_clear(RunGrid *grid) {
+  g_clear_pointer(&grid->plan, plan_free);
+  g_clear_pointer(&grid->lengths, g_array_unref);
+}
