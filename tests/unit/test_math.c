@@ -329,6 +329,8 @@ static void test_decorations(void) {
   equal("∅", "\\emptyset");
   equal("\\mathbb{R}", "(-\\infty, \\infty)");
   equal("（−1，6）", "(-1,6)");
+  equal("2θ + α", "\\alpha + 2\\theta");
+  equal("ℝ", "\\mathbb{R}");
   equal("= 5", "5");
   equal("**\\frac{3}{4}**", "0.75");
   equal("\\frac{}{}x", "\\frac{}{}x");
