@@ -195,7 +195,7 @@ check-threads: ## the engine's tests under ThreadSanitizer
 	$(MAKE) BUILD=build-threads CUDA=0 CFLAGS='-O2 -g -fsanitize=thread' LDFLAGS=-fsanitize=thread $(THREAD_TESTS)
 	$(Q)prove --exec '' $(THREAD_TESTS) :: --tap
 
-$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libhyperscale.a
+$(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/libharness.a $(BUILD)/libhyperscale.a
 	@mkdir -p $(@D)
 	$(CC) -fsanitize=fuzzer $(SANITIZERS) $^ -o $@ $(LDLIBS)
 
