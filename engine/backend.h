@@ -1,20 +1,24 @@
-/* What a device must do: hold the weights and the KV cache, run prompts and steps. Internal to engine/; engine.c drives one of these.
+/* What a device must do: hold the weights and the KV cache, run prompts and steps. Internal to engine/; engine.c
+ * drives one of these.
  *
- * A *slot* is a place for one sequence: its cache, its position, the logits of its last position and how many KV items that position
- * attended to. A backend owns kernels and KV memory; it never decides what is sampled or when a sequence starts or stops.
+ * A *slot* is a place for one sequence: its cache, its position, the logits of its last position and how many KV
+ * items that position attended to. A backend owns kernels and KV memory; it never decides what is sampled or when a
+ * sequence starts or stops.
  *
  *   prefill   prompt tokens -> the slot's cache and the logits of the last prompt position
- *   fork      one slot's state -> another slot, with a sampler (the W threads of a prompt; frozen pages are shared); onto itself it only
- *             gives the slot a sampler: the last thread of a prompt takes the prompt's own slot
- *   step      for each entry: sample a token from the slot's logits (or take the forced one), report it with the slot's live count, then
- *             run the token through the model: its keys and values enter the cache by the overwrite-or-append rule
+ *   fork      one slot's state -> another slot, with a sampler (the W threads of a prompt; frozen pages are shared);
+ *             onto itself it only gives the slot a sampler: the last thread of a prompt takes the prompt's own slot
+ *   step      for each entry: sample a token from the slot's logits (or take the forced one), report it with the
+ *             slot's live count, then run the token through the model: its keys and values enter the cache by the
+ *             overwrite-or-append rule
  *   collect   the results of the oldest step not yet collected
  *
- * A step may return before it is done; at most `latency` + 1 steps are ever outstanding. Memory: step() that finds no page for a sequence
- * leaves that sequence as it was and reports DMS_TOKEN_STALLED; the engine then preempts another one and replays it later by forced
- * tokens, which gives the same cache because it is the same computation. A step issued before that report was collected must not run
- * ahead: an entry whose `index` is not the number of tokens that its slot has taken since its fork leaves the slot as it was and reports
- * DMS_TOKEN_STALLED too. So does a slot whose logits gave no token: it reports DMS_TOKEN_INVALID and does not move. */
+ * A step may return before it is done; at most `latency` + 1 steps are ever outstanding. Memory: step() that finds
+ * no page for a sequence leaves that sequence as it was and reports DMS_TOKEN_STALLED; the engine then preempts
+ * another one and replays it later by forced tokens, which gives the same cache because it is the same computation.
+ * A step issued before that report was collected must not run ahead: an entry whose `index` is not the number of
+ * tokens that its slot has taken since its fork leaves the slot as it was and reports DMS_TOKEN_STALLED too. So
+ * does a slot whose logits gave no token: it reports DMS_TOKEN_INVALID and does not move. */
 #ifndef DMS_BACKEND_H
 #define DMS_BACKEND_H
 
@@ -27,8 +31,8 @@ typedef struct DmsBackend DmsBackend; /* each backend's own */
 
 typedef struct {
   const DmsModel *model; /* outlives the backend */
-  DmsRule rule;          /* what the policy does to this model; source DMS_SOURCE_NONE: nothing is evicted by decision */
-  int window_sinks;      /* >= 0: fixed window of rule.window tokens, every token from this position on is flagged; -1: not so */
+  DmsRule rule;          /* what the policy does to this model; DMS_SOURCE_NONE: nothing is evicted by decision */
+  int window_sinks;      /* >= 0: fixed window of rule.window tokens, every token from this position on is flagged */
   DmsPrecision precision;
   int device_index, cpu_threads;
   int max_sequences; /* slots 0 .. max_sequences - 1 */
@@ -79,22 +83,24 @@ typedef struct {
   int latency; /* steps by which results may lag: 0 on the CPU */
   DmsBackend *(*open)(const DmsBackendOptions *options, GError **error);
   void (*close)(DmsBackend *backend);
-  /* Runs the prompts into their empty slots. `reads` [n]: KV items attended by all positions of each. DMS_ERROR_MEMORY when pages run out:
-   * then none of these slots holds anything. */
+  /* Runs the prompts into their empty slots. `reads` [n]: KV items attended by all positions of each. DMS_ERROR_MEMORY
+   * when pages run out: then none of these slots holds anything. */
   gboolean (*prefill)(DmsBackend *backend, const DmsPrefill *prompts, int n, uint64_t *reads, GError **error);
   gboolean (*fork)(DmsBackend *backend, int from, int to, const DmsSampler *sampler, GError **error);
   gboolean (*step)(DmsBackend *backend, const DmsStepEntry *entries, int n, GError **error);
-  /* One result for each entry of that step, in their order; `results` has room for max_sequences. FALSE: the device has failed. */
+  /* One result for each entry of that step, in their order; `results` has room for max_sequences. FALSE: the device has
+   * failed. */
   gboolean (*collect)(DmsBackend *backend, DmsStepResult *results, int *n, GError **error);
   void (*release)(DmsBackend *backend, int slot); /* its pages are free again once outstanding steps are done */
   void (*memory)(DmsBackend *backend, DmsMemory *memory);
   void (*describe)(DmsBackend *backend, char *text, gsize size); /* the device, for people */
   /* dms_engine_forward(); uses no slot. */
-  gboolean (*forward)(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error);
+  gboolean (*forward)(DmsBackend *backend, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live,
+                      GError **error);
 
   /* For `bench` alone; a backend leaves NULL what it does not offer.
-   * fill: an empty slot becomes what `position` tokens would have left of which live[layers * kv_heads] items are kept, with made-up keys and
-   * values; in a model of random weights a share `rate` of the tokens to come is flagged. */
+   * fill: an empty slot becomes what `position` tokens would have left of which live[layers * kv_heads] items are
+   * kept, with made-up keys and values; with random weights a share `rate` of the tokens to come is flagged. */
   gboolean (*fill)(DmsBackend *backend, int slot, int position, const int32_t *live, double rate, GError **error);
   /* A step, with its kernels timed one by one: DmsKernelTime into `kernels`. */
   gboolean (*profile)(DmsBackend *backend, const DmsStepEntry *entries, int n, GArray *kernels, GError **error);
@@ -105,8 +111,8 @@ typedef struct {
 } DmsBackendOps;
 
 extern const DmsBackendOps dms_backend_cpu;
-/* Never NULL: open() says what this build or this machine lacks. Its other functions are there once open() has succeeded, but for rates() and
- * attention(), which can be called at once. */
+/* Never NULL: open() says what this build or this machine lacks. Its other functions are there once open() has
+ * succeeded, but for rates() and attention(), which can be called at once. */
 const DmsBackendOps *dms_backend_cuda(void);
 
 #endif

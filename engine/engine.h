@@ -1,12 +1,14 @@
 /* libdms: a model folder in, tokens and KV costs out.
  *
- * A DmsEngine owns one model on one device and the KV memory of the sequences that it decodes. A DmsRequest is one prompt answered by
- * `threads` independent samples; the prompt is prefilled once. dms_engine_step() advances every running sequence by one token and hands
- * over those that ended. Tokens depend on the model, the prompt, the sampling and the seed path alone: not on the batch, the order of
- * submission or the number of steps taken at once (on the CPU bitwise; on a GPU as far as cuBLAS rounds alike for every batch size).
+ * A DmsEngine owns one model on one device and the KV memory of the sequences that it decodes. A DmsRequest is one
+ * prompt answered by `threads` independent samples; the prompt is prefilled once. dms_engine_step() advances every
+ * running sequence by one token and hands over those that ended. Tokens depend on the model, the prompt, the sampling
+ * and the seed path alone: not on the batch, the order of submission or the number of steps taken at once (on the CPU
+ * bitwise; on a GPU as far as cuBLAS rounds alike for every batch size).
  *
- * The engine knows nothing of benchmarks. Not thread-safe: one engine, one caller. Strings are UTF-8. Every function that can fail takes
- * a GError ** last and returns FALSE or NULL when it fails; messages name the file and field, the value found and the value allowed. */
+ * The engine knows nothing of benchmarks. Not thread-safe: one engine, one caller. Strings are UTF-8. Every function
+ * that can fail takes a GError ** last and returns FALSE or NULL when it fails; messages name the file and field, the
+ * value found and the value allowed. */
 #ifndef DMS_ENGINE_H
 #define DMS_ENGINE_H
 
@@ -21,37 +23,40 @@ GQuark dms_error_quark(void);
 typedef enum {
   DMS_ERROR_MODEL,     /* a model file is missing, malformed or of a kind that the engine does not implement */
   DMS_ERROR_TOKENIZER, /* the same for tokenizer.json, or text that it cannot encode */
-  DMS_ERROR_REQUEST,   /* a request that the model cannot serve: too long for its context, an id outside its vocabulary */
+  DMS_ERROR_REQUEST,   /* one that cannot be served: too long for the model's context, an id outside its vocabulary */
   DMS_ERROR_MEMORY,    /* weights or one sequence do not fit */
   DMS_ERROR_DEVICE,    /* no such device in this build or on this machine, or it failed */
   DMS_ERROR_NUMERIC,   /* NaN or infinite logits */
 } DmsError;
 
-/* ---- Text ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Text -------------------------------------------------------------------------------------------------------- */
 
 /* A tokenizer.json (byte-level BPE). Immutable once open: may be shared between threads. */
 typedef struct DmsTokenizer DmsTokenizer;
 
-/* Opens `model_dir`/tokenizer.json. DMS_ERROR_TOKENIZER when it is missing, malformed or uses a kind of normalizer, pre-tokenizer, model
- * or decoder that the engine does not implement: nothing is approximated. Free with dms_tokenizer_free(). */
+/* Opens `model_dir`/tokenizer.json. DMS_ERROR_TOKENIZER when it is missing, malformed or uses a kind of normalizer,
+ * pre-tokenizer, model or decoder that the engine does not implement: nothing is approximated. Free with
+ * dms_tokenizer_free(). */
 DmsTokenizer *dms_tokenizer_open(const char *model_dir, GError **error);
 void dms_tokenizer_free(DmsTokenizer *tokenizer);
 int dms_tokenizer_size(const DmsTokenizer *tokenizer); /* highest id + 1 */
 
 typedef enum {
-  DMS_ENCODE_TEXT,    /* added tokens spelled out in `text`, special or not (<|im_end|>, <think>), stay text: for anything a data set or a
-                         user wrote */
+  DMS_ENCODE_TEXT,    /* added tokens spelled out in `text`, special or not (<|im_end|>, <think>), stay text: for
+                         anything a data set or a user wrote */
   DMS_ENCODE_SPECIAL, /* added tokens spelled out in `text` become their ids, as Hugging Face tokenizers do */
 } DmsEncode;
 
-/* Appends the int32_t ids of `text` [length bytes, or -1 up to its NUL] to `ids`. No BOS is added. Invalid UTF-8 is an error. */
-gboolean dms_tokenizer_encode(const DmsTokenizer *tokenizer, const char *text, gssize length, DmsEncode mode, GArray *ids, GError **error);
+/* Appends the int32_t ids of `text` [length bytes, or -1 up to its NUL] to `ids`. No BOS is added. Invalid UTF-8 is
+ * an error. */
+gboolean dms_tokenizer_encode(const DmsTokenizer *tokenizer, const char *text, gssize length, DmsEncode mode,
+                              GArray *ids, GError **error);
 /* The id of the added token `content`, else of the vocabulary's token of exactly these bytes, else -1. */
 int32_t dms_tokenizer_token_id(const DmsTokenizer *tokenizer, const char *content);
 
 typedef enum { DMS_DECODE_SKIP_SPECIAL, DMS_DECODE_KEEP_SPECIAL } DmsDecode;
-/* The text of ids[0..n): valid UTF-8 (broken sequences become U+FFFD), NUL-terminated, `*length` bytes without the NUL (may be NULL).
- * Ids outside the vocabulary decode to nothing. Free with g_free(). */
+/* The text of ids[0..n): valid UTF-8 (broken sequences become U+FFFD), NUL-terminated, `*length` bytes without the
+ * NUL (may be NULL). Ids outside the vocabulary decode to nothing. Free with g_free(). */
 char *dms_tokenizer_decode(const DmsTokenizer *tokenizer, const int32_t *ids, gsize n, DmsDecode mode, gsize *length);
 
 typedef enum {
@@ -62,18 +67,21 @@ typedef enum {
   DMS_CHAT_QWEN3_DIRECT, /* ChatML with Qwen3's empty thought, so that it answers without thinking; never detected */
 } DmsChatFormat;
 
-/* The format by name ("chatml", "r1-distill", "llama3", "qwen2.5", "qwen3-direct"); FALSE when there is none of that name. */
+/* The format by name ("chatml", "r1-distill", "llama3", "qwen2.5", "qwen3-direct"); FALSE when there is none of that
+ * name. */
 gboolean dms_chat_format_parse(const char *name, DmsChatFormat *format);
 const char *dms_chat_format_name(DmsChatFormat format);
-/* The format of a model folder, told by the special tokens that its tokenizer has. DMS_ERROR_TOKENIZER when it fits none. */
+/* The format of a model folder, told by the special tokens that its tokenizer has. DMS_ERROR_TOKENIZER when it fits
+ * none. */
 gboolean dms_chat_format_detect(const DmsTokenizer *tokenizer, DmsChatFormat *format, GError **error);
 
-/* Appends to `ids` the prompt of one user turn (`system` may be NULL) up to where the model answers. What `system` and `user` spell is text,
- * never control. `*rendered`, unless NULL, is the same prompt as text, to be freed with g_free(). */
-gboolean dms_chat_encode(const DmsTokenizer *tokenizer, DmsChatFormat format, const char *system, const char *user, GArray *ids,
-                         char **rendered, GError **error);
+/* Appends to `ids` the prompt of one user turn (`system` may be NULL) up to where the model answers. What `system`
+ * and `user` spell is text, never control. `*rendered`, unless NULL, is the same prompt as text, to be freed with
+ * g_free(). */
+gboolean dms_chat_encode(const DmsTokenizer *tokenizer, DmsChatFormat format, const char *system, const char *user,
+                         GArray *ids, char **rendered, GError **error);
 
-/* ---- The model ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The model --------------------------------------------------------------------------------------------------- */
 
 typedef enum { DMS_DEVICE_CPU, DMS_DEVICE_CUDA } DmsDevice;
 
@@ -89,15 +97,16 @@ typedef struct {
   int sinks;  /* DMS_POLICY_WINDOW only, tokens */
 } DmsPolicy;
 
-/* Whether a policy's cache depends on the length budget L. Where it does not, every smaller budget is a prefix of a longer run. */
+/* Whether a policy's cache depends on the length budget L. Where it does not, every smaller budget is a prefix of a
+ * longer run. */
 gboolean dms_policy_depends_on_length(const DmsPolicy *policy);
 
 typedef enum {
   DMS_PRECISION_AUTO, /* f32 keys, values and arithmetic on the CPU; bf16 keys and values, f32 accumulation on CUDA */
   DMS_PRECISION_F32,
   DMS_PRECISION_BF16,
-  DMS_PRECISION_FP8_KV, /* CUDA: bf16 weights, e4m3 keys and values, with a scale for each page of 64 tokens of a KV head. A prompt's own
-                           attention sees its keys and values in bf16, all later steps see them in e4m3 */
+  DMS_PRECISION_FP8_KV, /* CUDA: bf16 weights, e4m3 keys and values, with a scale for each page of 64 tokens of a KV
+                           head. A prompt's own attention sees its keys and values in bf16, later steps in e4m3 */
 } DmsPrecision;
 
 typedef struct {
@@ -131,11 +140,12 @@ typedef struct {
 gboolean dms_model_info_read(const char *model_dir, DmsModelInfo *info, GError **error);
 void dms_model_info_clear(DmsModelInfo *info);
 
-/* SHA-256, in hex, over the files that decide what a model answers (config, generation config, weights, tokenizer), each by name and
- * content. A file that a Hugging Face cache has named by its checksum is not read again. Free with g_free(). */
+/* SHA-256, in hex, over the files that decide what a model answers (config, generation config, weights, tokenizer),
+ * each by name and content. A file that a Hugging Face cache has named by its checksum is not read again. Free with
+ * g_free(). */
 char *dms_model_fingerprint(const char *model_dir, GError **error);
 
-/* ---- Generation ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Generation -------------------------------------------------------------------------------------------------- */
 
 typedef struct DmsEngine DmsEngine;
 
@@ -150,7 +160,7 @@ typedef struct {
   const int32_t *prompt; /* [prompt_length] token ids, copied */
   int prompt_length;     /* tokens, at least 1 */
   int threads;           /* W: independent samples, at least 1 */
-  int first_thread;      /* number of the first sample: a later request can add samples first_thread .. first_thread + threads - 1 */
+  int first_thread;      /* number of the first sample: a later request can add more to an earlier one's */
   int max_new_tokens;    /* L: a sequence that reaches it ends with DMS_FINISH_LENGTH */
   DmsSampling sampling;
   DmsSeedPath seed;      /* run seed, task, problem; the thread and the step are the engine's */
@@ -172,30 +182,31 @@ typedef struct {
   gsize text_length;      /* bytes */
   DmsFinish finish;
   const char *message;    /* DMS_FINISH_ERROR only */
-  const uint64_t *live;   /* [n_tokens] KV items attended at each step, summed over layers and KV heads; live[0] is that of the last
-                             prompt position, whose logits the first token is sampled from (reads are measured, never nominal) */
-  uint64_t prefill_reads; /* KV items attended by all prompt positions, summed over layers and KV heads; not part of the reads */
+  const uint64_t *live;   /* [n_tokens] KV items attended at each step, summed over layers and KV heads; live[0] is that
+                             of the last prompt position, whose logits the first token is sampled from */
+  uint64_t prefill_reads; /* the same of all prompt positions, summed; not part of the reads */
   double seconds_prefill; /* of the prompt, shared by its threads */
   double seconds_decode;  /* from the first sampled token to the last, wall clock */
-  double seconds_device;  /* its share of the device: the duration of each of its steps over the sequences in that step, summed */
+  double seconds_device;  /* its share of the device: the time of each of its steps over the sequences in it, summed */
 } DmsCompletion;
 
 typedef void (*DmsCompletionFunc)(const DmsCompletion *completion, gpointer user_data);
 
-/* Opens the model in `options->model_dir`. NULL and DMS_ERROR_MODEL when a file is missing, malformed or of a kind that the engine does
- * not implement (the message names file and field), DMS_ERROR_MEMORY when weights and one sequence do not fit, DMS_ERROR_DEVICE when
- * the device is not there. Close with dms_engine_close(). */
+/* Opens the model in `options->model_dir`. NULL and DMS_ERROR_MODEL when a file is missing, malformed or of a kind
+ * that the engine does not implement (the message names file and field), DMS_ERROR_MEMORY when weights and one
+ * sequence do not fit, DMS_ERROR_DEVICE when the device is not there. Close with dms_engine_close(). */
 DmsEngine *dms_engine_open(const DmsEngineOptions *options, GError **error);
 void dms_engine_close(DmsEngine *engine); /* NULL is fine; running sequences are dropped */
 
 const DmsModelInfo *dms_engine_model(const DmsEngine *engine);
 const DmsTokenizer *dms_engine_tokenizer(const DmsEngine *engine);
 
-/* Queues a request; the prompt is copied. DMS_ERROR_REQUEST when it cannot be served: prompt and max_new_tokens exceed the model's
- * context, an id is outside the vocabulary, a sampling value is out of range, or one sequence cannot fit the KV memory. */
+/* Queues a request; the prompt is copied. DMS_ERROR_REQUEST when it cannot be served: prompt and max_new_tokens
+ * exceed the model's context, an id is outside the vocabulary, a sampling value is out of range, or one sequence
+ * cannot fit the KV memory. */
 gboolean dms_engine_submit(DmsEngine *engine, const DmsRequest *request, GError **error);
-/* Admits what fits, advances every running sequence by one token, calls `done` for each that ended. A GPU may report a sequence's end a
- * step late. FALSE only when the engine as a whole has failed; it can then only be closed. */
+/* Admits what fits, advances every running sequence by one token, calls `done` for each that ended. A GPU may report
+ * a sequence's end a step late. FALSE only when the engine as a whole has failed; it can then only be closed. */
 gboolean dms_engine_step(DmsEngine *engine, DmsCompletionFunc done, gpointer user_data, GError **error);
 /* Sequences submitted and not yet handed over. */
 int dms_engine_pending(const DmsEngine *engine);
@@ -211,14 +222,17 @@ void dms_engine_stats(const DmsEngine *engine, DmsEngineStats *stats);
 
 /* One pass over ids[0..n) with the engine's policy. Each output may be NULL; the caller owns all of them.
  *   logits [n, vocab]            float
- *   flags  [layers, kv_heads, n] 1 where token t is flagged for eviction (decided at t+1 under the shifted rule, so 0 for the last)
+ *   flags  [layers, kv_heads, n] 1 where token t is flagged for eviction (decided at t+1 under the shifted rule, so 0
+ *                                for the last)
  *   live   [layers, kv_heads, n] KV items that query t attends to, its own included */
-gboolean dms_engine_forward(DmsEngine *engine, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live, GError **error);
+gboolean dms_engine_forward(DmsEngine *engine, const int32_t *ids, int n, float *logits, uint8_t *flags, int32_t *live,
+                            GError **error);
 
-/* ---- Measuring ------------------------------------------------------------------------------------------------------------------
+/* ---- Measuring -----------------------------------------------------------------------------------------------------
  *
- * Speed against the device's own limit. A decode step must read the weights once and the live keys and values once, or do its arithmetic,
- * whichever takes longer: that is its ceiling, at the rates which the device reaches when it does nothing else. */
+ * Speed against the device's own limit. A decode step must read the weights once and the live keys and values once,
+ * or do its arithmetic, whichever takes longer: that is its ceiling, at the rates which the device reaches when it
+ * does nothing else. */
 
 typedef struct DmsBench DmsBench;
 
@@ -284,15 +298,18 @@ DmsBench *dms_bench_open(const DmsBenchOptions *options, GError **error);
 void dms_bench_close(DmsBench *bench);
 const DmsBenchInfo *dms_bench_info(const DmsBench *bench);
 
-/* `batch` sequences that have seen `context` tokens each, of which context / cr are live on average, different for every layer, head and
- * sequence as DMS leaves them; then `steps` sampled steps. The contexts are made up where the device can, else prefilled (then `cr` is what the
- * model's own rule makes of it). DMS_ERROR_MEMORY when they do not fit. */
-gboolean dms_bench_decode(DmsBench *bench, int batch, int context, double cr, int steps, DmsBenchDecode *out, GError **error);
+/* `batch` sequences that have seen `context` tokens each, of which context / cr are live on average, different for
+ * every layer, head and sequence as DMS leaves them; then `steps` sampled steps. The contexts are made up where the
+ * device can, else prefilled (then `cr` is what the model's own rule makes of it). DMS_ERROR_MEMORY when they do not
+ * fit. */
+gboolean dms_bench_decode(DmsBench *bench, int batch, int context, double cr, int steps, DmsBenchDecode *out,
+                          GError **error);
 /* `batch` prompts of `length` random tokens in one call; the median of three. */
 gboolean dms_bench_prefill(DmsBench *bench, int batch, int length, DmsBenchPrefill *out, GError **error);
-/* Decode attention alone, on the lengths of a file: a line a case, name|head_dim|group|batch|kv_heads|lengths with batch * kv_heads lengths
- * separated by blanks, those of one sequence together. Of `options` the device and the precision count: bf16, or fp8 for keys and values.
- * Returns an array of DmsBenchAttention, freed with g_array_unref(). */
+/* Decode attention alone, on the lengths of a file: a line a case, name|head_dim|group|batch|kv_heads|lengths with
+ * batch * kv_heads lengths separated by blanks, those of one sequence together. Of `options` the device and the
+ * precision count: bf16, or fp8 for keys and values. Returns an array of DmsBenchAttention, freed with
+ * g_array_unref(). */
 GArray *dms_bench_attention(const DmsBenchOptions *options, const char *path, GError **error);
 
 G_END_DECLS

@@ -1,15 +1,18 @@
 /* Sampling that gives equal tokens for equal logits on every backend.
  *
- * Float sums depend on their order; so a probability is turned into an integer weight first, and from then on every sum is exact and
- * order-free: on one core, on vector units or across a GPU block. C and CUDA compile the same inline functions below.
+ * Float sums depend on their order; so a probability is turned into an integer weight first, and from then on every
+ * sum is exact and order-free: on one core, on vector units or across a GPU block. C and CUDA compile the same
+ * inline functions below.
  *
  *   weight(i) = round(2^40 * exp2((logit[i] - max) * log2(e) / temperature)), 0 below 2^-40 of the most likely token
- *   kept      = all, cut to the top_k heaviest, then to the smallest set whose weight reaches ceil(top_p * total of what top_k left);
- *               heavier first, the lower id first among equals (Hugging Face's order: temperature, top-k, top-p)
+ *   kept      = all, cut to the top_k heaviest, then to the smallest set whose weight reaches ceil(top_p * total of
+ *               what top_k left); heavier first, the lower id first among equals (Hugging Face's order: temperature,
+ *               top-k, top-p)
  *   token     = the first kept id, in id order, at which the running sum of kept weights exceeds floor(u * sum / 2^64),
  *               u = 64 bits of Philox 4x32-10 with key = seed path and counter = (step, thread)
  *
- * Temperature 0 is the largest logit, the lowest id among equals. A NaN or an infinite maximum is no token: DMS_TOKEN_INVALID. */
+ * Temperature 0 is the largest logit, the lowest id among equals. A NaN or an infinite maximum is no token:
+ * DMS_TOKEN_INVALID. */
 #ifndef DMS_SAMPLING_H
 #define DMS_SAMPLING_H
 
@@ -86,7 +89,8 @@ DMS_INLINE uint64_t dms_draw(uint64_t random, uint64_t sum) {
 #ifndef __CUDACC__
 /* The token for step `step` from `logits` [vocab], or DMS_TOKEN_INVALID. `scratch` [2 * vocab]. */
 int32_t dms_sample(const DmsSampler *sampler, uint32_t step, const float *logits, int vocab, uint64_t *scratch);
-/* The generator's key of a seed path: the first 8 bytes, little endian, of SHA-256 over the seed and the two strings. */
+/* The generator's key of a seed path: the first 8 bytes, little endian, of SHA-256 over the seed and the two
+ * strings. */
 uint64_t dms_seed_key(uint64_t seed, const char *task, const char *problem);
 #endif
 

@@ -22,12 +22,14 @@ typedef struct {
 extern const Command command_bench, command_compare, command_export, command_fetch, command_forward, command_generate,
     command_grade, command_merge, command_report, command_run, command_status, command_tokenize;
 
-/* Parses the options of `command` in place, leaving argv[0] and between `least` and `most` arguments (`most` < 0: any number). Prints help
- * and exits 0 where --help asks for it. FALSE after saying on stderr what is wrong: the caller returns EXIT_USAGE. */
+/* Parses the options of `command` in place, leaving argv[0] and between `least` and `most` arguments (`most` < 0: any
+ * number). Prints help and exits 0 where --help asks for it. FALSE after saying on stderr what is wrong: the caller
+ * returns EXIT_USAGE. */
 gboolean options_parse(const Command *command, const GOptionEntry *entries, int least, int most, int *argc,
                        char ***argv);
 
-/* Prints "hyperscale COMMAND: message" on stderr, clears the error, returns the exit code that its domain stands for. */
+/* Prints "hyperscale COMMAND: message" on stderr, clears the error, returns the exit code that its domain stands
+ * for. */
 int command_fail(const Command *command, GError *error);
 
 #endif

@@ -22,7 +22,8 @@ static const GOptionEntry entries[] = {
     {"shard", 0, 0, G_OPTION_ARG_STRING, &shard, "Do part i of n, counted from 0; merge the stores afterwards", "i/n"},
     {"limit", 0, 0, G_OPTION_ARG_INT, &limit, "Only N problems of each task, drawn by the seed; marks the run partial",
      "N"},
-    {"max-sequences", 0, 0, G_OPTION_ARG_INT, &max_sequences, "Threads decoded together (default: 256 on a GPU, 32 a core on the CPU)", "N"},
+    {"max-sequences", 0, 0, G_OPTION_ARG_INT, &max_sequences,
+     "Threads decoded together (default: 256 on a GPU, 32 a core on the CPU)", "N"},
     {"kv-memory", 0, 0, G_OPTION_ARG_DOUBLE, &kv_memory, "KV memory (default: what is free)", "GIB"},
     {"cpu-threads", 0, 0, G_OPTION_ARG_INT, &cpu_threads, "CPU cores to use (default: all)", "N"},
     {"sandbox", 0, 0, G_OPTION_ARG_STRING, &sandbox,
@@ -69,7 +70,8 @@ static void print_outcome(const RunOutcome *outcome) {
   json_t *object =
       json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:f, s:b}", "run", outcome->run, "db", store, "generated",
                 outcome->generated, "reused", outcome->reused, "failed", outcome->failed, "ungraded", outcome->ungraded,
-                "tokens", (json_int_t)outcome->tokens, "preemptions", (json_int_t)outcome->preemptions, "seconds", outcome->seconds, "stopped", outcome->stopped);
+                "tokens", (json_int_t)outcome->tokens, "preemptions", (json_int_t)outcome->preemptions, "seconds",
+                outcome->seconds, "stopped", outcome->stopped);
   json_dumpf(object, stdout, JSON_INDENT(2));
   putchar('\n');
   json_decref(object);

@@ -4,8 +4,8 @@
 
 #include "harness/method.h"
 
-/* Prints on stdout, as a table or as JSON, what `methods` (Method *) would generate, read and hold with `threads` threads a
- * problem if none ended before its length; a DMS model is taken to compress by its nominal ratio. */
+/* Prints on stdout, as a table or as JSON, what `methods` (Method *) would generate, read and hold with `threads`
+ * threads a problem if none ended before its length; a DMS model is taken to compress by its nominal ratio. */
 void estimate_print(const GPtrArray *methods, int threads, DmsDevice device, gboolean json);
 
 #endif

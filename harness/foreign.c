@@ -9,8 +9,8 @@
 #include "harness/task.h"
 #include "harness/test_sets.h"
 
-/* LETTERS: options of a question that only its gold letter is known of; were they told by that letter, the gold would decide which
- * answers are found. */
+/* LETTERS: options of a question that only its gold letter is known of; were they told by that letter, the gold would
+ * decide which answers are found. */
 enum { MOST_PROGRAMS_OUT = 256, LETTERS = 10 };
 
 typedef struct {

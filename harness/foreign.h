@@ -13,8 +13,9 @@ typedef struct {
   GradeProgramOptions programs;
 } ForeignOptions;
 
-/* In: {"id", "response", and "gold" or "problem"}. Out: {"id", "outcome", "answer", "rule", "detail"}, for programs also "official" and
- * "real". The task's data is opened when the first row names a problem. Errors name the line; rows before it have been printed. */
+/* In: {"id", "response", and "gold" or "problem"}. Out: {"id", "outcome", "answer", "rule", "detail"}, for programs
+ * also "official" and "real". The task's data is opened when the first row names a problem. Errors name the line;
+ * rows before it have been printed. */
 gboolean foreign_grade(const char *input, const ForeignOptions *options, FILE *out, guint *ungraded, GError **error);
 
 #endif

@@ -1,5 +1,5 @@
-/* A method of a plan, opened: its model found and checked, and every problem put to it as that model is asked. No weight is
- * read for it. */
+/* A method of a plan, opened: its model found and checked, and every problem put to it as that model is asked. No
+ * weight is read for it. */
 #ifndef HYPERSCALE_METHOD_H
 #define HYPERSCALE_METHOD_H
 

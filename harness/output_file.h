@@ -11,8 +11,8 @@ typedef struct {
   int failed;             /* errno of the first write that failed */
 } OutputFile;
 
-/* Begins `path`. A regular file is written beside it and takes its place when it is complete; devices, pipes and links (/dev/stdout) are
- * written in place, never replaced. */
+/* Begins `path`. A regular file is written beside it and takes its place when it is complete; devices, pipes and
+ * links (/dev/stdout) are written in place, never replaced. */
 gboolean output_open(OutputFile *output, const char *path, GError **error);
 /* Writes `length` bytes; output_close() tells whether that went well. */
 void output_put(OutputFile *output, const void *data, gsize length);

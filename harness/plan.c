@@ -231,7 +231,8 @@ static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
   return TRUE;
 }
 
-/* Whether `text` is a number as JSON writes it. libcyaml would read 4x as 4, 010 as 8 and -1 as 18446744073709551615. */
+/* Whether `text` is a number as JSON writes it. libcyaml would read 4x as 4, 010 as 8 and -1 as
+ * 18446744073709551615. */
 static gboolean is_number(const char *text, gboolean integer) {
   static const char digits[] = "0123456789";
   const char *at = text + (!integer && *text == '-');

@@ -62,8 +62,8 @@ typedef struct {
   uint64_t seed;
 } Plan;
 
-/* Reads and checks a plan; `*text`, unless NULL, is its text (g_free). `name` is a file or the name of a shipped plan ("pocket"). Every
- * error names the file, the key, the value found and the values allowed. Free with plan_free(). */
+/* Reads and checks a plan; `*text`, unless NULL, is its text (g_free). `name` is a file or the name of a shipped plan
+ * ("pocket"). Every error names the file, the key, the value found and the values allowed. Free with plan_free(). */
 Plan *plan_read(const char *name, char **text, GError **error);
 /* The same from text; `file` is what errors call it. */
 Plan *plan_parse(const char *text, const char *file, GError **error);
@@ -73,7 +73,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 /* What the engine is to do for a method. The method was checked by plan_read(). */
 DmsPolicy plan_policy(const PlanMethod *method);
 DmsPrecision plan_precision(const PlanMethod *method);
-/* "vanilla", "dms", "window:96+4", with "+fp8" and the like where the plan states a precision: part of a generation's key. g_free(). */
+/* "vanilla", "dms", "window:96+4", with "+fp8" and the like where the plan states a precision: part of a generation's
+ * key. g_free(). */
 char *plan_policy_name(const PlanMethod *method);
 /* The longest L of a task: its own lengths or the plan's. */
 int plan_max_length(const Plan *plan, const PlanTask *task);

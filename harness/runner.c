@@ -32,7 +32,7 @@ static int most_threads(const Run *run) {
   return run->plan->threads[run->plan->n_threads - 1];
 }
 
-/* ---- The store ----------------------------------------------------------------------------------------------------------------- */
+/* ---- The store --------------------------------------------------------------------------------------------------- */
 
 static gboolean store_method(Run *run, Method *method, GError **error) {
   const PlanMethod *plan = method->plan;
@@ -112,7 +112,7 @@ static char *generation_key(const Run *run, const Method *method, const Question
                                 dataset_problem(question->task->dataset, question->index)->id, thread);
 }
 
-/* ---- Generation ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Generation -------------------------------------------------------------------------------------------------- */
 
 static void store_completion(const DmsCompletion *completion, gpointer user_data) {
   Run *run = user_data;
@@ -320,8 +320,8 @@ static gboolean begin_store(Run *run, const char *plan_text, GError **error) {
          store_tasks(run, error) && store_methods(run, error) && batch_commit(&run->batch, TRUE, error);
 }
 
-/* Points are derived after every method that has brought something, also where a signal ends the run there: what has been paid for can
- * be looked at. */
+/* Points are derived after every method that has brought something, also where a signal ends the run there: what has
+ * been paid for can be looked at. */
 static gboolean run_all(Run *run, const char *plan_text, GError **error) {
   if (!prepare(run, error) || !count_work(run, error) || !begin_store(run, plan_text, error)) return FALSE;
   gboolean derived = FALSE;

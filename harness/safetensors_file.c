@@ -1,4 +1,5 @@
-/* The safetensors format: 8 bytes of header length, a JSON header padded with blanks to 8 bytes, the tensors back to back. */
+/* The safetensors format: 8 bytes of header length, a JSON header padded with blanks to 8 bytes, the tensors back to
+ * back. */
 #include "harness/safetensors_file.h"
 
 #include <jansson.h>

@@ -1,4 +1,5 @@
-/* Stopping early: the first SIGINT, SIGTERM or SIGUSR1 asks for a clean end (commit, exit 75), the second quits at once. */
+/* Stopping early: the first SIGINT, SIGTERM or SIGUSR1 asks for a clean end (commit, exit 75), the second quits at
+ * once. */
 #ifndef HYPERSCALE_STOP_H
 #define HYPERSCALE_STOP_H
 

@@ -15,9 +15,9 @@ typedef struct {
   gint64 id;         /* in the store */
 } Task;
 
-/* Opens the tasks of a plan; with `limit` > 0 each keeps that many problems, a subset drawn by the plan's seed. What is not
- * on this machine is added to `missing` (char *) and left out of the result, or, where that is NULL, an error like any
- * other: `*error` names the task. Elements are Task *; free with g_ptr_array_unref(). */
+/* Opens the tasks of a plan; with `limit` > 0 each keeps that many problems, a subset drawn by the plan's seed. What
+ * is not on this machine is added to `missing` (char *) and left out of the result, or, where that is NULL, an error
+ * like any other: `*error` names the task. Elements are Task *; free with g_ptr_array_unref(). */
 GPtrArray *tasks_open(const Plan *plan, int limit, GPtrArray *missing, GError **error);
 /* Whether `*why` is that something is not on this machine and there is a list of that: it is moved there. */
 gboolean task_note_missing(GPtrArray *missing, GError **why);

@@ -1,5 +1,5 @@
-/* Programs' tests, unpacked once for all the programs of a problem that are out, and let go with the last of them: a set can be over
- * 100 MB. */
+/* Programs' tests, unpacked once for all the programs of a problem that are out, and let go with the last of them: a
+ * set can be over 100 MB. */
 #ifndef HYPERSCALE_TEST_SETS_H
 #define HYPERSCALE_TEST_SETS_H
 

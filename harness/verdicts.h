@@ -1,5 +1,5 @@
-/* Grading what the store holds: a pass over the generations of a run that no grade covers. `run` makes one after each model (on a GPU also
- * while it generates), `grade` makes one over everything. */
+/* Grading what the store holds: a pass over the generations of a run that no grade covers. `run` makes one after each
+ * model (on a GPU also while it generates), `grade` makes one over everything. */
 #ifndef HYPERSCALE_VERDICTS_H
 #define HYPERSCALE_VERDICTS_H
 

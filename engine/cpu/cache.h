@@ -37,8 +37,8 @@ typedef struct {
   uint32_t *pages; /* [n_pages] pages of the pool */
   int n_pages, room;
   int length; /* items in the list */
-  uint32_t *
-      recent; /* [window + 1] the last tokens by position modulo window + 1: place in the list << 1 | flag; NULL: nothing leaves */
+  /* [window + 1] the last tokens by position modulo window + 1: place in the list << 1 | flag; NULL: nothing leaves */
+  uint32_t *recent;
 } DmsHeadList;
 
 typedef struct {

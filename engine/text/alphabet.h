@@ -5,8 +5,8 @@
 
 #include <glib.h>
 
-/* Writes the bytes that `spelling` [length bytes] stands for to `out` [length] and returns their number, or -1 when it has
- * a character outside the alphabet or is no UTF-8. */
+/* Writes the bytes that `spelling` [length bytes] stands for to `out` [length] and returns their number, or -1 when
+ * it has a character outside the alphabet or is no UTF-8. */
 gssize dms_alphabet_decode(const char *spelling, gsize length, guint8 *out);
 
 #endif

@@ -22,8 +22,8 @@ struct DmsMerges {
   guint8 *whole; /* by token, see below */
 };
 
-/* What becomes of a word that is a token: the merges lead to that token or they do not. Found out when the word is first
- * met; whichever thread does writes the same. */
+/* What becomes of a word that is a token: the merges lead to that token or they do not. Found out when the word is
+ * first met; whichever thread does writes the same. */
 enum { UNKNOWN, WHOLE, PARTS };
 
 struct DmsPiece {

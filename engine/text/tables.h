@@ -29,9 +29,9 @@ typedef struct {
   GStringChunk *unescaped; /* strings that had escapes; the others point into the file */
 } DmsTables;
 
-/* Reads `json` [length bytes], which outlives the tables. FALSE with an error that names `path` and the entry where one is
- * no token or no merge, or the line where it is no JSON. Whether `rest` is JSON, or the same key is there twice, its
- * parser finds out; whether a spelling is there twice, the vocabulary. */
+/* Reads `json` [length bytes], which outlives the tables. FALSE with an error that names `path` and the entry where
+ * one is no token or no merge, or the line where it is no JSON. Whether `rest` is JSON, or the same key is there
+ * twice, its parser finds out; whether a spelling is there twice, the vocabulary. */
 gboolean dms_tables_read(DmsTables *tables, const char *json, gsize length, const char *path, GError **error);
 void dms_tables_clear(DmsTables *tables);
 

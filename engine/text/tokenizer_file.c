@@ -89,8 +89,8 @@ static int find_result(const DmsVocabulary *vocabulary, int expected, const char
   return dms_vocabulary_find(vocabulary, bytes, length);
 }
 
-/* Adds one merge; what is wrong with it, or NULL. `*merged` is the token that it makes, at first the one before; `bytes`
- * is scratch. */
+/* Adds one merge; what is wrong with it, or NULL. `*merged` is the token that it makes, at first the one before;
+ * `bytes` is scratch. */
 static const char *add_merge(const DmsMergeEntry *merge, DmsTokenizer *tokenizer, int *merged, GByteArray *bytes) {
   static const char unknown[] = "has a part or a result that is not in the vocabulary";
   const DmsVocabulary *vocabulary = tokenizer->vocabulary;

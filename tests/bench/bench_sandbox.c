@@ -3,8 +3,8 @@
  *   bench_sandbox [workers]
  *
  * First the smallest program, so that nearly all of the time is the sandbox's: alone, and with ten tests. Then, where
- * ../shared/data is, 1,000 answers of real models to LiveCodeBench. Those that run into the time limit of 6 s, or nearly
- * do, cost that whatever the sandbox does: so the rate is given with and without them. */
+ * ../shared/data is, 1,000 answers of real models to LiveCodeBench. Those that run into the time limit of 6 s, or
+ * nearly do, cost that whatever the sandbox does: so the rate is given with and without them. */
 #include "tests/unit/program_rows.h"
 #include <sys/resource.h>
 

@@ -2,8 +2,9 @@
  *
  *   bench_tokenizer [tokenizer.json [text file]]
  *
- * The text is encoded over and over for about a second, whole and in pieces of 2 KiB (a prompt's size). The file that is
- * opened is made up: as many tokens and merges as those of Qwen have, laid out as they are, in about as many bytes. */
+ * The text is encoded over and over for about a second, whole and in pieces of 2 KiB (a prompt's size). The file that
+ * is opened is made up: as many tokens and merges as those of Qwen have, laid out as they are, in about as many
+ * bytes. */
 #include "engine/text/tokenizer.h"
 
 #include <jansson.h>

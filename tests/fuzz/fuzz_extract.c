@@ -1,5 +1,5 @@
-/* Any bytes as the text of a model, graded in every way. The text ends where a page that cannot be read begins, so that a
- * byte read behind it is found even in code that is not instrumented. */
+/* Any bytes as the text of a model, graded in every way. The text ends where a page that cannot be read begins, so
+ * that a byte read behind it is found even in code that is not instrumented. */
 #include "grading/grade.h"
 #include "tests/fuzz/property.h"
 

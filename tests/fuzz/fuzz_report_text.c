@@ -1,5 +1,5 @@
-/* Any bytes on their way into a report: in every format they end as valid UTF-8 without invisible characters, and none of
- * them opens markup. */
+/* Any bytes on their way into a report: in every format they end as valid UTF-8 without invisible characters, and
+ * none of them opens markup. */
 #include <stdint.h>
 #include <string.h>
 
