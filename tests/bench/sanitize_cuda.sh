@@ -1,7 +1,7 @@
 #!/bin/bash
 # compute-sanitizer's four tools over the CUDA backend: the goldens, pages and attention over them in bf16 and e4m3,
-# preemption, and 200 steps of a pocket model. Needs a GPU and the CUDA Toolkit; about ten minutes. From the repository's
-# root, after `make` and `make unit`:
+# preemption, and 200 steps of a pocket model. Needs a GPU and the CUDA Toolkit; minutes a tool, racecheck the longest.
+# From the repository's root, after `make` and `make unit`:
 #
 #   tests/bench/sanitize_cuda.sh [TOOL...]      memcheck, racecheck, initcheck, synccheck when none is named
 #
