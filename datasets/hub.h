@@ -28,8 +28,8 @@ char *hub_endpoint(void);
 char *hub_github_endpoint(void);
 gboolean hub_links_are_disabled(void); /* HF_HUB_DISABLE_SYMLINKS */
 int hub_stall_seconds(void); /* HF_HUB_DOWNLOAD_TIMEOUT, else 10: a transfer that crawls for so long is begun again */
-/* Sets DATASET_ERROR_IO for a path of the cache that cannot be written, with the errno `code`: where that is the place's
- * fault, the message names the variable that sets the place. Always FALSE. */
+/* Sets DATASET_ERROR_IO for a path of the cache that cannot be written, with the errno `code`: where that is the fault
+ * of the place, the message names the variable that sets the place. Always FALSE. */
 gboolean hub_write_error(GError **error, const char *path, int code);
 
 /* ---- Repositories (hub_cache.c) --------------------------------------------------------------------------------- */

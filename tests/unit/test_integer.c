@@ -141,8 +141,8 @@ static void test_hostile(void) {
   grade_verdict_clear(&verdict);
 }
 
-/* Real outputs, most of them long, many of them truncated. Every row agrees with one reference grader at least: there is
- * no disagreement to list. */
+/* Real outputs, most of them long, many of them truncated. Every row agrees with one reference grader at least: there
+ * is no disagreement to list. */
 static void test_aime_rows(void) {
   json_t *rows = shared_rows("aime24_outputs.jsonl"), *row;
   if (!rows) return;

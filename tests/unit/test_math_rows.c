@@ -144,8 +144,8 @@ static double pass_at_k(int correct, int n, int k) {
   return 1 - missed;
 }
 
-/* Published for these 100 problems of 8 samples: maj@8 93, pass@k 93.2857, 95.1 and 96 for k = 2, 4 and 8. Of Qwen's 800
- * verdicts one is not ours: in problem 72 the eighth sample's 10000 is wrong for 10{,}000 there, which is the same
+/* Published for these 100 problems of 8 samples: maj@8 93, pass@k 93.2857, 95.1 and 96 for k = 2, 4 and 8. Of Qwen's
+ * 800 verdicts one is not ours: in problem 72 the eighth sample's 10000 is wrong for 10{,}000 there, which is the same
  * number, and Math-Verify says so too. No other sample solves that problem, so with the right verdict pass@k gains
  * k/8 of a problem. */
 enum { LITERAL_PROBLEM = 72, LITERAL_SAMPLE = 7 };
