@@ -9,8 +9,8 @@
  *   program    forked from the guard, confined once more: here the model's code runs
  *
  * The grader gives the launcher a SandboxSetup once and a socket for each program; through that socket it speaks with
- * the guard: a SandboxStep out, a SandboxReply back. The program sees neither socket, only its own channel to the guard,
- * which carries frames of a 32-bit length and bytes. Byte order is the machine's: all of them run on it. */
+ * the guard: a SandboxStep out, a SandboxReply back. The program sees neither socket, only its own channel to the
+ * guard, which carries frames of a 32-bit length and bytes. Byte order is the machine's: all of them run on it. */
 #ifndef HYPERSCALE_SANDBOX_PROTOCOL_H
 #define HYPERSCALE_SANDBOX_PROTOCOL_H
 

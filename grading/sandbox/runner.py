@@ -21,8 +21,8 @@ CHANNEL = 3
 MAX_DEPTH = 500
 MAX_DIGITS = 50000  # of an integer as text: sys.set_int_max_str_digits() of LiveCodeBench
 
-MODULES = ("string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys "
-           "json").split()
+MODULES = ("string re datetime collections heapq bisect copy math random statistics itertools functools operator io "
+           "sys json").split()
 PRELUDE = (
     "".join(f"from {name} import *\n" for name in [*MODULES, "builtins", "typing"])
     + "".join(f"import {name}\n" for name in MODULES)
@@ -289,8 +289,8 @@ def run():
 # ---- The launcher
 
 def readable_paths():
-    """The files that Python itself needs, as pairs of real path and path: its modules, the directories of its libraries,
-    and where numpy's are chosen and time zones are found. A .pth file may have put other folders on sys.path: those
+    """The files that Python itself needs, as pairs of real path and path: its modules, the directories of its
+    libraries, and where numpy's are chosen and time zones are found. A .pth file may have put other folders on sys.path: those
     stay outside."""
     prefixes = tuple({prefix + "/" for prefix in (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)})
     modules = [path for path in sys.path if path.startswith(prefixes)]
