@@ -40,7 +40,7 @@ static inline ProgramRow *program_rows(gsize stride, gsize most, gsize *n) {
   g_autoptr(GHashTable) known = g_hash_table_new(g_str_hash, g_str_equal);
   for (guint i = 0; i < dataset_size(dataset); i++)
     g_hash_table_insert(known, (gpointer)dataset_problem(dataset, i)->id, GUINT_TO_POINTER(i));
-  program_rows_kept = g_ptr_array_new();
+  if (!program_rows_kept) program_rows_kept = g_ptr_array_new();
   g_autofree GArray **tests = g_new0(GArray *, dataset_size(dataset));
   *n = MIN(most, (json_array_size(rows) + stride - 1) / stride);
   ProgramRow *all = g_new0(ProgramRow, *n);

@@ -21,26 +21,56 @@ static gboolean is_race(json_t *row) {
          g_str_has_prefix(row_text(row, "model"), "o1-preview");
 }
 
-static void test_rows(void) {
-  g_autoptr(GError) error = NULL;
-  gsize n, kept = 0;
-  ProgramRow *rows = program_rows(g_test_slow() ? 1 : 16, G_MAXSIZE, &n);
-  if (!rows) return;
-  for (gsize i = 0; i < n; i++)
-    if (g_test_slow() || !reached_time_limit(rows[i].row)) {
-      rows[kept] = rows[i];
-      rows[kept].program.tag = &rows[kept];
-      kept++;
+/* The rows to grade; NULL after g_test_skip() where there are none. */
+static ProgramRow *choose_rows(gsize stride, gboolean with_time_limit, gsize *kept) {
+  gsize n;
+  ProgramRow *rows = program_rows(stride, G_MAXSIZE, &n);
+  *kept = 0;
+  for (gsize i = 0; rows && i < n; i++)
+    if (with_time_limit || !reached_time_limit(rows[i].row)) {
+      rows[*kept] = rows[i];
+      rows[*kept].program.tag = &rows[*kept];
+      (*kept)++;
     }
-  const GradeProgramOptions options = {.both = TRUE};
+  return rows;
+}
+
+/* Grades them in a pool of its own and returns the seconds that it took; negative after g_test_skip() where there is
+ * no sandbox. */
+static double grade_rows(ProgramRow *rows, gsize n, int workers) {
+  g_autoptr(GError) error = NULL;
+  const GradeProgramOptions options = {.both = TRUE, .workers = workers};
   GradePrograms *pool = grade_programs_open(&options, &error);
   if (!pool) {
     g_test_skip(error->message);
-    return;
+    return -1;
   }
-  const double seconds = program_rows_grade(rows, kept, pool);
+  const double seconds = program_rows_grade(rows, n, pool);
   grade_programs_close(pool);
+  return seconds;
+}
 
+/* One worker alone and many more than there are cores: the same verdicts. */
+static void test_side_by_side(void) {
+  gsize n;
+  ProgramRow *alone = choose_rows(64, FALSE, &n), *crowded = choose_rows(64, FALSE, &n);
+  if (!alone || grade_rows(alone, n, 1) < 0 || grade_rows(crowded, n, 12) < 0) return;
+  for (gsize i = 0; i < n; i++) {
+    const GradeVerdict *a = &alone[i].verdict, *b = &crowded[i].verdict;
+    if (is_race(alone[i].row)) continue;
+    if (a->official != b->official || a->real != b->real)
+      g_test_message("%s %s: %s, %s", row_text(alone[i].row, "model"), row_text(alone[i].row, "question_id"), a->detail,
+                     b->detail);
+    g_assert_cmpint(a->official, ==, b->official);
+    g_assert_cmpint(a->real, ==, b->real);
+  }
+}
+
+static void test_rows(void) {
+  gsize kept;
+  ProgramRow *rows = choose_rows(g_test_slow() ? 1 : 16, g_test_slow(), &kept);
+  const double seconds = rows ? grade_rows(rows, kept, 0) : -1;
+  if (seconds < 0) return;
   guint compared = 0, agree = 0, quirks = 0, quirks_agree = 0, apart = 0;
   for (gsize i = 0; i < kept; i++) {
     const GradeVerdict *verdict = &rows[i].verdict;
@@ -74,5 +104,6 @@ static void test_rows(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/program-rows/livecodebench", test_rows);
+  g_test_add_func("/program-rows/side-by-side", test_side_by_side);
   return g_test_run();
 }
