@@ -87,6 +87,9 @@ static void test_distributions(void) {
   assert_near(results_t_quantile(0.975, 2), 4.302652730, 1e-8);
   assert_near(results_t_quantile(0.025, 29), -2.045229642, 1e-8);
   assert_near(results_t_quantile(0.975, 197), 1.972079034, 1e-8);
+  assert_near(results_t_quantile(0.975, 1000), 1.962339081, 1e-8); /* from here on by an expansion */
+  assert_near(results_t_quantile(0.8, 1000), 0.841980822, 1e-8);
+  assert_near(results_t_quantile(0.975, 10416), 1.960191763, 1e-8);
   assert_near(results_normal_cdf(1.959963985), 0.975, 1e-9);
   assert_near(exp(results_log_choose(52, 5)), 2598960, 1e-4);
   const double sorted[] = {1, 2, 4, 8};
