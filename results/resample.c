@@ -94,8 +94,8 @@ static void add_problems(const Work *work, const guint32 *times, guint n, guint 
                          gsize stride) {
   const ResultsSample *sample = work->sample;
   double weight[PACKED * BLOCK] = {0}, packed[PACKED * COLUMNS] __attribute__((aligned(64))) = {0};
-  for (guint b = 0; b < n; b++)
-    for (guint p = 0; p < n_packed; p++) weight[p * BLOCK + b] = times[(gsize)b * sample->n_problems + from + p];
+  for (guint p = 0; p < n_packed; p++)
+    for (guint b = 0; b < n; b++) weight[p * BLOCK + b] = times[(gsize)b * sample->n_problems + from + p];
   for (gsize at = 0; at < sample->size; at += COLUMNS) {
     gsize width = MIN(COLUMNS, sample->size - at);
     for (guint p = 0; p < n_packed; p++)
