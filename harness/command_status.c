@@ -1,6 +1,7 @@
 /* hyperscale status: how far a run is, also while it runs. */
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "harness/command.h"
 #include "harness/terminal.h"
@@ -22,11 +23,13 @@ const Command command_status = {"status", "[RUN]", "Show how far a run is, also 
 static void print_text(const ResultsSummary *summary) {
   printf("run %s (%s)%s%s\n", summary->info.name, summary->info.created,
          summary->info.complete ? ", complete" : ", incomplete", summary->info.partial ? ", partial (--limit)" : "");
-  printf("%-32s %9s %9s %9s %9s\n", "task", "problems", "threads", "generated", "graded");
+  int width = (int)strlen("task");
+  for (guint i = 0; i < summary->n_tasks; i++) width = MAX(width, (int)strlen(summary->task[i].name));
+  printf("%-*s %9s %9s %9s %9s %7s\n", width, "task", "problems", "threads", "generated", "graded", "done");
   for (guint i = 0; i < summary->n_tasks; i++) {
     const ResultsTaskInfo *task = &summary->task[i];
-    printf("%-32s %9d %9d %9d %9d\n", task->name, task->problems, task->threads_wanted, task->threads_done,
-           task->threads_graded);
+    printf("%-*s %9d %9d %9d %9d %5.1f %%\n", width, task->name, task->problems, task->threads_wanted,
+           task->threads_done, task->threads_graded, 100.0 * task->threads_graded / MAX(task->threads_wanted, 1));
   }
 }
 
