@@ -179,6 +179,18 @@ def test_switches():
     browser.click("[data-value=auto]")
 
 
+def test_ticks():
+    """The script chooses ticks as C has: at the width for which C drew, nothing changes."""
+    plots = re.findall(r'<svg class="plot".*?</svg>\s*</svg>|<svg class="plot".*?</g>', page.read_text(), re.S)
+    drawn = re.findall(r'class="tick"[^>]*>([^<]*)<', plots[0])
+    width = float(re.search(r'viewBox="0 0 ([0-9.]+)', plots[0])[1])
+    ticks = browser.run("const plot = document.querySelector('.plot'); plot.parentNode.style.width = `${arguments[0]}px`;"
+                        "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>"
+                        "done([...plot.querySelectorAll('.tick')].map((tick) => tick.textContent)))))", width)
+    check(ticks == drawn and len(drawn) > 5, "script and C agree on ticks and their labels", ticks, drawn)
+    browser.run("document.querySelector('.plot').parentNode.style.width = ''")
+
+
 def test_zoom():
     to_view(".plot")
     left, top, right, bottom = browser.run("const base = document.querySelector('.plot .base').getBoundingClientRect();"
@@ -262,7 +274,7 @@ def test_without_script():
 browser = Browser()
 try:
     browser.open(page.as_uri())
-    for test in (test_numbers, test_pointer, test_keyboard, test_switches, test_zoom, test_threads, test_comparison,
+    for test in (test_numbers, test_pointer, test_keyboard, test_switches, test_ticks, test_zoom, test_threads, test_comparison,
                  test_regrades):
         test()
     check(browser.log() == [], "the browser complains of nothing", browser.log())
