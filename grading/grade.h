@@ -114,7 +114,8 @@ typedef struct {
 typedef struct GradePrograms GradePrograms;
 typedef void (*GradeProgramFunc)(const GradeVerdict *verdict, void *tag, gpointer user_data);
 
-/* A pool of workers. NULL and GRADE_ERROR_SANDBOX or GRADE_ERROR_PYTHON when this machine cannot run programs as
+/* A pool of workers. Programs that need numpy or scipy, which LiveCodeBench's own environment has, are GRADE_UNGRADED
+ * where `python` lacks it. NULL and GRADE_ERROR_SANDBOX or GRADE_ERROR_PYTHON when this machine cannot run programs as
  * asked. */
 GradePrograms *grade_programs_open(const GradeProgramOptions *options, GError **error);
 /* Queues a program; `text` is copied. `done` is called from grade_programs_poll() or _drain(), on the caller's thread.

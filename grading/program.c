@@ -29,6 +29,10 @@ typedef struct {
   GradeVerdict verdict;
 } Job;
 
+/* What LiveCodeBench's own environment has beside the standard library. */
+static const char *const environment[] = {"numpy", "scipy"};
+typedef enum { UNKNOWN, PRESENT, ABSENT } Presence;
+
 struct GradePrograms {
   GradeProgramOptions options;
   char *python;
@@ -36,7 +40,8 @@ struct GradePrograms {
   GBytes *filter;
   int cancelled; /* eventfd: readable once the pool closes */
   GPtrArray *threads;
-  GRWLock alone; /* shared by programs that run; taken whole by one that is to run alone */
+  int presence[G_N_ELEMENTS(environment)]; /* atomic; of Presence: looked for when a program misses it */
+  GRWLock alone;                           /* shared by programs that run; taken whole by one that is to run alone */
 
   GMutex mutex; /* all below */
   GCond changed;
@@ -140,6 +145,32 @@ static JudgeResult judge(Worker *worker, const Job *job, JudgeMode mode) {
                        .detail = g_strdup("the machine was too busy to tell; grade again with fewer workers")};
 }
 
+static gboolean can_import(Worker *worker, guint module) {
+  int *presence = &worker->programs->presence[module];
+  if (g_atomic_int_get(presence) == UNKNOWN) {
+    g_autofree char *code = g_strdup_printf("import %s\nprint(1)", environment[module]);
+    const GradeTest test = {"", 0, "1", 1};
+    const Job probe = {.code = code, .length = strlen(code), .tests = &test, .n_tests = 1};
+    JudgeResult result = judge_once(worker, &probe, JUDGE_REAL, 60);
+    g_atomic_int_set(presence, result.outcome == GRADE_CORRECT ? PRESENT : ABSENT);
+    g_free(result.detail);
+  }
+  return g_atomic_int_get(presence) == PRESENT;
+}
+
+/* A program that fails because this machine lacks what its author could count on is not to blame. That it says so is
+ * not enough: the module must be missing indeed. */
+static void excuse_missing_module(Worker *worker, JudgeResult *result) {
+  for (guint i = 0; i < G_N_ELEMENTS(environment) && result->outcome == GRADE_WRONG && result->detail; i++) {
+    g_autofree char *says = g_strdup_printf("ModuleNotFoundError: No module named '%s", environment[i]);
+    if (!strstr(result->detail, says) || can_import(worker, i)) continue;
+    result->outcome = GRADE_UNGRADED;
+    g_free(result->detail);
+    result->detail = g_strdup_printf("needs %s, which %s lacks: install it (Debian: python3-%s), then grade again",
+                                     environment[i], worker->programs->python, environment[i]);
+  }
+}
+
 static void run_job(Worker *worker, Job *job) {
   const GradeProgramOptions *options = &worker->programs->options;
   const gboolean real = g_strcmp0(options->mode, "real") == 0;
@@ -161,6 +192,7 @@ static void run_job(Worker *worker, Job *job) {
     const gboolean counts = (mode == JUDGE_REAL) == real;
     if (!counts && !options->both) continue;
     JudgeResult result = judge(worker, job, mode);
+    excuse_missing_module(worker, &result);
     *(mode == JUDGE_REAL ? &verdict->real : &verdict->official) = result.outcome;
     if (counts) {
       verdict->outcome = result.outcome;
@@ -350,5 +382,5 @@ void grade_programs_close(GradePrograms *programs) {
 }
 
 const char *grade_version_code(void) {
-  return "code-2";
+  return "code-3";
 }

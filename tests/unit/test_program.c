@@ -1,5 +1,6 @@
 /* Programs: extraction, both verdicts, limits, the queue. What hostile programs try is in test_attack.c. */
 #include "grading/grade.h"
+#include <glib/gstdio.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -263,6 +264,42 @@ static void test_refusals(void) {
   g_assert_error(error, GRADE_ERROR, GRADE_ERROR_PYTHON);
 }
 
+/* A Python without numpy: programs that need it are ungraded, and the message says what to install. With numpy, saying
+ * that it is missing is no excuse. */
+static void test_missing_module(void) {
+  g_autoptr(GError) error = NULL;
+  g_autofree char *folder = g_dir_make_tmp("hyperscale-test-XXXXXX", NULL),
+                  *bin = g_build_filename(folder, "bin", NULL);
+  g_autofree char *python = g_build_filename(bin, "python3", NULL), *cfg = g_build_filename(folder, "pyvenv.cfg", NULL);
+  g_assert_cmpint(g_chmod(folder, 0755), ==, 0);
+  g_assert_cmpint(g_mkdir(bin, 0755), ==, 0);
+  g_assert_cmpint(symlink("/usr/bin/python3", python), ==, 0);
+  g_assert_true(g_file_set_contents(cfg, "home = /usr/bin\ninclude-system-site-packages = false\n", -1, NULL));
+  const GradeProgramOptions options = {.both = TRUE, .python = python};
+  GradePrograms *own = pool;
+  pool = grade_programs_open(&options, &error);
+  g_assert_no_error(error);
+  for (int i = 0; i < 2; i++) {
+    g_auto(Got) got =
+        grade(i ? "from numpy.linalg import det\nprint(3)" : "import numpy as np\nprint(3)", sums, 1, NULL);
+    g_assert_cmpint(got.outcome, ==, GRADE_UNGRADED);
+    g_assert_cmpint(got.real, ==, GRADE_UNGRADED);
+    g_assert_nonnull(strstr(got.detail, "python3-numpy"));
+  }
+  g_auto(Got) other = grade("import numbpy", sums, 1, NULL);
+  g_assert_cmpint(other.outcome, ==, GRADE_WRONG);
+  grade_programs_close(pool);
+  pool = own;
+  g_unlink(cfg);
+  g_unlink(python);
+  g_rmdir(bin);
+  g_rmdir(folder);
+
+  g_auto(Got) present = grade("import numpy\nprint(sum(map(int, input().split())))", sums, 1, NULL);
+  g_auto(Got) pretext = grade("raise ModuleNotFoundError(\"No module named 'numpy'\")", sums, 1, NULL);
+  g_assert_cmpint(pretext.outcome, ==, present.outcome == GRADE_CORRECT ? GRADE_WRONG : GRADE_UNGRADED);
+}
+
 /* The worker's core, in a session of its own: the kernel shares a core out by sessions first. */
 static void become_competitor(gpointer unused) {
   cpu_set_t allowed, first;
@@ -337,6 +374,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/program/functions", test_functions);
   g_test_add_func("/program/no-program", test_no_program);
   g_test_add_func("/program/queue", test_queue);
+  g_test_add_func("/program/missing-module", test_missing_module);
   g_test_add_func("/program/busy-machine", test_busy_machine);
   g_test_add_func("/program/refusals", test_refusals);
   g_test_add_func("/program/close", test_close);
