@@ -109,32 +109,48 @@ static MathNode *with_decimal(MathNode *node, gboolean decimal) {
   return node;
 }
 
-/* The n-ary node of `kind` (a sum or a product) with the operands of a and b, their numbers folded into one that
- * stands first. */
+/* Adds a number to those of a sum or a product, folded with any of them with which it fits into 64 bits: no two that
+ * remain can be folded, so that they stay as they are when they are printed and read again. */
+static void add_number(MathTree *tree, MathKind kind, GPtrArray *numbers, MathNode *number) {
+  for (guint i = 0; i < numbers->len; i++) {
+    const MathNode *other = numbers->pdata[i];
+    __int128 p = kind == MATH_ADD ? (__int128)number->p * other->q + (__int128)other->p * number->q
+                                  : (__int128)number->p * other->p;
+    int64_t r, t;
+    if (!reduce(p, (__int128)number->q * other->q, &r, &t)) continue;
+    number = with_decimal(grade_math_number(tree, r, t), number->decimal || other->decimal);
+    g_ptr_array_remove_index_fast(numbers, i);
+    i = G_MAXUINT; /* once more from the first */
+  }
+  g_ptr_array_add(numbers, number);
+}
+
+static int compare_numbers(gconstpointer a, gconstpointer b) {
+  const MathNode *x = *(MathNode *const *)a, *y = *(MathNode *const *)b;
+  return x->p != y->p ? (x->p > y->p) - (x->p < y->p) : (x->q > y->q) - (x->q < y->q);
+}
+
+/* The n-ary node of `kind` (a sum or a product) with the operands of a and b, their numbers folded and first. */
 static MathNode *join(MathTree *tree, MathKind kind, MathNode *a, MathNode *b) {
   MathNode *sides[] = {a, b};
-  g_autoptr(GPtrArray) operands = g_ptr_array_new();
-  int64_t p = kind == MATH_MULTIPLY, q = 1;
-  gboolean decimal = FALSE;
+  g_autoptr(GPtrArray) operands = g_ptr_array_new(), others = g_ptr_array_new();
   for (int s = 0; s < 2; s++) {
     gboolean flat = sides[s]->kind == kind;
     for (int i = 0; i < (flat ? sides[s]->n : 1); i++) {
       MathNode *operand = flat ? sides[s]->child[i] : sides[s];
-      int64_t r, t;
-      gboolean folds = operand->kind == MATH_NUMBER &&
-                       (kind == MATH_ADD ? reduce((__int128)p * operand->q + (__int128)operand->p * q,
-                                                  (__int128)q * operand->q, &r, &t)
-                                         : reduce((__int128)p * operand->p, (__int128)q * operand->q, &r, &t));
-      if (folds)
-        p = r, q = t, decimal |= operand->decimal;
+      if (operand->kind == MATH_NUMBER)
+        add_number(tree, kind, operands, operand);
       else
-        g_ptr_array_add(operands, operand);
+        g_ptr_array_add(others, operand);
     }
   }
-  gboolean neutral = kind == MATH_MULTIPLY ? p == 1 && q == 1 : p == 0;
-  if (kind == MATH_MULTIPLY && p == 0) g_ptr_array_set_size(operands, 0);
-  if (!neutral || operands->len == 0)
-    g_ptr_array_insert(operands, 0, with_decimal(grade_math_number(tree, p, q), decimal));
+  g_ptr_array_sort(operands, compare_numbers);
+  const MathNode *first = operands->len > 0 ? operands->pdata[0] : NULL;
+  gboolean decimal = first && first->decimal;
+  if (kind == MATH_MULTIPLY && first && first->p == 0) g_ptr_array_set_size(others, 0);
+  if (others->len > 0 && first && first->q == 1 && first->p == (kind == MATH_MULTIPLY))
+    g_ptr_array_remove_index(operands, 0); /* 1x, 0 + x */
+  g_ptr_array_extend(operands, others, NULL, NULL);
   if (operands->len == 1) return operands->pdata[0];
   return with_decimal(grade_math_node(tree, kind, (MathNode *const *)operands->pdata, (int)operands->len), decimal);
 }
