@@ -351,7 +351,7 @@ typedef struct {
   double low, high; /* 95 %: paired bootstrap over problems. If no problem differs: what so many alike leave possible */
   double p;         /* exact McNemar: the sign test on the problems that differ, two-sided */
   double detectable;          /* a true difference that such a comparison would find 4 times in 5 */
-  gboolean indistinguishable; /* the interval holds 0 */
+  gboolean indistinguishable; /* the interval holds 0, or fewer problems differ than a sign test can tell apart: 6 */
 } ResultsPair;
 
 /* The frontiers of two methods at one cost. */
