@@ -22,6 +22,8 @@ static void test_chain(void) {
   check("### Final Answer: (B)", "B", "answer-line");
   check("The final answer:\n\n**B**", "B", "answer-line");
   check("Answer: \"C\"", "C", "answer-line");
+  check("Answer: 'C'", "C", "answer-line");
+  check("Answer: _C_", "C", "answer-line");
   check("Answer: \\(B\\)", "B", "answer-line");
   check("Answer: \\text{B}", "B", "answer-line");
   check("Answer\xef\xbc\x9a"
