@@ -81,6 +81,7 @@ typedef struct {
 typedef struct {
   const char *name;
   int latency; /* steps by which results may lag: 0 on the CPU */
+  gboolean (*check)(int device_index, GError **error); /* dms_device_check() */
   DmsBackend *(*open)(const DmsBackendOptions *options, GError **error);
   void (*close)(DmsBackend *backend);
   /* Runs the prompts into their empty slots. `reads` [n]: KV items attended by all positions of each. DMS_ERROR_MEMORY
@@ -111,8 +112,8 @@ typedef struct {
 } DmsBackendOps;
 
 extern const DmsBackendOps dms_backend_cpu;
-/* Never NULL: open() says what this build or this machine lacks. Its other functions are there once open() has
- * succeeded, but for rates() and attention(), which can be called at once. */
+/* Never NULL: check() and open() say what this build or this machine lacks. Its other functions are there once open()
+ * has succeeded, but for rates() and attention(), which can be called at once. */
 const DmsBackendOps *dms_backend_cuda(void);
 
 #endif

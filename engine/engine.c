@@ -35,6 +35,11 @@ static const DmsBackendOps *find_backend(DmsDevice device, GError **error) {
   return NULL;
 }
 
+gboolean dms_device_check(DmsDevice device, int device_index, GError **error) {
+  const DmsBackendOps *ops = find_backend(device, error);
+  return ops && ops->check(device_index, error);
+}
+
 /* A core is busy with far fewer sequences than a GPU, and their keys and values then stay in its caches. */
 static int default_sequences(const DmsEngineOptions *options) {
   int threads = options->cpu_threads ? options->cpu_threads : (int)g_get_num_processors();

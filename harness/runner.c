@@ -323,7 +323,9 @@ static gboolean begin_store(Run *run, const char *plan_text, GError **error) {
 /* Points are derived after every method that has brought something, also where a signal ends the run there: what has
  * been paid for can be looked at. */
 static gboolean run_all(Run *run, const char *plan_text, GError **error) {
-  if (!prepare(run, error) || !count_work(run, error) || !begin_store(run, plan_text, error)) return FALSE;
+  if (!prepare(run, error) || !dms_device_check(run->options->device, run->options->device_index, error) ||
+      !count_work(run, error) || !begin_store(run, plan_text, error))
+    return FALSE;
   gboolean derived = FALSE;
   for (guint i = 0; i < run->methods->len && !stop_requested(); i++) {
     guint before = run->outcome->generated + run->verdicts.graded;

@@ -119,12 +119,12 @@ static gboolean set_shapes(DmsBackend *b, GError **error) {
   return TRUE;
 }
 
-static gboolean open_device(DmsBackend *b, GError **error) {
-  int n = 0, index = b->options.device_index;
+static gboolean check_device(int index, GError **error) {
+  int n = 0, major = 0, minor = 0;
   cudaError_t status = cudaGetDeviceCount(&n);
   if (status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice || (status == cudaSuccess && n == 0)) {
     cudaGetLastError();
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device cuda: %s",
+    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device cuda: %s; use --device cpu, or a machine that has one",
                 status == cudaErrorInsufficientDriver ? "no NVIDIA driver, or one older than this build's CUDA runtime"
                                                       : "no NVIDIA GPU");
     return FALSE;
@@ -134,15 +134,20 @@ static gboolean open_device(DmsBackend *b, GError **error) {
     g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device cuda:%d: this machine has devices 0 to %d", index, n - 1);
     return FALSE;
   }
+  TRY(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index), "asking for the device's properties");
+  TRY(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index), "asking for the device's properties");
+  if (major >= 8) return TRUE;
+  g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE,
+              "device cuda:%d has compute capability %d.%d; 8.0 is the least that runs", index, major, minor);
+  return FALSE;
+}
+
+static gboolean open_device(DmsBackend *b, GError **error) {
   struct cudaDeviceProp properties;
+  int index = b->options.device_index;
+  if (!check_device(index, error)) return FALSE;
   TRY(cudaSetDevice(index), "choosing the device");
   TRY(cudaGetDeviceProperties(&properties, index), "asking for the device's properties");
-  if (properties.major < 8) {
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE,
-                "device cuda:%d: %s has compute capability %d.%d; 8.0 is the least that runs", index, properties.name,
-                properties.major, properties.minor);
-    return FALSE;
-  }
   g_strlcpy(b->name, properties.name, sizeof b->name);
   TRY(cudaStreamCreateWithFlags(&b->stream, cudaStreamNonBlocking), "creating the stream");
   return TRUE;
@@ -355,9 +360,10 @@ static void describe(DmsBackend *b, char *text, gsize size) {
                b->heads.group);
 }
 
-const DmsBackendOps *dms_cuda_backend_2(const DmsCudaHost *host) {
+const DmsBackendOps *dms_cuda_backend_3(const DmsCudaHost *host) {
   static const DmsBackendOps ops = {.name = "cuda",
                                     .latency = DMS_CUDA_LATENCY,
+                                    .check = check_device,
                                     .open = open_backend,
                                     .close = close_backend,
                                     .prefill = dms_cuda_prefill,

@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 
 #define LIBRARY "libdms-cuda.so"
-#define ENTRY "dms_cuda_backend_2"
+#define ENTRY "dms_cuda_backend_3"
 
 /* The library beside the program, in ../lib as installed, or in the build folder above a test program. */
 static char *find_library(void) {
@@ -32,7 +32,7 @@ static const DmsBackendOps *load(GError **error) {
   }
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!library) { /* names the missing library: libcublasLt where there is no cuBLAS */
-    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device cuda: %s", dlerror());
+    g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "device cuda: %s; install it, or use --device cpu", dlerror());
     return NULL;
   }
   DmsCudaEntry entry = (DmsCudaEntry)dlsym(library, ENTRY);
@@ -45,12 +45,14 @@ static const DmsBackendOps *load(GError **error) {
   return entry(&host);
 }
 
+static gboolean check(int device_index, GError **error);
 static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error);
 static gboolean rates(int device_index, double *read_bytes, double *matrix_flops, GError **error);
 static gboolean attention(int device_index, const DmsAttentionCase *shape, double *seconds, GError **error);
 
-/* Before anything is open only these three can be called. */
-static DmsBackendOps table = {.name = "cuda", .open = open_backend, .rates = rates, .attention = attention};
+/* Before anything is open only these four can be called. */
+static DmsBackendOps table = {
+    .name = "cuda", .check = check, .open = open_backend, .rates = rates, .attention = attention};
 
 /* The library's table, which then becomes the program's; it stays open. */
 static const DmsBackendOps *loaded(GError **error) {
@@ -58,6 +60,11 @@ static const DmsBackendOps *loaded(GError **error) {
   if (ops || !(ops = load(error))) return ops;
   table = *ops;
   return ops;
+}
+
+static gboolean check(int device_index, GError **error) {
+  const DmsBackendOps *ops = loaded(error);
+  return ops && ops->check(device_index, error);
 }
 
 static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error) {

@@ -15,11 +15,11 @@ typedef struct {
   void (*rope_frequencies)(const DmsConfig *config, float *out);
 } DmsCudaHost;
 
-/* The library's one entry, "dms_cuda_backend_2": the number counts changes of the structs that cross. */
+/* The library's one entry, "dms_cuda_backend_3": the number counts changes of the structs that cross. */
 typedef const DmsBackendOps *(*DmsCudaEntry)(const DmsCudaHost *host);
-const DmsBackendOps *dms_cuda_backend_2(const DmsCudaHost *host);
+const DmsBackendOps *dms_cuda_backend_3(const DmsCudaHost *host);
 
-/* Within the library: what dms_cuda_backend_2() was given. */
+/* Within the library: what dms_cuda_backend_3() was given. */
 extern DmsCudaHost dms_cuda_host;
 
 #endif

@@ -107,6 +107,12 @@ for key in 'precision: bf16' 'window: 5000'; do
 done
 plan
 
+# A GPU that is not there, or that the driver is told to hide.
+no_gpu() { CUDA_VISIBLE_DEVICES=-1 "$hyperscale" run "$tmp/plan.yaml" --db "$tmp/gpu.db" --limit 1 --quiet --device cuda; }
+exits 1 'device cuda: .*--device cpu' 'no GPU' no_gpu
+[ ! -e "$tmp/gpu.db" ]
+ok $? 'and no store is made for it'
+
 # Where the output cannot go.
 echo '[1, 2]' > "$tmp/ids.json"
 forward() { "$hyperscale" forward pocket-reasoner --ids "$tmp/ids.json" --output "$1"; }
