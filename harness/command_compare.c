@@ -95,6 +95,7 @@ static void print_pair(const ResultsPair *pair, int width, gboolean wide) {
 
 static void print_pairs(const ResultsComparison *comparison, gboolean wide) {
   const ResultsPair *last = NULL;
+  gboolean few = FALSE; /* a verdict that the interval alone would not give */
   int width = names_width(comparison);
   for (guint i = 0; i < comparison->n_pairs; i++) {
     const ResultsPair *pair = &comparison->pair[i];
@@ -111,8 +112,11 @@ static void print_pairs(const ResultsComparison *comparison, gboolean wide) {
       printf(wide ? " %6s  verdict\n" : "  verdict\n", "finds");
     }
     print_pair(last = pair, width, wide);
+    few |= pair->indistinguishable && (pair->low > 0 || pair->high < 0);
   }
-  if (wide) puts("\nfinds: the true difference that so many problems would show 4 times in 5");
+  if (wide || few) putchar('\n');
+  if (wide) puts("finds: the true difference that so many problems would show 4 times in 5");
+  if (few) puts("indistinguishable though the interval is clear of 0: fewer than six problems differ");
 }
 
 static void print_margin(const ResultsMargin *margin) {
