@@ -1,7 +1,7 @@
 /* What the readers share: the data set as they fill it, the place of a row in its file, and the checks that each row
  * passes.
  *
- * A reader opens one or more files, checks every row, and adds it with dataset_add(); dataset.c then owns it.
+ * A reader opens one or more files, checks every row, and adds it with dataset_add(); the data set then owns it.
  * Messages about a row begin with its place, "file:line: ". */
 #ifndef HYPERSCALE_DATASETS_ROWS_H
 #define HYPERSCALE_DATASETS_ROWS_H
