@@ -5,6 +5,7 @@
 
 #include "reports/figure.h"
 #include "reports/report.h"
+#include "reports/table.h"
 
 G_BEGIN_DECLS
 
@@ -29,6 +30,12 @@ void report_page_evictions(GString *out, const ResultsSummary *summary, const Re
                            guint n_evictions);
 void report_page_paper(GString *out, const ResultsSummary *summary);
 void report_page_provenance(GString *out, const ResultsSummary *summary);
+
+/* Whether the report is about this task too: a store has threads of others. */
+gboolean report_page_has_task(const ResultsSummary *summary, const char *task);
+enum { REPORT_PAGE_LISTED = 40 }; /* rows of a list of examples, at most */
+/* `list`, folded: the first of `n` examples. */
+void report_page_examples(GString *out, const Table *list, guint n);
 
 G_END_DECLS
 

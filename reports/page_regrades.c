@@ -2,10 +2,7 @@
 #include <string.h>
 
 #include "reports/page.h"
-#include "reports/table.h"
 #include "reports/text.h"
-
-#define LISTED 40
 
 typedef struct {
   const ResultsSummary *summary;
@@ -16,9 +13,7 @@ typedef struct {
 
 static void collect(const ResultsRegrade *regrade, gpointer user_data) {
   Regrades *all = user_data;
-  gboolean known = FALSE;
-  for (guint t = 0; t < all->summary->n_tasks; t++) known |= strcmp(all->summary->task[t].name, regrade->task) == 0;
-  if (!known) return;
+  if (!report_page_has_task(all->summary, regrade->task)) return;
   g_autofree char *verdicts = strcmp(regrade->outcome_before, regrade->outcome_after) == 0
                                   ? g_strdup_printf("%s, another answer", regrade->outcome_after)
                                   : g_strdup_printf("%s \u2192 %s", regrade->outcome_before, regrade->outcome_after);
@@ -26,7 +21,7 @@ static void collect(const ResultsRegrade *regrade, gpointer user_data) {
                                verdicts);
   guint count = GPOINTER_TO_UINT(g_hash_table_lookup(all->moves, move));
   g_hash_table_insert(all->moves, move, GUINT_TO_POINTER(count + 1));
-  if (++all->n > LISTED) return;
+  if (++all->n > REPORT_PAGE_LISTED) return;
   char cr[NUMBER_SIZE];
   report_table_row(all->listed);
   report_table_cell(all->listed, "%s", regrade->task);
@@ -63,9 +58,7 @@ gboolean report_page_regrades(GString *out, const ResultsSummary *summary, Resul
                        "of the graders judged the same texts; this report's numbers are those of the versions under "
                        "Provenance. Both verdicts stay in the store (view <code>regrades</code>).</p>");
   report_table_write(out, counts, TEXT_HTML);
-  report_html(out, "<details><summary>%s %u of them</summary>", all.n > LISTED ? "The first" : "All",
-              MIN(all.n, LISTED));
-  report_table_write(out, listed, TEXT_HTML);
-  g_string_append(out, "</details></section>\n");
+  report_page_examples(out, listed, all.n);
+  g_string_append(out, "</section>\n");
   return TRUE;
 }

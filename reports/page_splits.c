@@ -2,10 +2,7 @@
 #include <string.h>
 
 #include "reports/page.h"
-#include "reports/table.h"
 #include "reports/text.h"
-
-#define LISTED 40
 
 /* Threads of one task and method that only one of the two ways finds right. */
 typedef struct {
@@ -22,9 +19,7 @@ typedef struct {
 
 static void collect(const ResultsSplit *split, gpointer user_data) {
   Splits *all = user_data;
-  gboolean known = FALSE;
-  for (guint t = 0; t < all->summary->n_tasks; t++) known |= strcmp(all->summary->task[t].name, split->task) == 0;
-  if (!known) return;
+  if (!report_page_has_task(all->summary, split->task)) return;
   char cr[NUMBER_SIZE];
   g_autofree char *method = g_strdup_printf("%s %s\u00d7", split->method, report_number_plain(split->cr, cr));
   g_autofree char *key = g_strdup_printf("%s\x1f%s", split->task, method);
@@ -37,7 +32,7 @@ static void collect(const ResultsSplit *split, gpointer user_data) {
   gboolean official = strcmp(split->official, "correct") == 0;
   count->official += official;
   count->real += !official;
-  if (++all->n > LISTED) return;
+  if (++all->n > REPORT_PAGE_LISTED) return;
   report_table_row(all->listed);
   report_table_cell(all->listed, "%s", split->task);
   report_table_cell(all->listed, "%s", split->problem_id);
@@ -73,9 +68,7 @@ gboolean report_page_splits(GString *out, const ResultsSummary *summary, Results
                        "program runs twice: as LiveCodeBench's runner does, with stand-ins for its input and output "
                        "(official), and as a plain process (real). The plan says which verdict counts.</p>");
   report_table_write(out, table, TEXT_HTML);
-  report_html(out, "<details><summary>%s %u of them</summary>", all.n > LISTED ? "The first" : "All",
-              MIN(all.n, LISTED));
-  report_table_write(out, listed, TEXT_HTML);
-  g_string_append(out, "</details></section>\n");
+  report_page_examples(out, listed, all.n);
+  g_string_append(out, "</section>\n");
   return TRUE;
 }

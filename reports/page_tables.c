@@ -1,7 +1,22 @@
-/* The page's sections about the whole run: the margins and where the numbers come from. */
+/* The page's sections about the whole run: the margins and where the numbers come from; what other sections share. */
+#include <string.h>
+
 #include "reports/data.h"
 #include "reports/page.h"
 #include "reports/tables.h"
+
+gboolean report_page_has_task(const ResultsSummary *summary, const char *task) {
+  for (guint t = 0; t < summary->n_tasks; t++)
+    if (strcmp(summary->task[t].name, task) == 0) return TRUE;
+  return FALSE;
+}
+
+void report_page_examples(GString *out, const Table *list, guint n) {
+  report_html(out, "<details><summary>%s %u of them</summary>", n > REPORT_PAGE_LISTED ? "The first" : "All",
+              MIN(n, REPORT_PAGE_LISTED));
+  report_table_write(out, list, TEXT_HTML);
+  g_string_append(out, "</details>");
+}
 
 void report_page_margins(GString *out, const ResultsSummary *summary) {
   g_autoptr(Table) margins = report_tables_margins(summary, TRUE), others = report_tables_margins(summary, FALSE);

@@ -152,12 +152,6 @@ static const ResultsMethodInfo *find_method(const ResultsSummary *summary, gint6
   return NULL;
 }
 
-static gboolean has_task(const ResultsSummary *summary, const char *task) {
-  for (guint t = 0; t < summary->n_tasks; t++)
-    if (strcmp(summary->task[t].name, task) == 0) return TRUE;
-  return FALSE;
-}
-
 /* Threads of one problem, on their way into the page: a dot for each beside the problem's name, then the threads. */
 typedef struct {
   const ResultsThreadName *first; /* or NULL */
@@ -200,7 +194,7 @@ static gboolean write_sample(GString *out, const ResultsSummary *summary, Result
     const ResultsThreadName *name = &g_array_index(sample, ResultsThreadName, i);
     const ResultsMethodInfo *method = find_method(summary, name->method);
     ResultsText text;
-    if (!method || !has_task(summary, name->task)) continue;
+    if (!method || !report_page_has_task(summary, name->task)) continue;
     if (!results_text(store, name->method, name->task, name->problem_id, name->thread, &text, error)) return FALSE;
     if (!group.first || strcmp(group.first->task, name->task) != 0 ||
         strcmp(group.first->problem_id, name->problem_id) != 0) {
