@@ -186,8 +186,8 @@ static void measure(const char *what, void (*func)(const char *, const char *), 
 
 int main(int argc, char **argv) {
   gint64 threads = argc > 1 ? g_ascii_strtoll(argv[1], NULL, 10) : 1000000, start = g_get_monotonic_time();
-  g_autofree char *folder = argc > 2 ? NULL : g_dir_make_tmp("hyperscale-bench-XXXXXX", NULL);
-  g_autofree char *path = argc > 2 ? g_strdup(argv[2]) : g_build_filename(folder, "store.db", NULL);
+  if (argc <= 2) scratch_make();
+  g_autofree char *path = argc > 2 ? g_strdup(argv[2]) : synthetic_path();
   struct stat found;
   if (stat(path, &found) != 0) write_store(path, threads);
   if (stat(path, &found) != 0) g_error("%s is not there", path);
@@ -200,6 +200,6 @@ int main(int argc, char **argv) {
   measure("compare dms with vanilla at 28 budgets", do_compare, path);
   measure("export without texts", do_export, path);
   measure("every thread with its text", do_walk, path);
-  if (folder) synthetic_remove(folder);
+  if (scratch) scratch_remove();
   return 0;
 }

@@ -9,18 +9,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-static char *folder, *whole, *empty;
+static char *whole, *empty;
 static gsize whole_size, empty_size;
-
-static void remove_folder(void) {
-  synthetic_remove(folder);
-}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
   g_autoptr(GError) error = NULL;
-  folder = g_dir_make_tmp("hyperscale-fuzz-XXXXXX", NULL);
-  atexit(remove_folder);
-  g_autofree char *path = g_build_filename(folder, "whole.db", NULL);
+  scratch_make();
+  atexit(scratch_remove);
+  g_autofree char *path = g_build_filename(scratch, "whole.db", NULL);
   Synthetic synthetic = synthetic_run(path, "run");
   gint64 task = synthetic_task(&synthetic, "aime24", "maj", 2, 2, 12);
   for (int m = 0; m < 2; m++) {
@@ -36,7 +32,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   results_db_script(synthetic.store, "PRAGMA journal_mode = DELETE", &error);
   synthetic_check(&error);
   results_close(synthetic.store);
-  g_autofree char *empty_path = g_build_filename(folder, "empty.db", NULL);
+  g_autofree char *empty_path = g_build_filename(scratch, "empty.db", NULL);
   results_close(synthetic_open(empty_path, RESULTS_WRITE));
   if (!g_file_get_contents(path, &whole, &whole_size, &error) ||
       !g_file_get_contents(empty_path, &empty, &empty_size, &error))
@@ -62,8 +58,8 @@ static void read_store(ResultsStore *store) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  g_autofree char *path = g_build_filename(folder, "changed.db", NULL),
-                  *other = g_build_filename(folder, "other.db", NULL);
+  g_autofree char *path = g_build_filename(scratch, "changed.db", NULL),
+                  *other = g_build_filename(scratch, "other.db", NULL);
   g_autofree char *changed = g_memdup2(whole, whole_size);
   for (; size >= 5; data += 5, size -= 5) {
     uint32_t offset = (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;

@@ -4,10 +4,9 @@
 
 #include <string.h>
 
-#include <glib/gstdio.h>
-
 #include "results/results.h"
 #include "results/store.h"
+#include "tests/unit/scratch.h"
 
 typedef struct {
   ResultsStore *store;
@@ -148,17 +147,12 @@ static inline void synthetic_commit(const Synthetic *synthetic) {
   synthetic_check(&error);
 }
 
-/* The stores of a test, and what lies beside them. */
-static inline void synthetic_remove(const char *path) {
-  g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-  for (const char *name; dir && (name = g_dir_read_name(dir));) {
-    g_autofree char *inner = g_build_filename(path, name, NULL);
-    if (g_file_test(inner, G_FILE_TEST_IS_DIR) && !g_file_test(inner, G_FILE_TEST_IS_SYMLINK))
-      synthetic_remove(inner);
-    else
-      g_unlink(inner);
-  }
-  g_rmdir(path);
+/* Where a new store of the test can lie; g_free(). */
+static inline char *synthetic_path(void) {
+  static int number;
+  char name[32];
+  g_snprintf(name, sizeof name, "store-%d.db", ++number);
+  return g_build_filename(scratch, name, NULL);
 }
 
 #endif

@@ -17,8 +17,13 @@ static inline int scratch_remove_entry(const char *path, const struct stat *stat
   return g_remove(path);
 }
 
+/* Removes a folder and all that is in it. */
+static inline void scratch_remove_folder(const char *path) {
+  nftw(path, scratch_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static inline void scratch_remove(void) {
-  nftw(scratch, scratch_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+  scratch_remove_folder(scratch);
   g_clear_pointer(&scratch, g_free);
 }
 

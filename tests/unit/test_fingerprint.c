@@ -1,5 +1,6 @@
 /* The fingerprint of a model folder: what changes it, what does not, and that a cache is no source of error. */
 #include "engine/engine.h"
+#include "tests/unit/scratch.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -32,20 +33,6 @@ static char *copy_pocket(void) {
   return dir;
 }
 
-static void remove_folder(const char *dir) {
-  GDir *entries = g_dir_open(dir, 0, NULL);
-  const char *name;
-  while ((name = g_dir_read_name(entries))) {
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    if (g_file_test(path, G_FILE_TEST_IS_DIR) && !g_file_test(path, G_FILE_TEST_IS_SYMLINK))
-      remove_folder(path);
-    else
-      g_unlink(path);
-  }
-  g_dir_close(entries);
-  g_rmdir(dir);
-}
-
 /* The same as `sha256sum FILES | sha256sum`. */
 static void test_definition(void) {
   g_autoptr(GString) lines = g_string_new(NULL);
@@ -76,7 +63,7 @@ static void test_content_counts(void) {
   fclose(file);
   g_autofree char *changed = fingerprint_or_die(dir);
   g_assert_cmpstr(changed, !=, original);
-  remove_folder(dir);
+  scratch_remove_folder(dir);
 }
 
 /* A link into a Hugging Face cache is believed by its name: the blob is not read, it need not even be there. */
@@ -102,7 +89,7 @@ static void test_blob_names(void) {
   g_assert_cmpint(symlink(other_target, weights), ==, 0);
   g_autofree char *renamed = fingerprint_or_die(dir);
   g_assert_cmpstr(renamed, !=, original);
-  remove_folder(dir);
+  scratch_remove_folder(dir);
 }
 
 /* A file of settled times is remembered; one that changed since is not taken for the old one; rubbish in the cache
@@ -110,7 +97,7 @@ static void test_blob_names(void) {
 static void test_cache(void) {
   g_autofree char *dir = copy_pocket(), *original = fingerprint_or_die(POCKET);
   g_autofree char *cache = g_build_filename(g_get_user_cache_dir(), "hyperscale", "sha256", NULL);
-  if (g_file_test(cache, G_FILE_TEST_IS_DIR)) remove_folder(cache);
+  if (g_file_test(cache, G_FILE_TEST_IS_DIR)) scratch_remove_folder(cache);
   g_usleep(2500000); /* the change time of the copy has to settle */
   g_autofree char *first = fingerprint_or_die(dir);
   g_assert_cmpstr(first, ==, original);
@@ -132,7 +119,7 @@ static void test_cache(void) {
   g_assert_true(g_file_set_contents(entry, false_digest, -1, NULL));
   g_autofree char *touched = fingerprint_or_die(dir);
   g_assert_cmpstr(touched, ==, original);
-  remove_folder(dir);
+  scratch_remove_folder(dir);
 }
 
 static void test_missing(void) {
@@ -142,7 +129,7 @@ static void test_missing(void) {
   g_assert_null(dms_model_fingerprint(dir, &error));
   g_assert_error(error, DMS_ERROR, DMS_ERROR_MODEL);
   g_assert_nonnull(strstr(error->message, "model.safetensors"));
-  remove_folder(dir);
+  scratch_remove_folder(dir);
 }
 
 int main(int argc, char **argv) {
@@ -155,6 +142,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/fingerprint/cache", test_cache);
   g_test_add_func("/fingerprint/missing", test_missing);
   int result = g_test_run();
-  remove_folder(cache);
+  scratch_remove_folder(cache);
   return result;
 }

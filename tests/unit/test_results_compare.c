@@ -4,17 +4,8 @@
 #include "results/statistics.h"
 #include "tests/unit/results_synthetic.h"
 
-static char *folder;
-
 static void assert_near(double a, double b, double tolerance) {
   if (!(fabs(a - b) <= tolerance)) g_error("%.17g is not %.17g", a, b);
-}
-
-static char *new_path(void) {
-  static int number;
-  char name[32];
-  g_snprintf(name, sizeof name, "compare-%d.db", ++number);
-  return g_build_filename(folder, name, NULL);
 }
 
 /* A run of one task and a method for each line of outcomes: one letter a problem, c correct, w wrong, - ungraded. One
@@ -71,7 +62,7 @@ static const ResultsDifference *find_difference(const ResultsComparison *compari
 }
 
 static void test_by_hand(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   /* 12 problems: vanilla alone right on 1, dms alone right on 9, both on 1, neither on 1; dms:4 ungraded on one that
    * only it would get */
   const Line lines[] = {{"vanilla", 1, "cccwwwwwwwww"}, {"dms", 2, "ccwccccccccw"}, {"dms", 4, "ccwccccccc-w"}};
@@ -117,7 +108,7 @@ static void test_by_hand(void) {
 /* The interval of five problems that differ, all one way, lies above 0; the exact test says 0.06. Of six it says 0.03. */
 static void test_few_differ(void) {
   for (int differ = 5; differ <= 6; differ++) {
-    g_autofree char *path = new_path();
+    g_autofree char *path = synthetic_path();
     const Line lines[] = {{"vanilla", 1, "cccwwwwwwwww"}, {"dms", 2, differ == 5 ? "ccccccccwwww" : "cccccccccwww"}};
     Synthetic synthetic = write_run(path, "one", lines, 2);
     ResultsSide dms = {synthetic.store, "one", "dms"}, vanilla = {synthetic.store, NULL, "vanilla"};
@@ -134,7 +125,7 @@ static void test_few_differ(void) {
 }
 
 static void test_alike(void) {
-  g_autofree char *path_a = new_path(), *path_b = new_path();
+  g_autofree char *path_a = synthetic_path(), *path_b = synthetic_path();
   const Line lines[] = {{"vanilla", 1, "ccccwwwwcwcw"}, {"dms", 2, "ccwccccccccw"}};
   Synthetic a = write_run(path_a, "first", lines, 2), b = write_run(path_b, "second", lines, 2);
   ResultsSide side_a = {.store = a.store}, side_b = {.store = b.store};
@@ -159,7 +150,7 @@ static void change(const Synthetic *synthetic, const char *sql) {
 }
 
 static void test_mixed(void) {
-  g_autofree char *path_a = new_path(), *path_b = new_path();
+  g_autofree char *path_a = synthetic_path(), *path_b = synthetic_path();
   const Line lines[] = {{"vanilla", 1, "ccccwwww"}}, fewer[] = {{"vanilla", 1, "ccccww"}};
   Synthetic a = write_run(path_a, "first", lines, 1), b = write_run(path_b, "second", fewer, 1);
   ResultsSide side_a = {.store = a.store}, side_b = {.store = b.store};
@@ -191,7 +182,7 @@ static void test_mixed(void) {
 
 /* Frontiers of two runs: B does at every length what A does at half of it. */
 static void test_along(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   Synthetic synthetic = synthetic_run(path, "along");
   gint64 task = synthetic_task(&synthetic, "code", "pass", 24, 1, 64);
   synthetic_begin(&synthetic);
@@ -248,14 +239,13 @@ static void test_along(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  folder = g_dir_make_tmp("hyperscale-compare-XXXXXX", NULL);
+  scratch_make();
   g_test_add_func("/results/compare/by-hand", test_by_hand);
   g_test_add_func("/results/compare/few-differ", test_few_differ);
   g_test_add_func("/results/compare/alike", test_alike);
   g_test_add_func("/results/compare/mixed", test_mixed);
   g_test_add_func("/results/compare/along", test_along);
   int status = g_test_run();
-  synthetic_remove(folder);
-  g_free(folder);
+  scratch_remove();
   return status;
 }

@@ -3,21 +3,11 @@
 #include <math.h>
 #include <string.h>
 
-#include <glib/gstdio.h>
 
 #include "tests/unit/results_synthetic.h"
 
-static char *folder;
-
 static void assert_near(double a, double b, double tolerance) {
   if (!(fabs(a - b) <= tolerance)) g_error("%.17g is not %.17g", a, b);
-}
-
-static char *new_path(void) {
-  static int number;
-  char name[32];
-  g_snprintf(name, sizeof name, "derive-%d.db", ++number);
-  return g_build_filename(folder, name, NULL);
 }
 
 static const ResultsPoint *find_point(const ResultsSummary *summary, const char *method, const char *task, int length,
@@ -89,7 +79,7 @@ static Synthetic by_hand(const char *path, gint64 *method, gint64 *problem) {
 }
 
 static void test_by_hand(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   gint64 method, problem[2];
   Synthetic synthetic = by_hand(path, &method, problem);
   const int lengths[] = {2, 3, 4}, threads[] = {1, 2};
@@ -137,7 +127,7 @@ static void test_by_hand(void) {
 }
 
 static void test_missing(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   g_autoptr(GError) error = NULL;
   gint64 method, problem[2];
   Synthetic synthetic = by_hand(path, &method, problem);
@@ -274,7 +264,7 @@ static void assert_same(const ResultsSummary *a, const ResultsSummary *b) {
 
 /* The points of a run at L = 40 derived at L = 9 are those of the same threads run at L = 9: to the last bit. */
 static void test_derived_is_direct(void) {
-  g_autofree char *first = new_path(), *second = new_path();
+  g_autofree char *first = synthetic_path(), *second = synthetic_path();
   const char *paths[] = {first, second};
   ResultsSummary *summary[2];
   const int lengths[] = {9}, threads[] = {1, 2, 3, 4};
@@ -318,7 +308,7 @@ static void test_derived_is_direct(void) {
 }
 
 static void test_stored_is_computed(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   g_autoptr(GError) error = NULL;
   Synthetic synthetic = random_store(path, 1);
   const int lengths[] = {5, 10, 20, 40}, threads[] = {1, 2, 4};
@@ -370,7 +360,7 @@ static void test_stored_is_computed(void) {
 }
 
 static void test_views(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   g_autoptr(GError) error = NULL;
   Synthetic synthetic = random_store(path, 2);
   const int lengths[] = {10, 40}, threads[] = {1, 2, 3, 4};
@@ -427,7 +417,7 @@ static void test_views(void) {
 
 /* A trace that does not fit its row is found when it is needed, and named. */
 static void test_damaged_trace(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   g_autoptr(GError) error = NULL;
   Synthetic synthetic = random_store(path, 3);
   results_db_script(synthetic.store, "UPDATE trace SET live = x'0102' WHERE generation = 7", &error);
@@ -448,7 +438,7 @@ static void test_damaged_trace(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  folder = g_dir_make_tmp("hyperscale-derive-XXXXXX", NULL);
+  scratch_make();
   g_test_add_func("/results/derive/by-hand", test_by_hand);
   g_test_add_func("/results/derive/missing", test_missing);
   g_test_add_func("/results/derive/derived-is-direct", test_derived_is_direct);
@@ -456,7 +446,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/derive/views", test_views);
   g_test_add_func("/results/derive/damaged-trace", test_damaged_trace);
   int status = g_test_run();
-  synthetic_remove(folder);
-  g_free(folder);
+  scratch_remove();
   return status;
 }

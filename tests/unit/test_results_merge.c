@@ -4,15 +4,6 @@
 
 #include "tests/unit/results_synthetic.h"
 
-static char *folder;
-
-static char *new_path(void) {
-  static int number;
-  char name[32];
-  g_snprintf(name, sizeof name, "merge-%d.db", ++number);
-  return g_build_filename(folder, name, NULL);
-}
-
 static gint64 count(ResultsStore *store, const char *sql) {
   g_autoptr(GError) error = NULL;
   gint64 value = -1;
@@ -81,7 +72,7 @@ static void assert_same_points(const ResultsSummary *a, const ResultsSummary *b)
 }
 
 static void test_shards(void) {
-  g_autofree char *whole_path = new_path(), *path_a = new_path(), *path_b = new_path(), *into_path = new_path();
+  g_autofree char *whole_path = synthetic_path(), *path_a = synthetic_path(), *path_b = synthetic_path(), *into_path = synthetic_path();
   Synthetic whole = write_shard(whole_path, 0, 1, FALSE);
   results_close(write_shard(path_a, 0, 2, FALSE).store);
   results_close(write_shard(path_b, 1, 2, TRUE).store);
@@ -109,7 +100,7 @@ static void test_shards(void) {
 }
 
 static void test_conflicts(void) {
-  g_autofree char *path_a = new_path(), *path_b = new_path();
+  g_autofree char *path_a = synthetic_path(), *path_b = synthetic_path();
   g_autoptr(GError) error = NULL;
   Synthetic a = write_shard(path_a, 0, 1, FALSE);
   const int lengths[] = {16}, threads[] = {3};
@@ -146,7 +137,7 @@ static void test_conflicts(void) {
 
 /* A shard that was run to a larger L brings the longer texts; the shorter ones say nothing new. */
 static void test_longer(void) {
-  g_autofree char *path_a = new_path(), *path_b = new_path();
+  g_autofree char *path_a = synthetic_path(), *path_b = synthetic_path();
   gint64 method, problem;
   Synthetic store[2];
   for (int i = 0; i < 2; i++) {
@@ -172,7 +163,7 @@ static void test_longer(void) {
 }
 
 static void test_export(void) {
-  g_autofree char *path = new_path(), *export_path = new_path(), *bytes = NULL;
+  g_autofree char *path = synthetic_path(), *export_path = synthetic_path(), *bytes = NULL;
   g_autoptr(GError) error = NULL;
   gsize size;
   Synthetic synthetic = write_shard(path, 0, 1, FALSE);
@@ -219,7 +210,7 @@ static void test_export(void) {
 
 /* Damage is called damage, of the store and not of the disk, and leaves no file. */
 static void test_export_damaged(void) {
-  g_autofree char *path = new_path(), *export_path = new_path(), *growing = g_strconcat(export_path, ".part", NULL);
+  g_autofree char *path = synthetic_path(), *export_path = synthetic_path(), *growing = g_strconcat(export_path, ".part", NULL);
   g_autoptr(GError) error = NULL;
   Synthetic synthetic = write_shard(path, 0, 1, FALSE);
   results_db_script(synthetic.store, "PRAGMA foreign_keys = OFF; DELETE FROM generation WHERE id = 1", &error);
@@ -234,14 +225,13 @@ static void test_export_damaged(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  folder = g_dir_make_tmp("hyperscale-merge-XXXXXX", NULL);
+  scratch_make();
   g_test_add_func("/results/merge/shards", test_shards);
   g_test_add_func("/results/merge/conflicts", test_conflicts);
   g_test_add_func("/results/merge/longer", test_longer);
   g_test_add_func("/results/export/without-texts", test_export);
   g_test_add_func("/results/export/damaged", test_export_damaged);
   int status = g_test_run();
-  synthetic_remove(folder);
-  g_free(folder);
+  scratch_remove();
   return status;
 }

@@ -95,17 +95,17 @@ static void test_reference(void) {
   int status = -1;
   if (!g_spawn_command_line_sync("/usr/bin/python3 -c 'import sqlite3'", NULL, NULL, &status, NULL) || status != 0)
     return g_test_skip("there is no /usr/bin/python3 with sqlite3");
-  g_autofree char *folder = g_dir_make_tmp("hyperscale-reference-XXXXXX", NULL);
-  g_autofree char *manifest_path = g_build_filename(folder, "manifest", NULL), *output = NULL;
+  scratch_make();
+  g_autofree char *manifest_path = g_build_filename(scratch, "manifest", NULL), *output = NULL;
   g_autoptr(GString) manifest = g_string_new(NULL);
   g_autoptr(GRand) random = g_rand_new_with_seed(11);
   /* making a store waits for the disk several times; a copy of an empty one does not */
-  g_autofree char *empty_path = g_build_filename(folder, "empty.db", NULL), *empty = NULL;
+  g_autofree char *empty_path = g_build_filename(scratch, "empty.db", NULL), *empty = NULL;
   gsize size;
   results_close(synthetic_open(empty_path, RESULTS_WRITE));
   g_assert_true(g_file_get_contents(empty_path, &empty, &size, NULL));
   for (int i = 0; i < STORES; i++) {
-    g_autofree char *path = g_strdup_printf("%s/%d.db", folder, i);
+    g_autofree char *path = g_strdup_printf("%s/%d.db", scratch, i);
     g_assert_true(g_file_set_contents(path, empty, (gssize)size, NULL));
     write_store(path, random, manifest);
   }
@@ -115,7 +115,7 @@ static void test_reference(void) {
   synthetic_check(&error);
   if (status != 0) g_error("%s", output);
   g_test_message("%s", g_strstrip(output));
-  synthetic_remove(folder);
+  scratch_remove();
 }
 
 int main(int argc, char **argv) {

@@ -22,8 +22,8 @@ static char *shown(const Synthetic *synthetic, int problems, int threads) {
 }
 
 static void test_sample(void) {
-  g_autofree char *folder = g_dir_make_tmp("hyperscale-sample-XXXXXX", NULL);
-  g_autofree char *path = g_build_filename(folder, "store.db", NULL);
+  scratch_make();
+  g_autofree char *path = synthetic_path();
   Synthetic synthetic = synthetic_run(path, "sample");
   gint64 task = synthetic_task(&synthetic, "aime24", "maj", PROBLEMS, THREADS, 8);
   gint64 method[2] = {synthetic_method(&synthetic, "a", 1), synthetic_method(&synthetic, "b", 4)};
@@ -47,7 +47,7 @@ static void test_sample(void) {
   g_assert_nonnull(strstr(six, "p10/"));
   g_assert_true(strstr(six, "p0/") && strstr(six, "p3/") && strstr(six, "p7/"));
   results_close(synthetic.store);
-  synthetic_remove(folder);
+  scratch_remove();
 }
 
 int main(int argc, char **argv) {

@@ -47,8 +47,8 @@ static Synthetic fill(const char *path) {
 
 static void test_splits(void) {
   g_autoptr(GError) error = NULL;
-  g_autofree char *folder = g_dir_make_tmp("hyperscale-test-XXXXXX", NULL);
-  g_autofree char *path = g_build_filename(folder, "run.db", NULL);
+  scratch_make();
+  g_autofree char *path = synthetic_path();
   Synthetic synthetic = fill(path);
   g_autoptr(GString) found = g_string_new(NULL);
   g_assert_true(results_splits(synthetic.store, synthetic.run, collect, found, &error));
@@ -72,7 +72,7 @@ static void test_splits(void) {
   g_assert_null(strstr(html->str, "<b>NameError"));
   results_summary_free(summary);
   results_close(synthetic.store);
-  synthetic_remove(folder);
+  scratch_remove();
 }
 
 int main(int argc, char **argv) {

@@ -17,15 +17,6 @@
 #include "results/trace.h"
 #include "tests/unit/results_synthetic.h"
 
-static char *folder;
-
-static char *new_path(void) {
-  static int number;
-  char name[32];
-  g_snprintf(name, sizeof name, "store-%d.db", ++number);
-  return g_build_filename(folder, name, NULL);
-}
-
 static ResultsStore *open_store(const char *path, ResultsMode mode) {
   g_autoptr(GError) error = NULL;
   ResultsStore *store = results_open(path, mode, &error);
@@ -168,7 +159,7 @@ static int count_threads(Small *small, const char *task, const char *grader) {
 
 static void test_round_trip(void) {
   g_autoptr(GError) error = NULL;
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   Small small = small_open(path);
   g_assert_true(results_begin(small.store, &error));
   for (int thread = 0; thread < 2; thread++) {
@@ -218,7 +209,7 @@ static void test_round_trip(void) {
 
 static void test_same_again(void) {
   g_autoptr(GError) error = NULL;
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   Small small = small_open(path);
   results_close(small.store);
   Small again = small_open(path);
@@ -290,7 +281,7 @@ static gboolean reuse(Small *small, int thread, int max_new_tokens) {
 
 static void test_reuse(void) {
   g_autoptr(GError) error = NULL;
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   Small small = small_open(path);
   g_assert_false(reuse(&small, 0, 4));
   g_assert_true(add(&small, 0, generation_of(4, 4), &error));
@@ -357,11 +348,11 @@ static void run_sql(const char *path, const char *sql) {
 }
 
 static void test_other_files(void) {
-  g_autofree char *absent = new_path(), *note = new_path(), *large_note = new_path(), *foreign = new_path(),
-                  *newer = new_path(), *hollow = new_path(), *altered = new_path(), *indexed = new_path(),
-                  *lost = g_build_filename(folder, "no", "such", "folder.db", NULL);
+  g_autofree char *absent = synthetic_path(), *note = synthetic_path(), *large_note = synthetic_path(), *foreign = synthetic_path(),
+                  *newer = synthetic_path(), *hollow = synthetic_path(), *altered = synthetic_path(), *indexed = synthetic_path(),
+                  *lost = g_build_filename(scratch, "no", "such", "folder.db", NULL);
   refuse(absent, RESULTS_READ, RESULTS_ERROR_OPEN, "hyperscale run");
-  refuse(folder, RESULTS_WRITE, RESULTS_ERROR_OPEN, "folder");
+  refuse(scratch, RESULTS_WRITE, RESULTS_ERROR_OPEN, "folder");
   refuse(lost, RESULTS_WRITE, RESULTS_ERROR_OPEN, "folder");
   g_assert_true(g_file_set_contents(note, "dear diary", -1, NULL));
   refuse(note, RESULTS_READ, RESULTS_ERROR_OPEN, "not a store");
@@ -389,7 +380,7 @@ static void test_other_files(void) {
 }
 
 static void test_corrupt(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   Small small = small_open(path);
   g_autoptr(GError) error = NULL;
   for (int thread = 0; thread < 200; thread++) g_assert_true(add(&small, thread, generation_of(8, 8), &error));
@@ -404,7 +395,7 @@ static void test_corrupt(void) {
 }
 
 static void test_second_writer(void) {
-  g_autofree char *path = new_path(), *other_name = g_build_filename(folder, "link.db", NULL);
+  g_autofree char *path = synthetic_path(), *other_name = g_build_filename(scratch, "link.db", NULL);
   Small small = small_open(path);
   refuse(path, RESULTS_WRITE, RESULTS_ERROR_OPEN, "is writing");
   g_assert_cmpint(symlink(path, other_name), ==, 0);
@@ -463,7 +454,7 @@ static void write_until_killed(const char *path) {
 }
 
 static void test_kill(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   g_autoptr(GRand) random = g_rand_new_with_seed(9);
   gint64 before = 0;
   int span = 25000; /* microseconds until the kill, at most; more where the machine is too busy to get anywhere */
@@ -502,7 +493,7 @@ static void test_kill(void) {
 }
 
 static void test_full_disk(void) {
-  g_autofree char *path = new_path();
+  g_autofree char *path = synthetic_path();
   g_autoptr(GError) error = NULL;
   Small small = small_open(path);
   g_assert_true(add(&small, 0, generation_of(8, 8), &error));
@@ -548,10 +539,10 @@ static void write_in_read_only_folder(const char *path) {
 
 static void test_read_only_folder(void) {
   if (geteuid() != 0) return g_test_skip("giving up the right to write takes root");
-  g_autofree char *inner = g_build_filename(folder, "read-only", NULL),
+  g_autofree char *inner = g_build_filename(scratch, "read-only", NULL),
                   *path = g_build_filename(inner, "store.db", NULL);
   g_assert_cmpint(g_mkdir(inner, 0755), ==, 0);
-  g_assert_cmpint(g_chmod(folder, 0755), ==, 0);
+  g_assert_cmpint(g_chmod(scratch, 0755), ==, 0);
   Small small = small_open(path);
   g_autoptr(GError) error = NULL;
   g_assert_true(add(&small, 0, generation_of(8, 8), &error));
@@ -562,7 +553,7 @@ static void test_read_only_folder(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  folder = g_dir_make_tmp("hyperscale-store-XXXXXX", NULL);
+  scratch_make();
   g_test_add_func("/results/store/blobs", test_blobs);
   g_test_add_func("/results/store/round-trip", test_round_trip);
   g_test_add_func("/results/store/same-again", test_same_again);
@@ -576,7 +567,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/store/full-disk", test_full_disk);
   g_test_add_func("/results/store/read-only-folder", test_read_only_folder);
   int status = g_test_run();
-  synthetic_remove(folder);
-  g_free(folder);
+  scratch_remove();
   return status;
 }
