@@ -1,408 +1,516 @@
-/* Sampling on the device: engine/sampling.h's rule, a cluster of CTAs a row. Every sum is of integers, so the order in
- * which threads add does not matter and the tokens are the CPU's.
+/* Sampling on the device: engine/sampling.h's rule, a cluster of CTAs a row. Every sum that decides is of integers, so
+ * the order in which threads add does not matter and the tokens are the CPU's.
  *
- * Each CTA keeps its slice of the logits in shared memory and builds its own sums; all CTAs add up the cluster's and
- * come to the same conclusion. Nucleus and top-k cuts are found without sorting: a histogram of the weights by leading
- * bits, then of the one bin in which the cut falls by the bits below, until one weight is left. Weights far below the
- * top go into the histogram only if the cut turns out to lie there. */
+ * Each CTA reads its slice of a row three times, and the CTAs meet twice:
+ *
+ *   outline   the largest logit, then about how much weight lies in each eighth of an octave of it
+ *   (meet)    from all outlines, a bracket: two weights between which the cut of the nucleus or of top-k should lie
+ *   collect   every weight, exactly: the sums of all, of those above the bracket and of the few within
+ *   (meet)    where the cut lies among the few; in whose slice, which warp's part of it and at which id the draw falls
+ *
+ * The outline only tells where to look. Where the sums show that the cut lies elsewhere, or many weights lie in the
+ * bracket, histograms of the weights narrow it down, which takes a pass and a meeting each. */
 #include "engine/cuda/cluster.cuh"
 #include "engine/cuda/element.cuh"
 
-enum { kThreads = 512, kWarps = kThreads / 32, kBins = 41 * 32, kTailBits = 20, kUnroll = 8, kCandidates = 256 };
-enum { kCluster = 8, kClusterVocab = 1 << 15, kMostCached = 20 << 10 /* logits of a slice in shared memory */ };
+enum {
+  kMaxRanks = 16, /* CTAs of a cluster */
+  kMaxThreads = 1024 /* of a CTA */,
+  kMaxWarps = kMaxThreads / 32,
+  kUnroll = 10,
+  kBins = 256,
+  kBinsPerOctave = 8,
+  kFew = 512 /* weights within the bracket that a CTA may find */
+};
+constexpr uint64_t kAboveAll = ((uint64_t)1 << 40) + 1;
 
-/* Sums and counts of bins; the sums as two native 32-bit halves. */
+/* A sum of weights, and of how many. */
+struct Mass {
+  uint64_t sum;
+  uint32_t count;
+
+  __device__ Mass operator+(Mass other) const { return {sum + other.sum, count + other.count}; }
+  __device__ Mass operator-(Mass other) const { return {sum - other.sum, count - other.count}; }
+  __device__ Mass shuffle_up(int offset) const {
+    return {__shfl_up_sync(~0u, sum, offset), __shfl_up_sync(~0u, count, offset)};
+  }
+  __device__ Mass of_lane(int lane) const { return {__shfl_sync(~0u, sum, lane), __shfl_sync(~0u, count, lane)}; }
+};
+
+/* What a CTA tells the others of its slice: first roughly, */
+struct Outline {
+  float top, padding[3];
+  uint32_t masses[kBins]; /* of the eighths of an octave from its own largest logit down */
+};
+/* then of the weights relative to the bracket. */
+struct Sums {
+  uint64_t total;
+  Mass above, inside;
+};
+struct alignas(16) Findings {
+  Sums sums;
+  uint64_t weights[kFew]; /* the first of those inside */
+};
+/* Weights between two bounds by their leading bits; the sums as two halves, of which the hardware adds each. */
 struct Histogram {
   uint32_t low[kBins], high[kBins], count[kBins];
 
-  __device__ void clear() {
-    for (int i = threadIdx.x; i < kBins; i += kThreads) low[i] = high[i] = count[i] = 0;
-    __syncthreads();
-  }
   __device__ void add(int bin, uint64_t weight) {
     uint32_t part = (uint32_t)weight, rest = (uint32_t)(weight >> 32);
     rest += atomicAdd(&low[bin], part) + part < part;
     if (rest) atomicAdd(&high[bin], rest);
     atomicAdd(&count[bin], 1);
   }
+  __device__ Mass mass(int bin) const { return {(uint64_t)high[bin] << 32 | low[bin], count[bin]}; }
 };
 
-/* A cut through the ids in order of weight: all heavier than `weight` are kept, and the first `ties` ids that weigh
- * just that. */
+/* What one CTA wrote, as each of the cluster has it. Outlines and histograms on the one hand and findings on the other
+ * take turns, so that nobody writes what another still reads: between two writes all have met. */
+struct Exchange {
+  union {
+    Outline outline;
+    Histogram histogram;
+  };
+  Findings findings;
+};
+
+/* The search for a cut through the weights in order: where the sum, or the count, of the heaviest reaches `target`. */
+struct Search {
+  bool by_count;
+  uint64_t target;
+  uint64_t low, high; /* the bracket: low <= weight < high */
+  uint64_t total;
+  Mass above, inside; /* weights from `high` up, and in the bracket */
+
+  __device__ uint64_t measure(Mass mass) const { return by_count ? mass.count : mass.sum; }
+};
+
+/* All heavier than `weight` are kept, and the first `ties` ids that weigh just that: `sum` together. */
 struct Cut {
-  uint64_t weight, sum; /* sum of what is kept */
+  uint64_t weight, sum;
+  uint32_t ties;
+};
+
+/* Where the draw falls: `draw` and `ties` less what the units before `unit` take of them. */
+struct Place {
+  int unit;
+  uint64_t draw;
   uint32_t ties;
 };
 
 struct Shared {
   union {
-    Histogram histogram;        /* of this CTA's slice */
-    uint64_t mine[kCandidates]; /* then: its weights in the bin of the cut */
+    uint32_t columns[kBins][32]; /* the outline, a column a lane: no two lanes of a warp meet in a bank */
+    uint8_t warps[kFew];         /* then: the warps that found findings.weights */
   };
-  union {
-    uint64_t sums[kBins];      /* of the cluster */
-    uint64_t all[kCandidates]; /* then: all its weights in the bin of the cut */
-  };
-  uint32_t counts[kBins];
-  uint64_t warp_sums[kWarps];
-  uint32_t warp_counts[kWarps];
-  float tops[kWarps];
-  int ids[kWarps];
-  /* what the other CTAs of the cluster read, each written once a row */
-  float top;
-  int top_id, sound;
-  uint64_t total, heavier;
-  uint32_t equal;
-  int found, gathered;
-  Cut cut;
-  /* found by one thread for the block */
-  uint64_t above, bin_sum;
-  uint32_t above_count, bin_count;
-  int bin;
+  Sums warp_sums[kMaxWarps], row; /* of the warps' parts of the slice; of all CTAs */
+  Mass scanned[kMaxWarps], parts[kMaxWarps];
+  float tops[kMaxWarps];
+  int first_top, found;
+  uint32_t most_found; /* of a CTA */
+  float bracket_high, bracket_low;
+  Search search;
+  Place place;
+  Exchange from[kMaxRanks]; /* by rank; there is memory for those of the cluster */
 };
 
-/* This CTA's slice of a row: ids first .. first + n - 1. */
+/* This CTA's slice of a row: ids first .. first + n - 1, `run` of them a warp. */
 struct Slice {
   const float *logits; /* [n] */
-  int first, n;
+  int first, n, run;
   float max, scale;
+
+  __device__ uint64_t weight(float logit) const { return dms_weight(dms_weight_exponent(logit, max, scale)); }
 };
 
-/* The sum over the block, for all of it. */
-__device__ uint64_t block_total(uint64_t x, Shared &shared) {
+/* Calls f(i, logit) for this lane's part of the warp's run; past the end with logits that are no token's, -infinity. */
+template <typename F> __device__ __forceinline__ void for_logits(const Slice &slice, F f) {
+  int begin = threadIdx.x / 32 * slice.run, end = min(begin + slice.run, slice.n);
+  for (int i = begin + threadIdx.x % 32; i < end; i += 32 * kUnroll) {
+    float x[kUnroll];
+#pragma unroll
+    for (int u = 0; u < kUnroll; u++) x[u] = i + 32 * u < end ? slice.logits[i + 32 * u] : -INFINITY;
+#pragma unroll
+    for (int u = 0; u < kUnroll; u++) f(i + 32 * u, x[u]);
+  }
+}
+
+/* ---- Sums over a warp and a block ---- */
+
+__device__ __forceinline__ uint64_t warp_sum(uint64_t x) {
   for (int offset = 16; offset; offset >>= 1) x += __shfl_xor_sync(~0u, x, offset);
-  if (threadIdx.x % 32 == 0) shared.warp_sums[threadIdx.x / 32] = x;
+  return x;
+}
+__device__ __forceinline__ Mass warp_sum(Mass x) {
+  return {warp_sum(x.sum), __reduce_add_sync(~0u, x.count)};
+}
+__device__ __forceinline__ Sums warp_sum(const Sums &x) {
+  return {warp_sum(x.total), warp_sum(x.above), warp_sum(x.inside)};
+}
+
+__device__ __forceinline__ Mass warp_scan(Mass x) {
+  for (int offset = 1; offset < 32; offset <<= 1) {
+    Mass before = x.shuffle_up(offset);
+    if (threadIdx.x % 32 >= offset) x = x + before;
+  }
+  return x;
+}
+/* The sum over the threads up to this one; *total, if wanted, is the block's. */
+__device__ Mass block_scan(Mass x, Shared &shared, Mass *total) {
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  x = warp_scan(x);
+  if (lane == 31) shared.scanned[warp] = x;
   __syncthreads();
-  x = 0;
-  for (int w = 0; w < kWarps; w++) x += shared.warp_sums[w];
+  Mass warps = warp_scan(lane < blockDim.x / 32 ? shared.scanned[lane] : Mass{});
+  Mass before = warps.of_lane(max(warp - 1, 0));
+  if (total) *total = warps.of_lane(31);
   __syncthreads();
+  return warp ? x + before : x;
+}
+
+/* The larger, NaN if either is. */
+__device__ __forceinline__ float larger(float a, float b) {
+  float c;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(c) : "f"(a), "f"(b));
+  return c;
+}
+__device__ __forceinline__ float warp_top(float x) {
+  for (int offset = 16; offset; offset >>= 1) x = larger(x, __shfl_xor_sync(~0u, x, offset));
   return x;
 }
 
-/* Calls f(weight) for the logits begin + lane, begin + lane + step, ... before `end` whose weight may reach 2^bits; f
- * checks. */
-template <typename F>
-__device__ __forceinline__ void for_weights(const Slice &slice, int begin, int end, int lane, int step, float bits,
-                                            F f) {
-  float least = bits - 41; /* small weights are rounded to whole numbers */
-#pragma unroll 4
-  for (int i = begin + lane; i < end; i += step) {
-    float exponent = dms_weight_exponent(slice.logits[i], slice.max, slice.scale);
-    if (exponent >= least) f(dms_weight(exponent));
-  }
+/* ---- The outline ---- */
+
+/* Where y lies among the whole numbers: the one below, plus a constant, and how far above it. Of numbers beyond 2^22
+ * it is not that; but these are no logits from which a bracket could be told. */
+__device__ __forceinline__ int whole_below(float y, float *above) {
+  const float all_fraction = 12582912.0f; /* 1.5 * 2^23: at its size numbers are whole */
+  float shifted = __fadd_rd(y, all_fraction);
+  *above = y - (shifted - all_fraction);
+  return __float_as_int(shifted);
 }
 
-/* The leading bits of a weight: its power of two and the five bits below. */
-__device__ __forceinline__ int leading_bin(uint64_t weight) {
-  int power = 63 - __clzll(weight);
-  return power * 32 + (int)(power >= 5 ? weight >> (power - 5) & 31 : weight << (5 - power) & 31);
-}
-
-/* The cluster's histogram, in every CTA: each adds up its share of the bins, then all fetch what the others added up.
- */
-__device__ void add_up(Shared &shared) {
-  int ranks = cluster_size(), share = (kBins + ranks - 1) / ranks, first = cluster_rank() * share;
-  cluster_sync();
-  for (int i = first + threadIdx.x; i < min(first + share, (int)kBins); i += kThreads) {
-    uint64_t sum = 0;
-    uint32_t count = 0;
-#pragma unroll 8
-    for (int r = 0; r < ranks; r++) {
-      const Histogram &other = of_rank(shared.histogram, r);
-      sum += (uint64_t)other.high[i] << 32 | other.low[i], count += other.count[i];
-    }
-    shared.sums[i] = sum, shared.counts[i] = count;
-  }
-  cluster_sync();
-#pragma unroll 3
-  for (int i = threadIdx.x; i < kBins; i += kThreads) {
-    if (i / share == cluster_rank()) continue;
-    shared.sums[i] = of_rank(shared.sums[i], i / share), shared.counts[i] = of_rank(shared.counts[i], i / share);
-  }
+/* The row's largest logit, NaN if any is. Every CTA has the outlines of all then; their masses, or counts, only if
+ * `masses`. The grid of their bins is the same for all, so the top bin of each is shifted by a whole number against
+ * another's. */
+__device__ float outline_row(const Slice &slice, Shared &shared, bool masses, bool by_count) {
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32;
+  Outline &mine = shared.from[cluster_rank()].outline;
+  float top = -INFINITY, fraction;
+  for_logits(slice, [&](int, float logit) { top = larger(top, logit); });
+  top = warp_top(top);
+  if (lane == 0) shared.tops[warp] = top;
   __syncthreads();
-}
-
-/* The bin, from the heaviest down, in which the running count or sum reaches `target`; what lies above it and in it.
- * Nothing is found when all bins together fall short: bin -1. */
-__device__ void find_bin(Shared &shared, bool by_count, uint64_t target, uint64_t above, uint32_t above_count) {
-  if (threadIdx.x == 0) shared.bin = -1;
-  __syncthreads();
-  if (threadIdx.x < 32) { /* one warp: runs of bins, then the bins of the run */
-    const int kRun = (kBins + 31) / 32;
-    int lane = threadIdx.x, high = kBins - lane * kRun, low = max(high - kRun, 0);
-    uint64_t sum = 0;
-    uint32_t count = 0;
-    for (int b = low; b < high; b++) sum += shared.sums[b], count += shared.counts[b];
-    uint64_t before = sum;
-    uint32_t before_count = count;
-    for (int offset = 1; offset < 32; offset <<= 1) {
-      uint64_t s = __shfl_up_sync(~0u, before, offset);
-      uint32_t c = __shfl_up_sync(~0u, before_count, offset);
-      if (lane >= offset) before += s, before_count += c;
-    }
-    before += above - sum, before_count += above_count - count;
-    bool reaches =
-        by_count ? before_count < target && before_count + count >= target : before < target && before + sum >= target;
-    if (reaches) {
-      int b = high - 1;
-      for (;; b--) {
-        uint64_t s = shared.sums[b];
-        uint32_t c = shared.counts[b];
-        if (by_count ? before_count + c >= target : before + s >= target) break;
-        before += s, before_count += c;
-      }
-      shared.bin = b, shared.above = before, shared.above_count = before_count;
-      shared.bin_sum = shared.sums[b], shared.bin_count = shared.counts[b];
-    }
-  }
-  __syncthreads();
-}
-
-/* The cut among the few weights low <= w < high, what lies above them being known: all CTAs gather them, and each
- * thread asks of one whether it is where the target is reached. */
-__device__ Cut cut_candidates(const Slice &slice, Shared &shared, bool by_count, uint64_t target, int power,
-                              uint64_t low, uint64_t high) {
-  uint64_t above = shared.above;
-  uint32_t above_count = shared.above_count;
-  if (threadIdx.x == 0) shared.found = shared.gathered = 0;
-  __syncthreads();
-  for_weights(slice, 0, slice.n, threadIdx.x, kThreads, power, [&](uint64_t w) {
-    if (w >= low && w < high) shared.mine[atomicAdd(&shared.found, 1)] = w;
-  });
-  cluster_sync();
-  for (int r = 0, begin = 0; r < cluster_size(); r++) {
-    int n = of_rank(shared.found, r);
-    for (int i = threadIdx.x; i < n; i += kThreads) shared.all[begin + i] = of_rank(shared.mine[i], r);
-    begin += n;
-    if (threadIdx.x == 0) shared.gathered = begin;
-  }
-  __syncthreads();
-  int n = shared.gathered;
-  for (int i = threadIdx.x; i < n; i += kThreads) {
-    uint64_t weight = shared.all[i], heavier = above;
-    uint32_t heavier_count = above_count, equal = 0;
-    for (int j = 0; j < n; j++) {
-      uint64_t other = shared.all[j];
-      if (other > weight) heavier += other, heavier_count++;
-      equal += other == weight;
-    }
-    uint64_t before = by_count ? heavier_count : heavier, each = by_count ? 1 : weight;
-    if (before < target && before + each * equal >= target) { /* the same for all that weigh as much */
-      uint32_t ties = (uint32_t)((target - before + each - 1) / each);
-      shared.cut = Cut{weight, heavier + weight * ties, ties};
-    }
-  }
-  cluster_sync();
-  return shared.cut;
-}
-
-/* The cut at a count of `target` ids or, where that is 0, at the share `top_p` of `total`, which is found on the way
- * where it is 0. */
-__device__ Cut find_cut(const Slice &slice, Shared &shared, uint64_t target, float top_p, uint64_t total) {
-  bool by_count = target > 0;
-  for (int tail = kTailBits;; tail = 0) { /* once more with all weights if the cut lies among the smallest */
-    shared.histogram.clear();
-    uint64_t below = 0, all = 0;
-    bool totals = !by_count && !total;
-    for_weights(slice, 0, slice.n, threadIdx.x, kThreads, totals ? 0 : tail, [&](uint64_t w) {
-      if (w >> tail)
-        shared.histogram.add(leading_bin(w), w);
-      else
-        below += w;
+  top = warp_top(lane < warps ? shared.tops[lane] : -INFINITY);
+  if (threadIdx.x == 0) mine.top = top;
+  if (masses && fabsf(top) < INFINITY) {
+    float bins = slice.scale * kBinsPerOctave;
+    int first = whole_below(top * bins, &fraction);
+    for_logits(slice, [&](int, float logit) {
+      int bin = first - whole_below(logit * bins, &fraction);
+      /* 2^(fraction / 8), its relative error below 4e-6, in units of 2^-15 */
+      float mass = fmaf(fmaf(128.46f, fraction, 2837.06f), fraction, 32768.6f);
+      if ((unsigned)bin < kBins) atomicAdd(&shared.columns[bin][lane], by_count ? 1 : (uint32_t)mass);
     });
-    if (totals) {
-      below = block_total(below, shared);
-      if (threadIdx.x == 0) shared.total = below;
+    __syncthreads();
+    for (int bin = warp; bin < kBins; bin += warps) {
+      uint32_t mass = __reduce_add_sync(~0u, shared.columns[bin][lane]);
+      if (lane == 0) mine.masses[bin] = mass;
     }
-    add_up(shared);
-    if (totals) {
-      for (int i = threadIdx.x; i < kBins; i += kThreads) all += shared.sums[i];
-      total = block_total(all, shared);
-      for (int r = 0; r < cluster_size(); r++) total += of_rank(shared.total, r);
-    }
-    if (!by_count) target = dms_nucleus_target(total, top_p);
-    find_bin(shared, by_count, target, 0, 0);
-    if (shared.bin >= 0 || tail == 0) break;
   }
-  if (shared.bin < 0) return Cut{0, 0, 0}; /* fewer ids than top_k: all are kept */
-  int power = shared.bin / 32, bits = max(power - 5, 0);
-  uint64_t low =
-      power >= 5 ? (uint64_t)(32 + shared.bin % 32) << bits : (uint64_t)(32 + shared.bin % 32) >> (5 - power);
-  if (bits && shared.bin_count > 1 && shared.bin_count <= kCandidates)
-    return cut_candidates(slice, shared, by_count, target, power, low, low + ((uint64_t)1 << bits));
-  while (bits && shared.bin_count > 1) {
-    int width = min(bits, 10), shift = bits - width;
-    uint64_t above = shared.above, high = low + ((uint64_t)1 << bits);
-    uint32_t above_count = shared.above_count;
-    shared.histogram.clear();
-    for_weights(slice, 0, slice.n, threadIdx.x, kThreads, power, [&](uint64_t w) {
-      if (w >= low && w < high) shared.histogram.add((int)((w - low) >> shift), w);
-    });
-    add_up(shared);
-    find_bin(shared, by_count, target, above, above_count);
-    low += (uint64_t)shared.bin << shift, bits = shift;
-  }
-  uint64_t weight = shared.bin_sum / shared.bin_count,
-           missing = target - (by_count ? shared.above_count : shared.above);
-  uint32_t ties = by_count ? (uint32_t)missing : (uint32_t)((missing + weight - 1) / weight);
-  Cut cut = {weight, shared.above + weight * ties, ties};
   __syncthreads();
-  return cut;
-}
-
-/* What a warp finds in logits begin .. end - 1: the sum of the weights above the cut, and how many lie on it. */
-__device__ void count_kept(const Slice &slice, const Cut &cut, int begin, int end, uint64_t *heavier, uint32_t *equal) {
-  float bits = cut.weight ? 63 - __clzll(cut.weight) : 0;
-  uint64_t sum = 0;
-  uint32_t count = 0;
-  for_weights(slice, begin, end, threadIdx.x % 32, 32, bits, [&](uint64_t w) {
-    if (w > cut.weight) sum += w;
-    count += w == cut.weight;
-  });
-  for (int offset = 16; offset; offset >>= 1)
-    sum += __shfl_xor_sync(~0u, sum, offset), count += __shfl_xor_sync(~0u, count, offset);
-  *heavier = sum, *equal = count;
-}
-
-/* The id at which the running sum of kept weights, in id order, exceeds `draw`, or -1 in the CTAs whose slice it is not
- * in: the block narrows its slice by the number of its warps until one logit is left. */
-__device__ int find_id(const Slice &slice, Shared &shared, Cut cut, uint64_t draw) {
-  int begin = 0, end = slice.n, warp = threadIdx.x / 32;
-  uint32_t ties = cut.ties;
-  for (bool whole = true; whole || end - begin > 1; whole = false) {
-    int run = (end - begin + kWarps - 1) / kWarps, low = min(begin + warp * run, end), high = min(low + run, end);
-    uint64_t heavier;
-    uint32_t equal;
-    count_kept(slice, cut, low, high, &heavier, &equal);
-    if (threadIdx.x % 32 == 0) shared.warp_sums[warp] = heavier, shared.warp_counts[warp] = equal;
-    __syncthreads();
-    if (whole) { /* whose slice is it? */
-      if (threadIdx.x == 0) {
-        shared.heavier = 0, shared.equal = 0;
-        for (int w = 0; w < kWarps; w++) shared.heavier += shared.warp_sums[w], shared.equal += shared.warp_counts[w];
-      }
-      cluster_sync();
-      int rank = 0, last = cluster_size() - 1;
-      for (; rank < last; rank++) {
-        uint32_t kept = min(of_rank(shared.equal, rank), ties);
-        uint64_t sum = of_rank(shared.heavier, rank) + cut.weight * kept;
-        if (draw < sum) break;
-        draw -= sum, ties -= kept;
-      }
-      if (rank != cluster_rank()) return -1;
-    }
-    int w = 0;
-    for (; w < kWarps - 1; w++) {
-      uint32_t kept = min(shared.warp_counts[w], ties);
-      uint64_t sum = shared.warp_sums[w] + cut.weight * kept;
-      if (draw < sum) break;
-      draw -= sum, ties -= kept;
-    }
-    begin = min(begin + w * run, end - 1), end = min(begin + run, end);
-    __syncthreads();
-  }
-  return slice.first + begin;
-}
-
-/* The row's largest logit, its lowest id among equals, and whether all are numbers. Copies the slice to `cached` unless
- * that is NULL. */
-__device__ bool find_top(Slice &slice, float *cached, Shared &shared, int *id) {
-  float best = -INFINITY;
-  int at = INT32_MAX;
-  bool sound = true;
-  for (int i = threadIdx.x; i < slice.n; i += kThreads * kUnroll) {
-    float x[kUnroll];
-#pragma unroll
-    for (int u = 0; u < kUnroll; u++) x[u] = i + u * kThreads < slice.n ? slice.logits[i + u * kThreads] : -INFINITY;
-#pragma unroll
-    for (int u = 0; u < kUnroll; u++) {
-      sound &= x[u] == x[u];
-      if (x[u] > best) best = x[u], at = slice.first + i + u * kThreads;
-      if (cached && i + u * kThreads < slice.n) cached[i + u * kThreads] = x[u];
-    }
-  }
-  for (int offset = 16; offset; offset >>= 1) {
-    float other = __shfl_xor_sync(~0u, best, offset);
-    int other_at = __shfl_xor_sync(~0u, at, offset);
-    if (other > best || (other == best && other_at < at)) best = other, at = other_at;
-  }
-  if (threadIdx.x % 32 == 0) shared.tops[threadIdx.x / 32] = best, shared.ids[threadIdx.x / 32] = at;
-  sound = __syncthreads_and(sound);
-  if (cached) slice.logits = cached;
-  if (threadIdx.x == 0) {
-    for (int w = 1; w < kWarps; w++)
-      if (shared.tops[w] > best || (shared.tops[w] == best && shared.ids[w] < at))
-        best = shared.tops[w], at = shared.ids[w];
-    shared.top = best, shared.top_id = at, shared.sound = sound;
-  }
+  cluster_wait(); /* all have begun */
+  publish(mine, masses ? sizeof mine : offsetof(Outline, masses));
   cluster_sync();
-  best = -INFINITY, *id = INT32_MAX;
-  for (int r = 0; r < cluster_size(); r++) { /* ids rise with the rank, so the first of equals is the lowest */
-    if (of_rank(shared.top, r) > best) best = of_rank(shared.top, r), *id = of_rank(shared.top_id, r);
-    sound &= of_rank(shared.sound, r) != 0;
-  }
-  slice.max = best;
-  return sound && fabsf(best) < INFINITY;
+  return warp_top(lane < cluster_size() ? shared.from[lane].outline.top : -INFINITY);
 }
 
-/* The token that `sampler` takes as number `step`, or -1 in the CTAs that do not know it. */
-__device__ int sample(const DmsSampler &sampler, uint32_t step, const float *logits, int vocab, Shared &shared,
-                      float *cached) {
-  int per_cta = (vocab + cluster_size() - 1) / cluster_size(), first = min(cluster_rank() * per_cta, vocab), id;
-  Slice slice = {logits + first, first, min(per_cta, vocab - first), 0, dms_weight_scale(sampler.temperature)};
-  if (!find_top(slice, cached, shared, &id)) return DMS_TOKEN_INVALID;
-  if (!(sampler.temperature > 0)) return id;
-  Cut cut = {0, 0, 0};
-  if (sampler.top_k > 0 && sampler.top_k < vocab) cut = find_cut(slice, shared, sampler.top_k, 1, 0);
-  if (sampler.top_p < 1) cut = find_cut(slice, shared, 0, sampler.top_p, cut.sum);
-  if (!cut.sum) { /* nothing is cut */
-    uint64_t mine = 0;
-    for_weights(slice, 0, slice.n, threadIdx.x, kThreads, 0, [&](uint64_t w) { mine += w; });
-    mine = block_total(mine, shared);
-    if (threadIdx.x == 0) shared.total = mine;
+/* The bracket that the outlines tell, for a target count or, where that is 0, the share top_p of the sum. A thread has a
+ * bin, the heaviest first. */
+__device__ void guess_bracket(const Slice &slice, Shared &shared, Search &search, float top_p) {
+  const float unit = search.by_count ? 1 : exp2f(45.5f - (float)threadIdx.x / kBinsPerOctave); /* one id's mass */
+  float bins = slice.scale * kBinsPerOctave, fraction, sum = 0, ignored;
+  int first = whole_below(slice.max * bins, &fraction);
+  if (threadIdx.x < kBins)
+    for (int r = 0; r < cluster_size(); r++) {
+      const Outline &outline = shared.from[r].outline;
+      unsigned bin = threadIdx.x - (unsigned)(first - whole_below(outline.top * bins, &ignored));
+      if (outline.top > -INFINITY && bin < kBins) sum += outline.masses[bin];
+    }
+  if (!search.by_count) sum *= exp2f(30 - (float)threadIdx.x / kBinsPerOctave);
+  if (threadIdx.x == 0) shared.bracket_high = 0, shared.bracket_low = kBins;
+  Mass total, upto = block_scan({(uint64_t)sum, 0}, shared, &total);
+  float after = upto.sum, before = upto.sum - (uint64_t)sum;
+  /* What the masses may be off by, in sum; and within a bin, where ids need not lie evenly. */
+  float error = search.by_count ? 0.5f : total.sum * (5e-5f + 1e-7f * fabsf(slice.max * slice.scale));
+  float uneven = 0.03f * sum + 4 * sqrtf(sum * unit);
+  float target = search.by_count ? search.target : top_p * total.sum, least = target - error, most = target + error;
+  if (before < least && least <= after)
+    shared.bracket_high = threadIdx.x + fmaxf((least - before - uneven) / sum, -0.01f);
+  if (before < most && most <= after) shared.bracket_low = threadIdx.x + fminf((most - before + uneven) / sum, 1.01f);
+  __syncthreads();
+  float edge = 1 - fraction, high = (edge - shared.bracket_high) / kBinsPerOctave,
+        low = (edge - shared.bracket_low) / kBinsPerOctave;
+  search.low = shared.bracket_low < kBins && low < 0 ? max(dms_weight(low), (uint64_t)1) : 1;
+  search.high = high < 0 ? max(dms_weight(high), search.low + 1) : kAboveAll;
+}
+
+/* ---- The cut ---- */
+
+/* The sums of the row's weights relative to the bracket, into `search`; those of each warp and each CTA stay in shared
+ * memory. */
+__device__ void collect(const Slice &slice, Shared &shared, Search &search) {
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  Findings &mine = shared.from[cluster_rank()].findings;
+  if (threadIdx.x == 0) shared.found = 0;
+  __syncthreads();
+  Sums sums = {};
+  uint64_t low = search.low, high = search.high;
+  for_logits(slice, [&](int, float logit) {
+    uint64_t weight = slice.weight(logit);
+    sums.total += weight;
+    if (weight >= high) {
+      sums.above.sum += weight, sums.above.count++;
+    } else if (weight >= low) {
+      sums.inside.sum += weight, sums.inside.count++;
+      int i = atomicAdd(&shared.found, 1);
+      if (i < kFew) mine.weights[i] = weight, shared.warps[i] = warp;
+    }
+  });
+  sums = warp_sum(sums);
+  if (lane == 0) shared.warp_sums[warp] = sums;
+  __syncthreads();
+  if (warp == 0) {
+    sums = warp_sum(lane < blockDim.x / 32 ? shared.warp_sums[lane] : Sums{});
+    if (lane == 0) mine.sums = sums;
+  }
+  __syncthreads();
+  publish(mine, (sizeof(Sums) + min(shared.found, (int)kFew) * sizeof(uint64_t) + 15) / 16 * 16);
+  cluster_sync();
+  if (warp == 0) {
+    uint32_t most = lane < cluster_size() ? shared.from[lane].findings.sums.inside.count : 0;
+    sums = warp_sum(lane < cluster_size() ? shared.from[lane].findings.sums : Sums{});
+    most = __reduce_max_sync(~0u, most);
+    if (lane == 0) shared.row = sums, shared.most_found = most;
+  }
+  __syncthreads();
+  search.total = shared.row.total, search.above = shared.row.above, search.inside = shared.row.inside;
+}
+
+/* Calls f(weight) for this thread's part of the weights that collect() found in the bracket. */
+template <typename F> __device__ void for_found(Shared &shared, F f) {
+  RankShare share = rank_share();
+  const Findings &findings = shared.from[share.rank].findings;
+  int n = min(findings.sums.inside.count, (uint32_t)kFew);
+  for (int i = share.thread; i < n; i += share.threads) f(findings.weights[i]);
+}
+
+/* Narrows the bracket, in which the cut lies, to what one of 256 equal parts of it holds. `visit` calls what it is
+ * given with weights: all of the row, or this CTA's part of it if the CTAs are to `meet`. */
+template <typename F> __device__ void narrow(Shared &shared, Search &search, bool meet, F visit) {
+  int shift = max(56 - __clzll(search.high - search.low - 1), 0), bin = kBins - 1 - (int)threadIdx.x;
+  Histogram &mine = shared.from[cluster_rank()].histogram;
+  if (bin >= 0) mine.low[bin] = mine.high[bin] = mine.count[bin] = 0;
+  __syncthreads();
+  uint64_t low = search.low, high = search.high;
+  visit([&](uint64_t weight) {
+    if (weight >= low && weight < high) mine.add((int)((weight - low) >> shift), weight);
+  });
+  __syncthreads();
+  if (meet) {
+    publish(mine, sizeof mine);
     cluster_sync();
-    for (int r = 0; r < cluster_size(); r++) cut.sum += of_rank(shared.total, r);
   }
-  return find_id(slice, shared, cut, dms_draw(dms_philox(sampler.key, sampler.thread, step), cut.sum));
+  Mass mass = {};
+  if (bin >= 0 && !meet) mass = mine.mass(bin);
+  for (int r = 0; bin >= 0 && meet && r < cluster_size(); r++) mass = mass + shared.from[r].histogram.mass(bin);
+  Mass above = search.above + block_scan(mass, shared, nullptr) - mass;
+  if (search.measure(above) < search.target && search.measure(above + mass) >= search.target) {
+    search.low = low + ((uint64_t)bin << shift), search.high = min(high, search.low + ((uint64_t)1 << shift));
+    search.above = above, search.inside = mass;
+    shared.search = search;
+  }
+  __syncthreads();
+  search = shared.search;
+}
+
+/* Collects around the cut at search.target or, where that is 0, at the share top_p of the row's sum, until it is known:
+ * all ids in the bracket weigh the same, or the few are all found and narrowed down. */
+__device__ Cut find_cut(const Slice &slice, Shared &shared, Search &search, float top_p) {
+  for (;;) {
+    collect(slice, shared, search);
+    if (!search.target) search.target = dms_nucleus_target(search.total, top_p);
+    if (search.measure(search.above) >= search.target) { /* it lies above the bracket */
+      search.low = search.high, search.high = kAboveAll, search.above = {};
+    } else if (search.measure(search.above + search.inside) < search.target) { /* below */
+      if (search.low == 1) return {0, search.total, 0};                        /* fewer ids than top_k weigh anything */
+      search.high = search.low, search.low = 1, search.above = search.above + search.inside;
+    } else if (search.high - search.low == 1 || shared.most_found <= kFew) {
+      break;
+    }
+    narrow(shared, search, true, [&](auto f) { for_logits(slice, [&](int, float logit) { f(slice.weight(logit)); }); });
+  }
+  Search inner = search;
+  while (inner.inside.count > 1 && inner.high - inner.low > 1)
+    narrow(shared, inner, false, [&](auto f) { for_found(shared, f); });
+  uint64_t weight = inner.inside.sum / inner.inside.count, each = inner.by_count ? 1 : weight,
+           ties = (inner.target - inner.measure(inner.above) + each - 1) / each;
+  return {weight, inner.above.sum + weight * ties, (uint32_t)ties};
+}
+
+/* ---- The draw ---- */
+
+/* Among units of ids in id order, one a thread, the sums of which above the cut and counts of which on it are known: the
+ * one in which the running sum of what is kept exceeds the draw. */
+__device__ Place locate(Shared &shared, uint64_t cut_weight, Place within, Mass unit) {
+  Mass after = block_scan(unit, shared, nullptr), before = after - unit;
+  auto kept = [&](Mass mass) { return mass.sum + cut_weight * min(mass.count, within.ties); };
+  if (kept(before) <= within.draw && within.draw < kept(after))
+    shared.place = {(int)threadIdx.x, within.draw - kept(before), within.ties - min(before.count, within.ties)};
+  __syncthreads();
+  return shared.place;
+}
+
+/* The drawn id, for the one thread of the cluster that finds it, -1 for the others. `bracket` is what was collected. */
+__device__ int find_id(const Slice &slice, Shared &shared, const Search &bracket, const Cut &cut, uint64_t draw) {
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32, ranks = cluster_size();
+  bool listed = bracket.high - bracket.low > 1; /* else all within weigh the same, however many */
+  auto add = [&](Mass &mass, uint64_t weight) {
+    if (weight > cut.weight) mass.sum += weight;
+    mass.count += weight == cut.weight;
+  };
+  Mass part = {}, unit = {};
+  if (listed) for_found(shared, [&](uint64_t weight) { add(part, weight); });
+  part = warp_sum(part);
+  if (lane == 0) shared.parts[warp] = part;
+  __syncthreads();
+  if (threadIdx.x < ranks) {
+    const Sums &sums = shared.from[threadIdx.x].findings.sums;
+    unit = {sums.above.sum, listed ? 0 : sums.inside.count};
+    for (int w = threadIdx.x; w < warps; w += ranks) unit = unit + shared.parts[w];
+  }
+  Place place = locate(shared, cut.weight, {0, draw, cut.ties}, unit);
+  if (place.unit != cluster_rank()) return -1;
+
+  const Findings &mine = shared.from[cluster_rank()].findings;
+  part = {};
+  for (int i = lane; listed && i < min(mine.sums.inside.count, (uint32_t)kFew); i += 32)
+    if (shared.warps[i] == warp) add(part, mine.weights[i]);
+  part = warp_sum(part);
+  if (lane == 0) shared.parts[warp] = part;
+  __syncthreads();
+  unit = {};
+  if (threadIdx.x < warps) {
+    const Sums &sums = shared.warp_sums[threadIdx.x];
+    unit = shared.parts[threadIdx.x] + Mass{sums.above.sum, listed ? 0 : sums.inside.count};
+  }
+  place = locate(shared, cut.weight, place, unit);
+
+  int run = (slice.run + blockDim.x - 1) / blockDim.x, end = min((place.unit + 1) * slice.run, slice.n),
+      i = min(place.unit * slice.run + (int)threadIdx.x * run, end);
+  unit = {};
+  for (int j = i; j < min(i + run, end); j++) add(unit, slice.weight(slice.logits[j]));
+  place = locate(shared, cut.weight, place, unit);
+  if (place.unit != threadIdx.x) return -1;
+  for (;; i++) {
+    uint64_t weight = slice.weight(slice.logits[i]);
+    if (weight < cut.weight || (weight == cut.weight && place.ties == 0)) continue;
+    if (weight == cut.weight) place.ties--;
+    if (place.draw < weight) return slice.first + i;
+    place.draw -= weight;
+  }
+}
+
+/* The first id of the largest logit, likewise. */
+__device__ int find_top(const Slice &slice, Shared &shared) {
+  for (int r = 0; r < cluster_rank(); r++)
+    if (shared.from[r].outline.top == slice.max) return -1;
+  if (shared.from[cluster_rank()].outline.top != slice.max) return -1;
+  for_logits(slice, [&](int i, float logit) {
+    if (logit == slice.max) atomicMin(&shared.first_top, slice.first + i);
+  });
+  __syncthreads();
+  return threadIdx.x == 0 ? shared.first_top : -1;
+}
+
+/* The token that `sampler` takes as number `step`, for one thread of the cluster, -1 for the others. */
+__device__ int sample(const DmsSampler &sampler, uint32_t step, Slice &slice, int vocab, Shared &shared) {
+  bool greedy = !(sampler.temperature > 0), by_count = sampler.top_k > 0 && sampler.top_k < vocab;
+  bool cuts = !greedy && (by_count || sampler.top_p < 1);
+  slice.scale = dms_weight_scale(sampler.temperature);
+  slice.max = outline_row(slice, shared, cuts, by_count);
+  if (!(fabsf(slice.max) < INFINITY)) return threadIdx.x + cluster_rank() == 0 ? DMS_TOKEN_INVALID : -1;
+  if (greedy) return find_top(slice, shared);
+  Search search = {by_count, by_count ? (uint64_t)sampler.top_k : 0};
+  Cut cut = {};
+  if (cuts) {
+    guess_bracket(slice, shared, search, sampler.top_p);
+    cut = find_cut(slice, shared, search, sampler.top_p);
+  }
+  if (by_count && sampler.top_p < 1) { /* the nucleus of what is left: its cut is no lower */
+    cluster_sync();                    /* all have read the findings */
+    search = {false, dms_nucleus_target(cut.sum, sampler.top_p), max(cut.weight, (uint64_t)1), kAboveAll};
+    cut = find_cut(slice, shared, search, sampler.top_p);
+  }
+  if (!cut.weight) { /* nothing is cut */
+    if (cuts) cluster_sync();
+    search.low = search.high = 1;
+    collect(slice, shared, search);
+    cut.sum = search.total;
+  }
+  return find_id(slice, shared, search, cut, dms_draw(dms_philox(sampler.key, sampler.thread, step), cut.sum));
 }
 
 /* Row blockIdx.x / cluster size of `logits`. */
-__global__ __launch_bounds__(kThreads) void sample_kernel(DmsCudaSamplers samplers, const int32_t *slots,
-                                                          const float *logits, int vocab, bool caches) {
-  extern __shared__ float cached[];
-  __shared__ Shared shared;
+__global__ __launch_bounds__(kMaxThreads) void sample_kernel(DmsCudaSamplers samplers, const int32_t *slots,
+                                                             const float *logits, int vocab) {
+  extern __shared__ uint4 memory[];
+  Shared &shared = *reinterpret_cast<Shared *>(memory);
+  for (int i = threadIdx.x; i < kBins * 32; i += blockDim.x) shared.columns[0][i] = 0;
+  if (threadIdx.x == 0) shared.first_top = INT32_MAX;
   wait_for_previous();
   let_next_start();
   int row = blockIdx.x / cluster_size(), slot = slots[row];
   if (slot < 0) return; /* the whole cluster */
-  int id = sample(samplers.samplers[slot], samplers.drawn[slot], logits + (size_t)row * vocab, vocab, shared,
-                  caches ? cached : nullptr);
-  if (threadIdx.x == 0 && id != -1) samplers.next[slot] = id;
-  cluster_sync(); /* nobody leaves while its shared memory is read */
+  cluster_arrive();     /* outline_row() waits */
+  int share = (vocab + cluster_size() - 1) / cluster_size(), first = min(cluster_rank() * share, vocab),
+      n = min(share, vocab - first), warps = blockDim.x / 32;
+  Slice slice = {logits + (size_t)row * vocab + first, first, n, (n + warps - 1) / warps};
+  int id = sample(samplers.samplers[slot], samplers.drawn[slot], slice, vocab, shared);
+  if (id != -1) samplers.next[slot] = id;
 }
 
 __global__ void begin_kernel(DmsCudaSamplers samplers, int slot, DmsSampler sampler, int32_t *slots) {
   samplers.samplers[slot] = sampler, samplers.drawn[slot] = 0, slots[0] = slot;
 }
 
+/* CTAs a row and threads a CTA: what fills the device, but no more CTAs than it takes, since each costs the others at
+ * every meeting. */
+static dim3 cluster_shape(int rows, int vocab, bool hopper) {
+  if (!hopper || vocab < 1 << 15) return dim3(1, 1024);
+  if (rows <= 8) return dim3(16, 1024);
+  if (rows <= 16) return dim3(8, 1024);
+  return dim3(rows <= 32 ? 8 : 4, 512);
+}
+
 extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots,
                                        int rows, const float *logits, int vocab) {
   bool hopper = overlaps((const void *)sample_kernel);
-  int cluster = hopper && vocab >= kClusterVocab ? kCluster : 1, slice = (vocab + cluster - 1) / cluster;
-  bool caches = slice <= kMostCached && (cluster > 1 || slice <= 4096);
+  dim3 shape = cluster_shape(rows, vocab, hopper);
   cudaLaunchAttribute attributes[2] = {};
   attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attributes[0].val.programmaticStreamSerializationAllowed = 1;
   attributes[1].id = cudaLaunchAttributeClusterDimension;
-  attributes[1].val.clusterDim.x = cluster, attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
+  attributes[1].val.clusterDim.x = shape.x, attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
   cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(rows * cluster), config.blockDim = dim3(kThreads), config.stream = stream;
-  config.dynamicSmemBytes = caches ? slice * sizeof(float) : 0;
+  config.gridDim = dim3(rows * shape.x), config.blockDim = dim3(shape.y), config.stream = stream;
+  config.dynamicSmemBytes = offsetof(Shared, from) + shape.x * sizeof(Exchange);
   config.attrs = attributes, config.numAttrs = hopper ? 2 : 0;
   cudaError_t status =
-      cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostCached * sizeof(float));
-  if (status != cudaSuccess && caches && config.dynamicSmemBytes > 16 << 10) return status;
-  return cudaLaunchKernelEx(&config, sample_kernel, *samplers, slots, logits, vocab, caches);
+      cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, config.dynamicSmemBytes);
+  if (status == cudaSuccess && shape.x > 8)
+    status = cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
+  return status == cudaSuccess ? cudaLaunchKernelEx(&config, sample_kernel, *samplers, slots, logits, vocab) : status;
 }
 
 extern "C" cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot,
