@@ -48,10 +48,13 @@ DMS_INLINE uint64_t dms_philox(uint64_t key, uint32_t thread, uint32_t step) {
   return (uint64_t)c1 << 32 | c0;
 }
 
-/* round(2^40 * 2^x) for x <= 0, by fused multiply-adds only, so that every IEEE machine gets the same integer. */
+/* round(2^40 * 2^x) for x <= 0, by fused multiply-adds only, so that every IEEE machine gets the same integer. Without a
+ * branch: weights are computed by the vector. */
 DMS_INLINE uint64_t dms_weight(float x) {
-  if (!(x > -41.0f)) return 0;
-  float n = rintf(x), f = x - n;   /* 2^x = 2^n * 2^f, f in [-1/2, 1/2], both exact */
+  const float whole = 12582912.0f; /* 1.5 * 2^23: numbers of its size have no fraction, so that adding it rounds */
+  uint32_t bits, whole_bits;
+  x = x > -41.0f ? x : -42.0f;                               /* whose weight is 0 */
+  float shifted = x + whole, n = shifted - whole, f = x - n; /* 2^x = 2^n * 2^f, f in [-1/2, 1/2], both exact */
   float p = 1.535336188319500e-4f; /* minimax polynomial of 2^f there, relative error below 1e-7 */
   p = fmaf(p, f, 1.339887440266574e-3f);
   p = fmaf(p, f, 9.618437357674640e-3f);
@@ -60,13 +63,18 @@ DMS_INLINE uint64_t dms_weight(float x) {
   p = fmaf(p, f, 6.931472028550421e-1f);
   p = fmaf(p, f, 1.0f);
   uint64_t fixed = (uint64_t)(uint32_t)(p * 16777216.0f) << 16; /* p in [0.7, 1.42]: 24 fraction bits are exact */
-  uint32_t down = (uint32_t)(int32_t)-n;
+  memcpy(&bits, &shifted, sizeof bits), memcpy(&whole_bits, &whole, sizeof whole_bits);
+  uint32_t down = whole_bits - bits; /* -n */
   return (fixed + ((uint64_t)1 << down >> 1)) >> down;
 }
 
 /* The exponent that dms_weight() takes. `scale` is dms_weight_scale(temperature), the same on every backend. */
-DMS_INLINE float dms_weight_exponent(float logit, float max, float scale) { return (logit - max) * scale; }
-DMS_INLINE float dms_weight_scale(float temperature) { return fminf(1.44269504088896341f / temperature, 3.0e38f); }
+DMS_INLINE float dms_weight_exponent(float logit, float max, float scale) {
+  return (logit - max) * scale;
+}
+DMS_INLINE float dms_weight_scale(float temperature) {
+  return fminf(1.44269504088896341f / temperature, 3.0e38f);
+}
 
 /* The smallest kept sum that satisfies top_p, at least 1. */
 DMS_INLINE uint64_t dms_nucleus_target(uint64_t total, float top_p) {

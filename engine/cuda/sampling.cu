@@ -34,17 +34,18 @@ struct Mass {
   __device__ Mass shuffle_up(int offset) const {
     return {__shfl_up_sync(~0u, sum, offset), __shfl_up_sync(~0u, count, offset)};
   }
-  __device__ Mass of_lane(int lane) const { return {__shfl_sync(~0u, sum, lane), __shfl_sync(~0u, count, lane)}; }
 };
 
 /* What a CTA tells the others of its slice: first roughly, */
 struct Outline {
-  float top, padding[3];
+  float top;
+  int first; /* the grid's line below it, INT_MIN where there is none */
+  int padding[2];
   uint32_t masses[kBins]; /* of the eighths of an octave from its own largest logit down */
 };
 /* then of the weights relative to the bracket. */
 struct Sums {
-  uint64_t total;
+  uint64_t total, lightest; /* the latter of those inside */
   Mass above, inside;
 };
 struct alignas(16) Findings {
@@ -137,35 +138,44 @@ template <typename F> __device__ __forceinline__ void for_logits(const Slice &sl
 
 /* ---- Sums over a warp and a block ---- */
 
+/* In parts of 24 bits, 32 of which the hardware adds at once. */
 __device__ __forceinline__ uint64_t warp_sum(uint64_t x) {
-  for (int offset = 16; offset; offset >>= 1) x += __shfl_xor_sync(~0u, x, offset);
-  return x;
+  uint64_t low = __reduce_add_sync(~0u, (uint32_t)x & 0xFFFFFF),
+           middle = __reduce_add_sync(~0u, (uint32_t)(x >> 24) & 0xFFFFFF),
+           high = __reduce_add_sync(~0u, (uint32_t)(x >> 48));
+  return low + (middle << 24) + (high << 48);
+}
+__device__ __forceinline__ uint64_t warp_least(uint64_t x) {
+  uint32_t high = __reduce_min_sync(~0u, (uint32_t)(x >> 32));
+  uint32_t low = __reduce_min_sync(~0u, x >> 32 == high ? (uint32_t)x : ~0u);
+  return (uint64_t)high << 32 | low;
 }
 __device__ __forceinline__ Mass warp_sum(Mass x) {
   return {warp_sum(x.sum), __reduce_add_sync(~0u, x.count)};
 }
 __device__ __forceinline__ Sums warp_sum(const Sums &x) {
-  return {warp_sum(x.total), warp_sum(x.above), warp_sum(x.inside)};
+  return {warp_sum(x.total), warp_least(x.lightest), warp_sum(x.above), warp_sum(x.inside)};
 }
 
-__device__ __forceinline__ Mass warp_scan(Mass x) {
-  for (int offset = 1; offset < 32; offset <<= 1) {
-    Mass before = x.shuffle_up(offset);
-    if (threadIdx.x % 32 >= offset) x = x + before;
+/* The sum over the threads up to this one, of the first `units`, and in *total over those; the others get nothing of
+ * use. The caller's next __syncthreads() must come before the next scan. */
+__device__ __noinline__ Mass block_scan(Mass x, int units, Shared &shared, Mass *total) {
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = (units + 31) / 32;
+  if (warp < warps) {
+    for (int offset = 1; offset < 32; offset <<= 1) {
+      Mass before = x.shuffle_up(offset);
+      if (lane >= offset) x = x + before;
+    }
+    if (lane == 31) shared.scanned[warp] = x;
   }
+  __syncthreads();
+  Mass all = {};
+  for (int w = 0; warp < warps && w < warps; w++) {
+    if (w == warp) x = x + all;
+    all = all + shared.scanned[w];
+  }
+  *total = all;
   return x;
-}
-/* The sum over the threads up to this one; *total, if wanted, is the block's. */
-__device__ Mass block_scan(Mass x, Shared &shared, Mass *total) {
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  x = warp_scan(x);
-  if (lane == 31) shared.scanned[warp] = x;
-  __syncthreads();
-  Mass warps = warp_scan(lane < blockDim.x / 32 ? shared.scanned[lane] : Mass{});
-  Mass before = warps.of_lane(max(warp - 1, 0));
-  if (total) *total = warps.of_lane(31);
-  __syncthreads();
-  return warp ? x + before : x;
 }
 
 /* The larger, NaN if either is. */
@@ -202,15 +212,15 @@ __device__ float outline_row(const Slice &slice, Shared &shared, bool masses, bo
   if (lane == 0) shared.tops[warp] = top;
   __syncthreads();
   top = warp_top(lane < warps ? shared.tops[lane] : -INFINITY);
-  if (threadIdx.x == 0) mine.top = top;
+  float bins = slice.scale * kBinsPerOctave;
+  int first = top > -INFINITY ? whole_below(top * bins, &fraction) : INT32_MIN;
+  if (threadIdx.x == 0) mine.top = top, mine.first = first;
   if (masses && fabsf(top) < INFINITY) {
-    float bins = slice.scale * kBinsPerOctave;
-    int first = whole_below(top * bins, &fraction);
     for_logits(slice, [&](int, float logit) {
-      int bin = first - whole_below(logit * bins, &fraction);
+      unsigned bin = (unsigned)first - (unsigned)whole_below(logit * bins, &fraction);
       /* 2^(fraction / 8), its relative error below 4e-6, in units of 2^-15 */
       float mass = fmaf(fmaf(128.46f, fraction, 2837.06f), fraction, 32768.6f);
-      if ((unsigned)bin < kBins) atomicAdd(&shared.columns[bin][lane], by_count ? 1 : (uint32_t)mass);
+      if (bin < kBins) atomicAdd(&shared.columns[bin][lane], by_count ? 1 : (uint32_t)mass);
     });
     __syncthreads();
     for (int bin = warp; bin < kBins; bin += warps) {
@@ -229,25 +239,29 @@ __device__ float outline_row(const Slice &slice, Shared &shared, bool masses, bo
  * bin, the heaviest first. */
 __device__ void guess_bracket(const Slice &slice, Shared &shared, Search &search, float top_p) {
   const float unit = search.by_count ? 1 : exp2f(45.5f - (float)threadIdx.x / kBinsPerOctave); /* one id's mass */
-  float bins = slice.scale * kBinsPerOctave, fraction, sum = 0, ignored;
-  int first = whole_below(slice.max * bins, &fraction);
-  if (threadIdx.x < kBins)
+  float fraction, sum = 0;
+  unsigned first = (unsigned)whole_below(slice.max * (slice.scale * kBinsPerOctave), &fraction);
+  if (threadIdx.x < kBins) {
+#pragma unroll 4
     for (int r = 0; r < cluster_size(); r++) {
       const Outline &outline = shared.from[r].outline;
-      unsigned bin = threadIdx.x - (unsigned)(first - whole_below(outline.top * bins, &ignored));
-      if (outline.top > -INFINITY && bin < kBins) sum += outline.masses[bin];
+      unsigned bin = threadIdx.x + (unsigned)outline.first - first;
+      if (bin < kBins) sum += outline.masses[bin];
     }
+  }
   if (!search.by_count) sum *= exp2f(30 - (float)threadIdx.x / kBinsPerOctave);
   if (threadIdx.x == 0) shared.bracket_high = 0, shared.bracket_low = kBins;
-  Mass total, upto = block_scan({(uint64_t)sum, 0}, shared, &total);
+  Mass total, upto = block_scan({(uint64_t)sum, 0}, kBins, shared, &total);
   float after = upto.sum, before = upto.sum - (uint64_t)sum;
   /* What the masses may be off by, in sum; and within a bin, where ids need not lie evenly. */
   float error = search.by_count ? 0.5f : total.sum * (5e-5f + 1e-7f * fabsf(slice.max * slice.scale));
   float uneven = 0.03f * sum + 4 * sqrtf(sum * unit);
   float target = search.by_count ? search.target : top_p * total.sum, least = target - error, most = target + error;
-  if (before < least && least <= after)
+  bool has_bin = threadIdx.x < kBins;
+  if (has_bin && before < least && least <= after)
     shared.bracket_high = threadIdx.x + fmaxf((least - before - uneven) / sum, -0.01f);
-  if (before < most && most <= after) shared.bracket_low = threadIdx.x + fminf((most - before + uneven) / sum, 1.01f);
+  if (has_bin && before < most && most <= after)
+    shared.bracket_low = threadIdx.x + fminf((most - before + uneven) / sum, 1.01f);
   __syncthreads();
   float edge = 1 - fraction, high = (edge - shared.bracket_high) / kBinsPerOctave,
         low = (edge - shared.bracket_low) / kBinsPerOctave;
@@ -259,20 +273,20 @@ __device__ void guess_bracket(const Slice &slice, Shared &shared, Search &search
 
 /* The sums of the row's weights relative to the bracket, into `search`; those of each warp and each CTA stay in shared
  * memory. */
-__device__ void collect(const Slice &slice, Shared &shared, Search &search) {
+__device__ __noinline__ void collect(const Slice &slice, Shared &shared, Search &search) {
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   Findings &mine = shared.from[cluster_rank()].findings;
   if (threadIdx.x == 0) shared.found = 0;
   __syncthreads();
-  Sums sums = {};
+  Sums sums = {0, ~(uint64_t)0};
   uint64_t low = search.low, high = search.high;
   for_logits(slice, [&](int, float logit) {
     uint64_t weight = slice.weight(logit);
+    bool above = weight >= high;
     sums.total += weight;
-    if (weight >= high) {
-      sums.above.sum += weight, sums.above.count++;
-    } else if (weight >= low) {
-      sums.inside.sum += weight, sums.inside.count++;
+    sums.above.sum += above ? weight : 0, sums.above.count += above;
+    if (!above && weight >= low) { /* seldom */
+      sums.inside.sum += weight, sums.inside.count++, sums.lightest = min(sums.lightest, weight);
       int i = atomicAdd(&shared.found, 1);
       if (i < kFew) mine.weights[i] = weight, shared.warps[i] = warp;
     }
@@ -281,7 +295,7 @@ __device__ void collect(const Slice &slice, Shared &shared, Search &search) {
   if (lane == 0) shared.warp_sums[warp] = sums;
   __syncthreads();
   if (warp == 0) {
-    sums = warp_sum(lane < blockDim.x / 32 ? shared.warp_sums[lane] : Sums{});
+    sums = warp_sum(lane < blockDim.x / 32 ? shared.warp_sums[lane] : Sums{0, ~(uint64_t)0});
     if (lane == 0) mine.sums = sums;
   }
   __syncthreads();
@@ -289,7 +303,7 @@ __device__ void collect(const Slice &slice, Shared &shared, Search &search) {
   cluster_sync();
   if (warp == 0) {
     uint32_t most = lane < cluster_size() ? shared.from[lane].findings.sums.inside.count : 0;
-    sums = warp_sum(lane < cluster_size() ? shared.from[lane].findings.sums : Sums{});
+    sums = warp_sum(lane < cluster_size() ? shared.from[lane].findings.sums : Sums{0, ~(uint64_t)0});
     most = __reduce_max_sync(~0u, most);
     if (lane == 0) shared.row = sums, shared.most_found = most;
   }
@@ -324,8 +338,8 @@ template <typename F> __device__ void narrow(Shared &shared, Search &search, boo
   Mass mass = {};
   if (bin >= 0 && !meet) mass = mine.mass(bin);
   for (int r = 0; bin >= 0 && meet && r < cluster_size(); r++) mass = mass + shared.from[r].histogram.mass(bin);
-  Mass above = search.above + block_scan(mass, shared, nullptr) - mass;
-  if (search.measure(above) < search.target && search.measure(above + mass) >= search.target) {
+  Mass all, above = search.above + block_scan(mass, kBins, shared, &all) - mass;
+  if (bin >= 0 && search.measure(above) < search.target && search.measure(above + mass) >= search.target) {
     search.low = low + ((uint64_t)bin << shift), search.high = min(high, search.low + ((uint64_t)1 << shift));
     search.above = above, search.inside = mass;
     shared.search = search;
@@ -336,7 +350,7 @@ template <typename F> __device__ void narrow(Shared &shared, Search &search, boo
 
 /* Collects around the cut at search.target or, where that is 0, at the share top_p of the row's sum, until it is known:
  * all ids in the bracket weigh the same, or the few are all found and narrowed down. */
-__device__ Cut find_cut(const Slice &slice, Shared &shared, Search &search, float top_p) {
+__device__ __noinline__ Cut find_cut(const Slice &slice, Shared &shared, Search &search, float top_p) {
   for (;;) {
     collect(slice, shared, search);
     if (!search.target) search.target = dms_nucleus_target(search.total, top_p);
@@ -345,8 +359,10 @@ __device__ Cut find_cut(const Slice &slice, Shared &shared, Search &search, floa
     } else if (search.measure(search.above + search.inside) < search.target) { /* below */
       if (search.low == 1) return {0, search.total, 0};                        /* fewer ids than top_k weigh anything */
       search.high = search.low, search.low = 1, search.above = search.above + search.inside;
-    } else if (search.high - search.low == 1 || shared.most_found <= kFew) {
-      break;
+    } else {
+      uint64_t lightest = shared.row.lightest; /* do all weigh that? */
+      if (search.inside.sum == lightest * search.inside.count) search.low = lightest, search.high = lightest + 1;
+      if (search.high - search.low == 1 || shared.most_found <= kFew) break;
     }
     narrow(shared, search, true, [&](auto f) { for_logits(slice, [&](int, float logit) { f(slice.weight(logit)); }); });
   }
@@ -360,12 +376,12 @@ __device__ Cut find_cut(const Slice &slice, Shared &shared, Search &search, floa
 
 /* ---- The draw ---- */
 
-/* Among units of ids in id order, one a thread, the sums of which above the cut and counts of which on it are known: the
+/* Among `units` runs of ids in id order, one a thread, the sums of which above the cut and counts of which on it are known: the
  * one in which the running sum of what is kept exceeds the draw. */
-__device__ Place locate(Shared &shared, uint64_t cut_weight, Place within, Mass unit) {
-  Mass after = block_scan(unit, shared, nullptr), before = after - unit;
+__device__ __noinline__ Place locate(Shared &shared, uint64_t cut_weight, Place within, int units, Mass unit) {
+  Mass all, after = block_scan(unit, units, shared, &all), before = after - unit;
   auto kept = [&](Mass mass) { return mass.sum + cut_weight * min(mass.count, within.ties); };
-  if (kept(before) <= within.draw && within.draw < kept(after))
+  if (threadIdx.x < units && kept(before) <= within.draw && within.draw < kept(after))
     shared.place = {(int)threadIdx.x, within.draw - kept(before), within.ties - min(before.count, within.ties)};
   __syncthreads();
   return shared.place;
@@ -389,7 +405,7 @@ __device__ int find_id(const Slice &slice, Shared &shared, const Search &bracket
     unit = {sums.above.sum, listed ? 0 : sums.inside.count};
     for (int w = threadIdx.x; w < warps; w += ranks) unit = unit + shared.parts[w];
   }
-  Place place = locate(shared, cut.weight, {0, draw, cut.ties}, unit);
+  Place place = locate(shared, cut.weight, {0, draw, cut.ties}, ranks, unit);
   if (place.unit != cluster_rank()) return -1;
 
   const Findings &mine = shared.from[cluster_rank()].findings;
@@ -404,13 +420,14 @@ __device__ int find_id(const Slice &slice, Shared &shared, const Search &bracket
     const Sums &sums = shared.warp_sums[threadIdx.x];
     unit = shared.parts[threadIdx.x] + Mass{sums.above.sum, listed ? 0 : sums.inside.count};
   }
-  place = locate(shared, cut.weight, place, unit);
+  place = locate(shared, cut.weight, place, warps, unit);
 
-  int run = (slice.run + blockDim.x - 1) / blockDim.x, end = min((place.unit + 1) * slice.run, slice.n),
-      i = min(place.unit * slice.run + (int)threadIdx.x * run, end);
+  int units = min((int)blockDim.x, 512), run = (slice.run + units - 1) / units,
+      end = min((place.unit + 1) * slice.run, slice.n), i = min(place.unit * slice.run + (int)threadIdx.x * run, end);
   unit = {};
-  for (int j = i; j < min(i + run, end); j++) add(unit, slice.weight(slice.logits[j]));
-  place = locate(shared, cut.weight, place, unit);
+  if (threadIdx.x < units)
+    for (int j = i; j < min(i + run, end); j++) add(unit, slice.weight(slice.logits[j]));
+  place = locate(shared, cut.weight, place, units, unit);
   if (place.unit != threadIdx.x) return -1;
   for (;; i++) {
     uint64_t weight = slice.weight(slice.logits[i]);
