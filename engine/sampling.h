@@ -48,24 +48,26 @@ DMS_INLINE uint64_t dms_philox(uint64_t key, uint32_t thread, uint32_t step) {
   return (uint64_t)c1 << 32 | c0;
 }
 
-/* round(2^40 * 2^x) for x <= 0, by fused multiply-adds only, so that every IEEE machine gets the same integer. Without a
- * branch: weights are computed by the vector. */
+/* round(2^40 * 2^x) for x <= 0, by fused multiply-adds only, so that every IEEE machine gets the same integer. Without
+ * branches and in 32 bits up to the last product, for vectors' sake. */
 DMS_INLINE uint64_t dms_weight(float x) {
-  const float whole = 12582912.0f; /* 1.5 * 2^23: numbers of its size have no fraction, so that adding it rounds */
+  const float whole = 12582912.0f; /* 1.5 * 2^23: floats of its size are whole numbers, so adding it rounds */
+  const float one = 16777216.0f;   /* 2^24 */
   uint32_t bits, whole_bits;
   x = x > -41.0f ? x : -42.0f;                               /* whose weight is 0 */
   float shifted = x + whole, n = shifted - whole, f = x - n; /* 2^x = 2^n * 2^f, f in [-1/2, 1/2], both exact */
-  float p = 1.535336188319500e-4f; /* minimax polynomial of 2^f there, relative error below 1e-7 */
-  p = fmaf(p, f, 1.339887440266574e-3f);
-  p = fmaf(p, f, 9.618437357674640e-3f);
-  p = fmaf(p, f, 5.550332471162809e-2f);
-  p = fmaf(p, f, 2.402264791363012e-1f);
-  p = fmaf(p, f, 6.931472028550421e-1f);
-  p = fmaf(p, f, 1.0f);
-  uint64_t fixed = (uint64_t)(uint32_t)(p * 16777216.0f) << 16; /* p in [0.7, 1.42]: 24 fraction bits are exact */
+  float p = one * 1.535336188319500e-4f; /* minimax polynomial of 2^f there, relative error below 1e-7, times 2^24 */
+  p = fmaf(p, f, one * 1.339887440266574e-3f);
+  p = fmaf(p, f, one * 9.618437357674640e-3f);
+  p = fmaf(p, f, one * 5.550332471162809e-2f);
+  p = fmaf(p, f, one * 2.402264791363012e-1f);
+  p = fmaf(p, f, one * 6.931472028550421e-1f);
+  p = fmaf(p, f, one);
   memcpy(&bits, &shifted, sizeof bits), memcpy(&whole_bits, &whole, sizeof whole_bits);
-  uint32_t down = whole_bits - bits; /* -n */
-  return (fixed + ((uint64_t)1 << down >> 1)) >> down;
+  int32_t up = (int32_t)(bits - whole_bits) + 16; /* 2^40 * 2^n is 2^24 * 2^up */
+  uint32_t left = up > 0 ? up : 0, right = up < 0 ? -up : 0,
+           fixed = (uint32_t)p; /* p is whole, in [0.7, 1.42] * 2^24 */
+  return (uint64_t)((fixed + ((1u << right) >> 1)) >> right) * (1u << left);
 }
 
 /* The exponent that dms_weight() takes. `scale` is dms_weight_scale(temperature), the same on every backend. */

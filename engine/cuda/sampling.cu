@@ -17,6 +17,7 @@ enum {
   kMaxRanks = 16, /* CTAs of a cluster */
   kMaxThreads = 1024 /* of a CTA */,
   kMaxWarps = kMaxThreads / 32,
+  kMinThreads = 512,
   kUnroll = 10,
   kBins = 256,
   kBinsPerOctave = 8,
@@ -48,6 +49,9 @@ struct Sums {
   uint64_t total, lightest; /* the latter of those inside */
   Mass above, inside;
 };
+__device__ __forceinline__ Sums no_sums() {
+  return {0, ~(uint64_t)0};
+}
 struct alignas(16) Findings {
   Sums sums;
   uint64_t weights[kFew]; /* the first of those inside */
@@ -124,16 +128,23 @@ struct Slice {
   __device__ uint64_t weight(float logit) const { return dms_weight(dms_weight_exponent(logit, max, scale)); }
 };
 
-/* Calls f(i, logit) for this lane's part of the warp's run; past the end with logits that are no token's, -infinity. */
-template <typename F> __device__ __forceinline__ void for_logits(const Slice &slice, F f) {
+/* Calls f(i, x) for this lane's part of the warp's run, kUnroll logits i, i + 32, i + 64, ... at a time; past the end
+ * they are no token's, -infinity. */
+template <typename F> __device__ __forceinline__ void for_logits(Slice slice, F f) {
   int begin = threadIdx.x / 32 * slice.run, end = min(begin + slice.run, slice.n);
   for (int i = begin + threadIdx.x % 32; i < end; i += 32 * kUnroll) {
     float x[kUnroll];
 #pragma unroll
     for (int u = 0; u < kUnroll; u++) x[u] = i + 32 * u < end ? slice.logits[i + 32 * u] : -INFINITY;
-#pragma unroll
-    for (int u = 0; u < kUnroll; u++) f(i + 32 * u, x[u]);
+    f(i, x);
   }
+}
+/* Calls f(i, logit) for each. */
+template <typename F> __device__ __forceinline__ void for_each_logit(Slice slice, F f) {
+  for_logits(slice, [&](int i, const float *logits) {
+#pragma unroll
+    for (int u = 0; u < kUnroll; u++) f(i + 32 * u, logits[u]);
+  });
 }
 
 /* ---- Sums over a warp and a block ---- */
@@ -157,11 +168,12 @@ __device__ __forceinline__ Sums warp_sum(const Sums &x) {
   return {warp_sum(x.total), warp_least(x.lightest), warp_sum(x.above), warp_sum(x.inside)};
 }
 
-/* The sum over the threads up to this one, of the first `units`, and in *total over those; the others get nothing of
- * use. The caller's next __syncthreads() must come before the next scan. */
-__device__ __noinline__ Mass block_scan(Mass x, int units, Shared &shared, Mass *total) {
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = (units + 31) / 32;
-  if (warp < warps) {
+/* The sum over the threads up to this one, of the first kUnits, and in *total over those; the others get nothing of
+ * use. There must be a __syncthreads() before the next scan. */
+template <int kUnits> __device__ __forceinline__ Mass block_scan(Mass x, Shared &shared, Mass *total) {
+  constexpr int kFull = kUnits / 32;
+  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  if (warp < kFull) {
     for (int offset = 1; offset < 32; offset <<= 1) {
       Mass before = x.shuffle_up(offset);
       if (lane >= offset) x = x + before;
@@ -169,12 +181,16 @@ __device__ __noinline__ Mass block_scan(Mass x, int units, Shared &shared, Mass 
     if (lane == 31) shared.scanned[warp] = x;
   }
   __syncthreads();
-  Mass all = {};
-  for (int w = 0; warp < warps && w < warps; w++) {
-    if (w == warp) x = x + all;
-    all = all + shared.scanned[w];
+  *total = {};
+  if (warp < kFull) {
+    Mass before = {};
+#pragma unroll
+    for (int w = 0; w < kFull; w++) {
+      if (w == warp) before = *total;
+      *total = *total + shared.scanned[w];
+    }
+    x = x + before;
   }
-  *total = all;
   return x;
 }
 
@@ -203,11 +219,11 @@ __device__ __forceinline__ int whole_below(float y, float *above) {
 /* The row's largest logit, NaN if any is. Every CTA has the outlines of all then; their masses, or counts, only if
  * `masses`. The grid of their bins is the same for all, so the top bin of each is shifted by a whole number against
  * another's. */
-__device__ float outline_row(const Slice &slice, Shared &shared, bool masses, bool by_count) {
+__device__ float outline_row(Slice slice, Shared &shared, bool masses, bool by_count) {
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32;
   Outline &mine = shared.from[cluster_rank()].outline;
   float top = -INFINITY, fraction;
-  for_logits(slice, [&](int, float logit) { top = larger(top, logit); });
+  for_each_logit(slice, [&](int, float logit) { top = larger(top, logit); });
   top = warp_top(top);
   if (lane == 0) shared.tops[warp] = top;
   __syncthreads();
@@ -216,7 +232,7 @@ __device__ float outline_row(const Slice &slice, Shared &shared, bool masses, bo
   int first = top > -INFINITY ? whole_below(top * bins, &fraction) : INT32_MIN;
   if (threadIdx.x == 0) mine.top = top, mine.first = first;
   if (masses && fabsf(top) < INFINITY) {
-    for_logits(slice, [&](int, float logit) {
+    for_each_logit(slice, [&](int, float logit) {
       unsigned bin = (unsigned)first - (unsigned)whole_below(logit * bins, &fraction);
       /* 2^(fraction / 8), its relative error below 4e-6, in units of 2^-15 */
       float mass = fmaf(fmaf(128.46f, fraction, 2837.06f), fraction, 32768.6f);
@@ -237,7 +253,7 @@ __device__ float outline_row(const Slice &slice, Shared &shared, bool masses, bo
 
 /* The bracket that the outlines tell, for a target count or, where that is 0, the share top_p of the sum. A thread has a
  * bin, the heaviest first. */
-__device__ void guess_bracket(const Slice &slice, Shared &shared, Search &search, float top_p) {
+__device__ void guess_bracket(Slice slice, Shared &shared, Search &search, float top_p) {
   const float unit = search.by_count ? 1 : exp2f(45.5f - (float)threadIdx.x / kBinsPerOctave); /* one id's mass */
   float fraction, sum = 0;
   unsigned first = (unsigned)whole_below(slice.max * (slice.scale * kBinsPerOctave), &fraction);
@@ -251,7 +267,7 @@ __device__ void guess_bracket(const Slice &slice, Shared &shared, Search &search
   }
   if (!search.by_count) sum *= exp2f(30 - (float)threadIdx.x / kBinsPerOctave);
   if (threadIdx.x == 0) shared.bracket_high = 0, shared.bracket_low = kBins;
-  Mass total, upto = block_scan({(uint64_t)sum, 0}, kBins, shared, &total);
+  Mass total, upto = block_scan<kBins>({(uint64_t)sum, 0}, shared, &total);
   float after = upto.sum, before = upto.sum - (uint64_t)sum;
   /* What the masses may be off by, in sum; and within a bin, where ids need not lie evenly. */
   float error = search.by_count ? 0.5f : total.sum * (5e-5f + 1e-7f * fabsf(slice.max * slice.scale));
@@ -273,29 +289,40 @@ __device__ void guess_bracket(const Slice &slice, Shared &shared, Search &search
 
 /* The sums of the row's weights relative to the bracket, into `search`; those of each warp and each CTA stay in shared
  * memory. */
-__device__ __noinline__ void collect(const Slice &slice, Shared &shared, Search &search) {
+__device__ __forceinline__ void collect(Slice slice, Shared &shared, Search &search) {
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   Findings &mine = shared.from[cluster_rank()].findings;
   if (threadIdx.x == 0) shared.found = 0;
   __syncthreads();
-  Sums sums = {0, ~(uint64_t)0};
+  Sums sums = no_sums();
   uint64_t low = search.low, high = search.high;
-  for_logits(slice, [&](int, float logit) {
-    uint64_t weight = slice.weight(logit);
-    bool above = weight >= high;
-    sums.total += weight;
-    sums.above.sum += above ? weight : 0, sums.above.count += above;
-    if (!above && weight >= low) { /* seldom */
-      sums.inside.sum += weight, sums.inside.count++, sums.lightest = min(sums.lightest, weight);
-      int i = atomicAdd(&shared.found, 1);
-      if (i < kFew) mine.weights[i] = weight, shared.warps[i] = warp;
+  /* Most weights lie far enough from the bracket for their exponents to tell; the others are looked at one by one. The
+   * weight is the next whole number, by an exponent right to 1e-6. */
+  float above = log2f(high - 0.5f) - 40 + 1e-4f, below = log2f(low - 0.5f) - 40 - 1e-4f;
+  for_logits(slice, [&](int i, const float *logits) {
+    uint32_t near = 0;
+#pragma unroll
+    for (int u = 0; u < kUnroll; u++) {
+      float exponent = dms_weight_exponent(logits[u], slice.max, slice.scale);
+      uint64_t weight = dms_weight(exponent);
+      sums.total += weight;
+      if (exponent > above) sums.above.sum += weight, sums.above.count++;
+      if (exponent <= above && exponent >= below) near |= 1u << u;
+    }
+    for (; near; near &= near - 1) {
+      uint64_t weight = slice.weight(slice.logits[i + 32 * (__ffs(near) - 1)]);
+      if (weight >= high) sums.above = sums.above + Mass{weight, 1};
+      if (weight < low || weight >= high) continue;
+      sums.inside = sums.inside + Mass{weight, 1}, sums.lightest = min(sums.lightest, weight);
+      int at = atomicAdd(&shared.found, 1);
+      if (at < kFew) mine.weights[at] = weight, shared.warps[at] = warp;
     }
   });
   sums = warp_sum(sums);
   if (lane == 0) shared.warp_sums[warp] = sums;
   __syncthreads();
   if (warp == 0) {
-    sums = warp_sum(lane < blockDim.x / 32 ? shared.warp_sums[lane] : Sums{0, ~(uint64_t)0});
+    sums = warp_sum(lane < blockDim.x / 32 ? shared.warp_sums[lane] : no_sums());
     if (lane == 0) mine.sums = sums;
   }
   __syncthreads();
@@ -303,7 +330,7 @@ __device__ __noinline__ void collect(const Slice &slice, Shared &shared, Search 
   cluster_sync();
   if (warp == 0) {
     uint32_t most = lane < cluster_size() ? shared.from[lane].findings.sums.inside.count : 0;
-    sums = warp_sum(lane < cluster_size() ? shared.from[lane].findings.sums : Sums{0, ~(uint64_t)0});
+    sums = warp_sum(lane < cluster_size() ? shared.from[lane].findings.sums : no_sums());
     most = __reduce_max_sync(~0u, most);
     if (lane == 0) shared.row = sums, shared.most_found = most;
   }
@@ -338,7 +365,7 @@ template <typename F> __device__ void narrow(Shared &shared, Search &search, boo
   Mass mass = {};
   if (bin >= 0 && !meet) mass = mine.mass(bin);
   for (int r = 0; bin >= 0 && meet && r < cluster_size(); r++) mass = mass + shared.from[r].histogram.mass(bin);
-  Mass all, above = search.above + block_scan(mass, kBins, shared, &all) - mass;
+  Mass all, above = search.above + block_scan<kBins>(mass, shared, &all) - mass;
   if (bin >= 0 && search.measure(above) < search.target && search.measure(above + mass) >= search.target) {
     search.low = low + ((uint64_t)bin << shift), search.high = min(high, search.low + ((uint64_t)1 << shift));
     search.above = above, search.inside = mass;
@@ -349,46 +376,53 @@ template <typename F> __device__ void narrow(Shared &shared, Search &search, boo
 }
 
 /* Collects around the cut at search.target or, where that is 0, at the share top_p of the row's sum, until it is known:
- * all ids in the bracket weigh the same, or the few are all found and narrowed down. */
-__device__ __noinline__ Cut find_cut(const Slice &slice, Shared &shared, Search &search, float top_p) {
+ * all ids in the bracket weigh the same, or the few are all found and narrowed down. Nothing is cut where the bracket
+ * lies below all weights that count. */
+__device__ __forceinline__ Cut find_cut(Slice slice, Shared &shared, Search &search, float top_p) {
   for (;;) {
     collect(slice, shared, search);
+    if (search.high == 1) return {0, search.total, 0};
     if (!search.target) search.target = dms_nucleus_target(search.total, top_p);
-    if (search.measure(search.above) >= search.target) { /* it lies above the bracket */
+    if (search.measure(search.above) >= search.target) { /* the cut lies above the bracket */
       search.low = search.high, search.high = kAboveAll, search.above = {};
     } else if (search.measure(search.above + search.inside) < search.target) { /* below */
-      if (search.low == 1) return {0, search.total, 0};                        /* fewer ids than top_k weigh anything */
       search.high = search.low, search.low = 1, search.above = search.above + search.inside;
     } else {
       uint64_t lightest = shared.row.lightest; /* do all weigh that? */
       if (search.inside.sum == lightest * search.inside.count) search.low = lightest, search.high = lightest + 1;
       if (search.high - search.low == 1 || shared.most_found <= kFew) break;
     }
-    narrow(shared, search, true, [&](auto f) { for_logits(slice, [&](int, float logit) { f(slice.weight(logit)); }); });
+    if (search.high == 1) /* fewer ids than top_k weigh anything */
+      cluster_sync();     /* all have read the findings */
+    else
+      narrow(shared, search, true,
+             [&](auto f) { for_each_logit(slice, [&](int, float logit) { f(slice.weight(logit)); }); });
   }
   Search inner = search;
   while (inner.inside.count > 1 && inner.high - inner.low > 1)
     narrow(shared, inner, false, [&](auto f) { for_found(shared, f); });
-  uint64_t weight = inner.inside.sum / inner.inside.count, each = inner.by_count ? 1 : weight,
-           ties = (inner.target - inner.measure(inner.above) + each - 1) / each;
-  return {weight, inner.above.sum + weight * ties, (uint32_t)ties};
+  uint64_t missing = inner.target - inner.measure(inner.above);
+  if (inner.inside.count == 1) return {inner.inside.sum, inner.above.sum + inner.inside.sum, 1};
+  uint64_t ties = inner.by_count ? missing : (missing + inner.low - 1) / inner.low;
+  return {inner.low, inner.above.sum + inner.low * ties, (uint32_t)ties};
 }
 
 /* ---- The draw ---- */
 
-/* Among `units` runs of ids in id order, one a thread, the sums of which above the cut and counts of which on it are known: the
+/* Among kUnits runs of ids in id order, one a thread, the sums of which above the cut and counts of which on it are known: the
  * one in which the running sum of what is kept exceeds the draw. */
-__device__ __noinline__ Place locate(Shared &shared, uint64_t cut_weight, Place within, int units, Mass unit) {
-  Mass all, after = block_scan(unit, units, shared, &all), before = after - unit;
+template <int kUnits>
+__device__ __forceinline__ Place locate(Shared &shared, uint64_t cut_weight, Place within, Mass unit) {
+  Mass all, after = block_scan<kUnits>(unit, shared, &all), before = after - unit;
   auto kept = [&](Mass mass) { return mass.sum + cut_weight * min(mass.count, within.ties); };
-  if (threadIdx.x < units && kept(before) <= within.draw && within.draw < kept(after))
+  if (threadIdx.x < kUnits && kept(before) <= within.draw && within.draw < kept(after))
     shared.place = {(int)threadIdx.x, within.draw - kept(before), within.ties - min(before.count, within.ties)};
   __syncthreads();
   return shared.place;
 }
 
 /* The drawn id, for the one thread of the cluster that finds it, -1 for the others. `bracket` is what was collected. */
-__device__ int find_id(const Slice &slice, Shared &shared, const Search &bracket, const Cut &cut, uint64_t draw) {
+__device__ int find_id(Slice slice, Shared &shared, const Search &bracket, const Cut &cut, uint64_t draw) {
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = blockDim.x / 32, ranks = cluster_size();
   bool listed = bracket.high - bracket.low > 1; /* else all within weigh the same, however many */
   auto add = [&](Mass &mass, uint64_t weight) {
@@ -405,7 +439,7 @@ __device__ int find_id(const Slice &slice, Shared &shared, const Search &bracket
     unit = {sums.above.sum, listed ? 0 : sums.inside.count};
     for (int w = threadIdx.x; w < warps; w += ranks) unit = unit + shared.parts[w];
   }
-  Place place = locate(shared, cut.weight, {0, draw, cut.ties}, ranks, unit);
+  Place place = locate<32>(shared, cut.weight, {0, draw, cut.ties}, unit);
   if (place.unit != cluster_rank()) return -1;
 
   const Findings &mine = shared.from[cluster_rank()].findings;
@@ -420,14 +454,14 @@ __device__ int find_id(const Slice &slice, Shared &shared, const Search &bracket
     const Sums &sums = shared.warp_sums[threadIdx.x];
     unit = shared.parts[threadIdx.x] + Mass{sums.above.sum, listed ? 0 : sums.inside.count};
   }
-  place = locate(shared, cut.weight, place, warps, unit);
+  place = locate<kMaxWarps>(shared, cut.weight, place, unit);
 
-  int units = min((int)blockDim.x, 512), run = (slice.run + units - 1) / units,
-      end = min((place.unit + 1) * slice.run, slice.n), i = min(place.unit * slice.run + (int)threadIdx.x * run, end);
+  int run = (slice.run + kMinThreads - 1) / kMinThreads, end = min((place.unit + 1) * slice.run, slice.n),
+      i = min(place.unit * slice.run + (int)threadIdx.x * run, end);
   unit = {};
-  if (threadIdx.x < units)
+  if (threadIdx.x < kMinThreads)
     for (int j = i; j < min(i + run, end); j++) add(unit, slice.weight(slice.logits[j]));
-  place = locate(shared, cut.weight, place, units, unit);
+  place = locate<kMinThreads>(shared, cut.weight, place, unit);
   if (place.unit != threadIdx.x) return -1;
   for (;; i++) {
     uint64_t weight = slice.weight(slice.logits[i]);
@@ -439,11 +473,11 @@ __device__ int find_id(const Slice &slice, Shared &shared, const Search &bracket
 }
 
 /* The first id of the largest logit, likewise. */
-__device__ int find_top(const Slice &slice, Shared &shared) {
+__device__ int find_top(Slice slice, Shared &shared) {
   for (int r = 0; r < cluster_rank(); r++)
     if (shared.from[r].outline.top == slice.max) return -1;
   if (shared.from[cluster_rank()].outline.top != slice.max) return -1;
-  for_logits(slice, [&](int i, float logit) {
+  for_each_logit(slice, [&](int i, float logit) {
     if (logit == slice.max) atomicMin(&shared.first_top, slice.first + i);
   });
   __syncthreads();
@@ -458,22 +492,15 @@ __device__ int sample(const DmsSampler &sampler, uint32_t step, Slice &slice, in
   slice.max = outline_row(slice, shared, cuts, by_count);
   if (!(fabsf(slice.max) < INFINITY)) return threadIdx.x + cluster_rank() == 0 ? DMS_TOKEN_INVALID : -1;
   if (greedy) return find_top(slice, shared);
-  Search search = {by_count, by_count ? (uint64_t)sampler.top_k : 0};
-  Cut cut = {};
-  if (cuts) {
-    guess_bracket(slice, shared, search, sampler.top_p);
+  Search search = {by_count, by_count ? (uint64_t)sampler.top_k : 0, 1, 1};
+  if (cuts) guess_bracket(slice, shared, search, sampler.top_p);
+  Cut cut;
+  for (;;) {
     cut = find_cut(slice, shared, search, sampler.top_p);
-  }
-  if (by_count && sampler.top_p < 1) { /* the nucleus of what is left: its cut is no lower */
-    cluster_sync();                    /* all have read the findings */
+    if (!search.by_count || !(sampler.top_p < 1)) break;
+    cluster_sync(); /* all have read the findings */
+    /* then the nucleus of what is left, whose cut is no lower */
     search = {false, dms_nucleus_target(cut.sum, sampler.top_p), max(cut.weight, (uint64_t)1), kAboveAll};
-    cut = find_cut(slice, shared, search, sampler.top_p);
-  }
-  if (!cut.weight) { /* nothing is cut */
-    if (cuts) cluster_sync();
-    search.low = search.high = 1;
-    collect(slice, shared, search);
-    cut.sum = search.total;
   }
   return find_id(slice, shared, search, cut, dms_draw(dms_philox(sampler.key, sampler.thread, step), cut.sum));
 }
@@ -501,33 +528,39 @@ __global__ void begin_kernel(DmsCudaSamplers samplers, int slot, DmsSampler samp
   samplers.samplers[slot] = sampler, samplers.drawn[slot] = 0, slots[0] = slot;
 }
 
-/* CTAs a row and threads a CTA: what fills the device, but no more CTAs than it takes, since each costs the others at
- * every meeting. */
-static dim3 cluster_shape(int rows, int vocab, bool hopper) {
-  if (!hopper || vocab < 1 << 15) return dim3(1, 1024);
-  if (rows <= 8) return dim3(16, 1024);
-  if (rows <= 16) return dim3(8, 1024);
-  return dim3(rows <= 32 ? 8 : 4, 512);
-}
-
-extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots,
-                                       int rows, const float *logits, int vocab) {
+/* Rows are best taken by clusters as large as can all run at once; how many of a size can depends on how the device's
+ * multiprocessors are grouped. */
+static cudaError_t launch_rows(cudaLaunchConfig_t config, DmsCudaSamplers samplers, const int32_t *slots, int rows,
+                               const float *logits, int vocab) {
+  static int resident[kMaxRanks + 1]; /* clusters by size */
   bool hopper = overlaps((const void *)sample_kernel);
-  dim3 shape = cluster_shape(rows, vocab, hopper);
+  int size = hopper && vocab >= 1 << 15 ? kMaxRanks : 1;
   cudaLaunchAttribute attributes[2] = {};
   attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attributes[0].val.programmaticStreamSerializationAllowed = 1;
   attributes[1].id = cudaLaunchAttributeClusterDimension;
-  attributes[1].val.clusterDim.x = shape.x, attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(rows * shape.x), config.blockDim = dim3(shape.y), config.stream = stream;
-  config.dynamicSmemBytes = offsetof(Shared, from) + shape.x * sizeof(Exchange);
+  attributes[1].val.clusterDim.y = attributes[1].val.clusterDim.z = 1;
   config.attrs = attributes, config.numAttrs = hopper ? 2 : 0;
-  cudaError_t status =
-      cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, config.dynamicSmemBytes);
-  if (status == cudaSuccess && shape.x > 8)
+  for (;; size /= 2) {
+    attributes[1].val.clusterDim.x = size;
+    config.gridDim = dim3(rows * size), config.blockDim = dim3(size > 1 ? 512 : 1024);
+    config.dynamicSmemBytes = offsetof(Shared, from) + size * sizeof(Exchange);
+    if (size <= 2) break;
+    if (!resident[size] && cudaOccupancyMaxActiveClusters(&resident[size], sample_kernel, &config) != cudaSuccess)
+      resident[size] = -1;
+    if (resident[size] >= rows) break;
+  }
+  return cudaLaunchKernelEx(&config, sample_kernel, samplers, slots, logits, vocab);
+}
+
+extern "C" cudaError_t dms_cuda_sample(cudaStream_t stream, const DmsCudaSamplers *samplers, const int32_t *slots,
+                                       int rows, const float *logits, int vocab) {
+  cudaLaunchConfig_t config = {};
+  config.stream = stream;
+  cudaError_t status = cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(Shared));
+  if (status == cudaSuccess && overlaps((const void *)sample_kernel))
     status = cudaFuncSetAttribute(sample_kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
-  return status == cudaSuccess ? cudaLaunchKernelEx(&config, sample_kernel, *samplers, slots, logits, vocab) : status;
+  return status == cudaSuccess ? launch_rows(config, *samplers, slots, rows, logits, vocab) : status;
 }
 
 extern "C" cudaError_t dms_cuda_sample_first(cudaStream_t stream, const DmsCudaSamplers *samplers, int slot,
