@@ -48,15 +48,15 @@ DMS_INLINE uint64_t dms_philox(uint64_t key, uint32_t thread, uint32_t step) {
   return (uint64_t)c1 << 32 | c0;
 }
 
-/* round(2^40 * 2^x) for x <= 0, by fused multiply-adds only, so that every IEEE machine gets the same integer. Without
- * branches and in 32 bits up to the last product, for vectors' sake. */
-DMS_INLINE uint64_t dms_weight(float x) {
+/* round(2^40 * 2^x) for x <= 0, by fused multiply-adds only, so that every IEEE machine gets the same integer: as the
+ * product of what is returned and `factor`. Without branches and in 32 bits, for vectors' sake. */
+DMS_INLINE uint32_t dms_weight_factors(float x, uint32_t *factor) {
   const float whole = 12582912.0f; /* 1.5 * 2^23: floats of its size are whole numbers, so adding it rounds */
-  const float one = 16777216.0f;   /* 2^24 */
+  const float one = 33554432.0f;   /* 2^25 */
   uint32_t bits, whole_bits;
   x = x > -41.0f ? x : -42.0f;                               /* whose weight is 0 */
   float shifted = x + whole, n = shifted - whole, f = x - n; /* 2^x = 2^n * 2^f, f in [-1/2, 1/2], both exact */
-  float p = one * 1.535336188319500e-4f; /* minimax polynomial of 2^f there, relative error below 1e-7, times 2^24 */
+  float p = one * 1.535336188319500e-4f; /* minimax polynomial of 2^f there, relative error below 1e-7, times 2^25 */
   p = fmaf(p, f, one * 1.339887440266574e-3f);
   p = fmaf(p, f, one * 9.618437357674640e-3f);
   p = fmaf(p, f, one * 5.550332471162809e-2f);
@@ -64,15 +64,23 @@ DMS_INLINE uint64_t dms_weight(float x) {
   p = fmaf(p, f, one * 6.931472028550421e-1f);
   p = fmaf(p, f, one);
   memcpy(&bits, &shifted, sizeof bits), memcpy(&whole_bits, &whole, sizeof whole_bits);
-  int32_t up = (int32_t)(bits - whole_bits) + 16; /* 2^40 * 2^n is 2^24 * 2^up */
-  uint32_t left = up > 0 ? up : 0, right = up < 0 ? -up : 0,
-           fixed = (uint32_t)p; /* p is whole, in [0.7, 1.42] * 2^24 */
-  return (uint64_t)((fixed + ((1u << right) >> 1)) >> right) * (1u << left);
+  int32_t up = (int32_t)(bits - whole_bits) + 16; /* half of p times 2^up is the weight */
+  uint32_t left = up > 0 ? up : 0, right = left - (uint32_t)up, twice = (uint32_t)p; /* p is even, of at most 26 bits */
+  *factor = 1u << left;
+  return ((twice >> right) + 1) >> 1; /* rounds as p / 2 / 2^right + 1/2 does, downwards */
+}
+DMS_INLINE uint64_t dms_weight(float x) {
+  uint32_t factor, weight = dms_weight_factors(x, &factor);
+  return (uint64_t)weight * factor;
 }
 
 /* The exponent that dms_weight() takes. `scale` is dms_weight_scale(temperature), the same on every backend. */
 DMS_INLINE float dms_weight_exponent(float logit, float max, float scale) {
+#ifdef __CUDA_ARCH__
+  return __fmul_rn(logit - max, scale); /* not to be fused with what it is added to */
+#else
   return (logit - max) * scale;
+#endif
 }
 DMS_INLINE float dms_weight_scale(float temperature) {
   return fminf(1.44269504088896341f / temperature, 3.0e38f);
