@@ -12,7 +12,6 @@
 enum { SLOTS = 3, KV_HEADS = 2, WINDOW = 20, RING = WINDOW + 1, PROMPT = 210, STEPS = 120, MAX_PAGES = 8, LATE = 25 };
 static const float RATE = 0.7f;
 
-static const char *library_path;
 static CudaDriver driver;
 
 /* ---- e4m3, the slow way ---- */
@@ -401,12 +400,8 @@ typedef struct {
 static void test_shape(gconstpointer data) {
   const Shape *shape = data;
   Device device;
-  void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    g_test_skip(dlerror());
-    return;
-  }
-  if (!cuda_driver_open(&driver)) return;
+  void *library = cuda_library_open();
+  if (!library || !cuda_driver_open(&driver)) return;
   List(*lists)[KV_HEADS] = g_malloc0(SLOTS * sizeof *lists);
   for (int s = 0; s < SLOTS; s++)
     for (int h = 0; h < KV_HEADS; h++) lists[s][h].e4m3 = shape->e4m3;
@@ -426,10 +421,6 @@ static void test_shape(gconstpointer data) {
 int main(int argc, char **argv) {
   static const int shapes[][2] = {{128, 1}, {128, 4}, {128, 5}, {128, 8}, {64, 3},  {64, 7},
                                   {64, 8},  {32, 3},  {8, 2},   {256, 2}, {128, 12}};
-  g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
-  g_autofree char *folder = g_path_get_dirname(program);
-  g_autofree char *path = g_build_filename(folder, "..", "libdms-cuda.so", NULL);
-  library_path = path;
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < 2 * G_N_ELEMENTS(shapes); i++) {
     Shape *shape = g_new(Shape, 1);

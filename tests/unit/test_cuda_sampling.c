@@ -10,7 +10,6 @@
 
 enum { ROWS = 64, SLOTS = ROWS + 3, KINDS = 12, STEPS = 6, UNTOUCHED = -77 };
 
-static const char *library_path;
 static CudaDriver driver;
 
 static const DmsSampler samplers[] = {
@@ -88,12 +87,8 @@ static uint64_t take(gsize bytes) {
 static void test_vocab(gconstpointer data) {
   static const int batches[] = {1, 3, 12, 30, ROWS};
   int vocab = GPOINTER_TO_INT(data);
-  void *library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    g_test_skip(dlerror());
-    return;
-  }
-  if (!cuda_driver_open(&driver)) return;
+  void *library = cuda_library_open();
+  if (!library || !cuda_driver_open(&driver)) return;
   typeof(dms_cuda_sample) *sample = (typeof(dms_cuda_sample) *)dlsym(library, "dms_cuda_sample");
   g_assert_nonnull(sample);
   g_autoptr(GRand) random = g_rand_new_with_seed((guint32)vocab);
@@ -145,10 +140,6 @@ static void test_vocab(gconstpointer data) {
 
 int main(int argc, char **argv) {
   static const int vocabs[] = {152064, 151936, 128256, 32769, 32767, 1000, 256, 33, 1};
-  g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
-  g_autofree char *folder = g_path_get_dirname(program);
-  g_autofree char *path = g_build_filename(folder, "..", "libdms-cuda.so", NULL);
-  library_path = path;
   g_test_init(&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS(vocabs); i++) {
     g_autofree char *name = g_strdup_printf("/cuda/sampling/vocabulary-%d", vocabs[i]);
