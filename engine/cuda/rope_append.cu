@@ -1,7 +1,7 @@
 /* q/k norm, eviction decision, RoPE and cache append in one pass over a row of qkv. A block takes one KV head of one
  * token, a warp one vector of it: the group's queries, K, V and, where a query channel decides, one more warp for the
  * decision. */
-#include "engine/cuda/element.cuh"
+#include "engine/cuda/decision.cuh"
 
 enum { kPairs = DMS_CUDA_MAX_HEAD_DIM / 64 }; /* rotated pairs a lane at most */
 
@@ -108,24 +108,15 @@ __device__ bool decide(const DmsCudaRope &rope, const T *row, int row_index, int
   const DmsCudaRule &rule = rope.rule;
   int dim = rope.heads.head_dim;
   float logit = 0;
-  switch (rule.decision) {
-  case DMS_CUDA_KEEP:
-    return false;
-  case DMS_CUDA_SINKS:
-    return position >= rule.sinks;
-  case DMS_CUDA_RANDOM:
-    return (uint32_t)dms_philox(rope.layer * rope.heads.kv_heads + head, 0, position) < rule.rate * 4294967296.0;
-  case DMS_CUDA_LOGITS:
+  if (rule.decision == DMS_CUDA_LOGITS)
     logit = rope.logits[rule.per_layer ? row_index : row_index * rope.heads.kv_heads + head];
-    break;
-  case DMS_CUDA_BORROWED: {
+  if (rule.decision == DMS_CUDA_BORROWED) {
     HeadVector<T> q;
     q.load(row + (size_t)head * rope.heads.group * dim, dim / 2);
     if (rope.q_norm) q.norm(rope.q_norm, rope.eps, dim / 2);
     logit = q.last(dim / 2);
   }
-  }
-  return logit * rule.scale - rule.offset > 0;
+  return says_evict(rule, rope.layer * rope.heads.kv_heads + head, position, logit);
 }
 
 /* What warp `part` of the block does to the row in place: queries and K are normalised and rotated. */
@@ -186,10 +177,8 @@ __global__ void rope_append_kernel(DmsCudaRope rope, DmsCudaCache cache, DmsCuda
   }
   __syncthreads();
   if (part < group) v.store(qkv + (size_t)(head * group + part) * dim, dim / 2);
-  if (part != group + 2 || threadIdx.x % 32 || !cache.ring || !evict) return;
-  int flagged = position - rope.rule.shift, pairs = cache.layers * cache.kv_heads;
-  if (flagged >= 0)
-    cache.recent[((size_t)slot * cache.ring + flagged % cache.ring) * pairs + rope.layer * cache.kv_heads + head] |= 1;
+  if (part == group + 2 && threadIdx.x % 32 == 0 && cache.ring && evict)
+    flag_token(cache, rope.rule, slot, rope.layer * cache.kv_heads + head, position);
 }
 
 template <typename T> __global__ void rope_prefill_kernel(DmsCudaRope rope, DmsCudaPrompts prompts, uint8_t *flags) {
