@@ -1,5 +1,5 @@
 /* Opening and closing the device: what fits, in which order it is allocated, and the backend's table of functions. */
-#include "engine/cuda/device.h"
+#include "engine/cuda/layers.h"
 
 #include <math.h>
 
@@ -298,7 +298,7 @@ static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error
   b->graphs = g_hash_table_new_full(NULL, NULL, NULL, graph_destroy);
   gboolean ok = set_shapes(b, error) && open_device(b, error) && (b->gemm = dms_gemm_new(b->type, b->stream, error)) &&
                 dms_cuda_weights_load(b, error) && make_rope(b, error) && allocate_work(b, error) &&
-                allocate_cache(b, error);
+                dms_cuda_single_row_prepare(b, error) && allocate_cache(b, error);
   if (ok) {
     b->own_products = takes_own_products(b);
     return b;

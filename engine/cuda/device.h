@@ -80,6 +80,7 @@ struct DmsBackend {
   int32_t *prompt_data;      /* DmsCudaPrompts' arrays and the token ids */
   unsigned long long *reads; /* [slots] */
   void *scratch;             /* decode attention */
+  void *exchange;            /* of the kernel for one row, or NULL where it does not take the model */
   int32_t *first_slot;       /* [1] whose first token is being sampled */
 
   DmsCudaRows rows; /* of the largest bucket */

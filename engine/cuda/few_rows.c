@@ -1,6 +1,6 @@
-/* Steps of a few sequences: the layers of layers.c with gemv.cu's products. A row's normalised form is never stored:
- * `normed` holds the residual stream times the next norm's weight, `squares` the sums that its root mean square comes
- * from. */
+/* Steps of a few sequences: the layers of layers.c with gemv.cu's products, and where it is one sequence and
+ * single_row.cu takes the model, that. For gemv.cu a row's normalised form is never stored: `normed` holds the residual
+ * stream times the next norm's weight, `squares` the sums that its root mean square comes from. */
 #include "engine/cuda/layers.h"
 
 /* Each CTA reads all of x: where rows are deep that is worth it for one of them only (measured on an H200). */
@@ -68,4 +68,43 @@ gboolean dms_cuda_few_layer_out(DmsBackend *b, int layer, int first, int n, GErr
 
 gboolean dms_cuda_few_head(DmsBackend *b, int n, GError **error) {
   return from_stream(b, &b->weights.head, n, DMS_CUDA_GEMV_LOGITS, b->logits, "head product", error);
+}
+
+/* ---- One row ---- */
+
+static DmsCudaSingleRow step_of(DmsBackend *b) {
+  const DmsCudaWeights *w = &b->weights;
+  const DmsCudaLayer *l = &w->layer[0];
+  DmsCudaRows rows = b->rows;
+  rows.rows = 1;
+  return (DmsCudaSingleRow){.layers = b->config->layers,
+                            .layer_bytes = w->layer_bytes,
+                            .qkv = l->qkv,
+                            .output = l->o,
+                            .gate_up = l->gate_up,
+                            .down = l->down,
+                            .head = w->head,
+                            .input_norm = l->input_norm,
+                            .post_norm = l->post_norm,
+                            .norm = w->norm,
+                            .rope = dms_cuda_layer_rope(b, 0),
+                            .cache = b->cache,
+                            .rows = rows,
+                            .x = b->x,
+                            .logits = b->logits,
+                            .exchange = b->exchange};
+}
+
+gboolean dms_cuda_single_row_prepare(DmsBackend *b, GError **error) {
+  DmsCudaSingleRow step = step_of(b);
+  gsize bytes;
+  TRY(dms_cuda_single_row_plan(&step, &bytes), "planning a step of one row");
+  return !bytes || dms_cuda_allocate(b, bytes, "work buffers", &b->exchange, error);
+}
+
+gboolean dms_cuda_single_row_queue(DmsBackend *b, GError **error) {
+  DmsCudaSingleRow step = step_of(b);
+  dms_cuda_mark(b, "layers and head");
+  TRY(dms_cuda_single_row(b->stream, &step), "the layers");
+  return TRUE;
 }

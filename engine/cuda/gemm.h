@@ -4,13 +4,6 @@
 
 #include "engine/cuda/kernels.h"
 
-/* out [m][n] = x [m][k] weight^T + bias. The bias has the type of the output. */
-typedef struct {
-  const void *weight; /* T [n][k] */
-  const void *bias;   /* [n] or NULL */
-  int n, k;
-} DmsCudaLinear;
-
 typedef enum {
   DMS_GEMM_STORE, /* T out = */
   DMS_GEMM_FLOAT, /* float out = */

@@ -108,6 +108,13 @@ typedef struct {
   float scale;
 } DmsCudaHeads;
 
+/* out [m][n] = x [m][k] weight^T + bias. The bias has the type of the output. */
+typedef struct {
+  const void *weight; /* T [n][k] */
+  const void *bias;   /* [n] or NULL */
+  int n, k;
+} DmsCudaLinear;
+
 /* Prompts laid end to end in one prefill. */
 typedef struct {
   int n, tokens;
@@ -235,6 +242,25 @@ typedef struct {
 } DmsCudaGemv;
 int dms_cuda_gemv_takes(int rows, int n, int k);
 cudaError_t dms_cuda_gemv(cudaStream_t stream, const DmsCudaGemv *gemv);
+
+/* ---- single_row.cu: all layers and the head of a step of one row in one kernel ---- */
+typedef struct {
+  int layers;
+  gsize layer_bytes; /* weights, biases and norms of a layer lie this much behind those of the layer before */
+  DmsCudaLinear qkv, output, gate_up, down; /* of the first layer; gate_up has no bias */
+  DmsCudaLinear head;
+  const float *input_norm, *post_norm, *norm; /* of the first layer; before the head */
+  DmsCudaRope rope;                           /* of the first layer */
+  DmsCudaCache cache;
+  DmsCudaRows rows;
+  const float *x;  /* [hidden] the embedded token */
+  float *logits;   /* [vocab] */
+  void *exchange;  /* what the CTAs tell each other; zeroed once */
+} DmsCudaSingleRow;
+/* Bytes of `exchange`, or 0 where the kernel does not take the model (its types, its shapes) or the device. */
+cudaError_t dms_cuda_single_row_plan(const DmsCudaSingleRow *step, gsize *exchange_bytes);
+/* The row is appended to the cache and decided upon as dms_cuda_rope_append() does. A row of slot -1 changes nothing. */
+cudaError_t dms_cuda_single_row(cudaStream_t stream, const DmsCudaSingleRow *step);
 
 /* ---- rates.cu: what the device can do ---- */
 /* Keeps the stream busy for some nanoseconds. */

@@ -77,7 +77,7 @@ gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
   const DmsCudaLayer *l = &w->layer[0];
   int layers = b->config->layers;
   gsize distance = w->layer_bytes;
-  if (dms_cuda_few_rows(b, bucket)) return TRUE;
+  if ((bucket == 1 && b->exchange) || dms_cuda_few_rows(b, bucket)) return TRUE;
   return dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->o, b->attended, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance,
@@ -86,29 +86,36 @@ gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
          dms_gemm_choose(b->gemm, &w->head, b->normed, bucket, DMS_GEMM_FLOAT, b->logits, 1, 0, error);
 }
 
+/* The embedded rows to logits, kernel by kernel. */
+static gboolean queue_layers(DmsBackend *b, const DmsCudaRows *rows, gboolean few, GError **error) {
+  int n = rows->rows;
+  for (int layer = 0; layer < b->config->layers; layer++) {
+    if (!(few ? dms_cuda_few_layer_in : dms_cuda_layer_in)(b, layer, 0, n, error)) return FALSE;
+    DmsCudaRope rope = dms_cuda_layer_rope(b, layer);
+    dms_cuda_mark(b, "rotate and append");
+    TRY(dms_cuda_rope_append(b->stream, &rope, &b->cache, rows), "rotating and appending");
+    dms_cuda_mark(b, "attention");
+    TRY(dms_cuda_decode_attention(b->stream, &b->heads, &b->cache, rows, layer, b->qkv, b->attended, b->scratch),
+        "attention");
+    if (!(few ? dms_cuda_few_layer_out : dms_cuda_layer_out)(b, layer, 0, n, error)) return FALSE;
+  }
+  return few ? dms_cuda_few_head(b, n, error) : dms_cuda_head(b, b->x, n, b->logits, error);
+}
+
 gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
   const DmsConfig *c = b->config;
   DmsCudaRows rows = b->rows;
   rows.rows = bucket;
+  gboolean single = bucket == 1 && b->exchange, few = !single && dms_cuda_few_rows(b, bucket);
   dms_cuda_mark(b, "plan");
   TRY(dms_cuda_plan_step(b->stream, &b->cache, &b->samplers, &rows), "planning the step");
-  if (rows.parts) TRY(dms_cuda_plan_tiles(b->stream, c->layers, c->kv_heads, &rows), "planning attention");
-  gboolean few = dms_cuda_few_rows(b, bucket);
+  if (rows.parts && !single)
+    TRY(dms_cuda_plan_tiles(b->stream, c->layers, c->kv_heads, &rows), "planning attention");
   dms_cuda_mark(b, "embedding");
   if (few && !dms_cuda_few_embed(b, bucket, error)) return FALSE;
   if (!few)
     TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, rows.tokens, bucket, c->hidden, b->x), "the embedding");
-  for (int layer = 0; layer < c->layers; layer++) {
-    if (!(few ? dms_cuda_few_layer_in : dms_cuda_layer_in)(b, layer, 0, bucket, error)) return FALSE;
-    DmsCudaRope rope = dms_cuda_layer_rope(b, layer);
-    dms_cuda_mark(b, "rotate and append");
-    TRY(dms_cuda_rope_append(b->stream, &rope, &b->cache, &rows), "rotating and appending");
-    dms_cuda_mark(b, "attention");
-    TRY(dms_cuda_decode_attention(b->stream, &b->heads, &b->cache, &rows, layer, b->qkv, b->attended, b->scratch),
-        "attention");
-    if (!(few ? dms_cuda_few_layer_out : dms_cuda_layer_out)(b, layer, 0, bucket, error)) return FALSE;
-  }
-  if (!(few ? dms_cuda_few_head(b, bucket, error) : dms_cuda_head(b, b->x, bucket, b->logits, error))) return FALSE;
+  if (!(single ? dms_cuda_single_row_queue(b, error) : queue_layers(b, &rows, few, error))) return FALSE;
   dms_cuda_mark(b, "sampling");
   TRY(dms_cuda_sample(b->stream, &b->samplers, rows.slots, bucket, b->logits, c->vocab), "sampling");
   return TRUE;

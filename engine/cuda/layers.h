@@ -23,4 +23,9 @@ gboolean dms_cuda_few_layer_in(DmsBackend *backend, int layer, int first, int n,
 gboolean dms_cuda_few_layer_out(DmsBackend *backend, int layer, int first, int n, GError **error);
 gboolean dms_cuda_few_head(DmsBackend *backend, int n, GError **error);
 
+/* A step of one row, from the embedded token in `x` to `logits`, by one kernel. */
+/* Allocates backend->exchange, if the kernel takes the model in this precision on this device. */
+gboolean dms_cuda_single_row_prepare(DmsBackend *backend, GError **error);
+gboolean dms_cuda_single_row_queue(DmsBackend *backend, GError **error);
+
 #endif

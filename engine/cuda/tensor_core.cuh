@@ -100,6 +100,39 @@ __device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t phase) 
   } while (!done);
 }
 
+/* Moves registers from a warpgroup to others, each of which calls its part once. Hopper's alone. */
+template <int kRegisters> __device__ __forceinline__ void shrink_registers() {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
+#endif
+}
+template <int kRegisters> __device__ __forceinline__ void grow_registers() {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
+#endif
+}
+/* For copies of what nobody reads again: the L2 cache gives it up first. */
+__device__ __forceinline__ uint64_t read_once_policy() {
+  uint64_t policy = 0;
+#if __CUDA_ARCH__ >= 900
+  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+#endif
+  return policy;
+}
+/* One thread's copy of `bytes` bytes, a multiple of 16, that completes `barrier`. Hopper's alone. */
+__device__ __forceinline__ void copy_once(void *to, const void *from, int bytes, uint64_t *barrier, uint64_t policy) {
+#if __CUDA_ARCH__ >= 900
+  uint32_t b = shared_address(barrier);
+  asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(b), "r"(bytes) : "memory");
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], "
+               "%4;" ::"r"(shared_address(to)),
+               "l"(from), "r"(bytes), "r"(b), "l"(policy)
+               : "memory");
+#else
+  __trap();
+#endif
+}
+
 __device__ __forceinline__ void copy_16(void *to, const void *from) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from) : "memory");
 }

@@ -132,7 +132,8 @@ static void test_steps_are_forward(gconstpointer data) {
   static const struct {
     int hidden, heads, kv_heads, head_dim;
   } shapes[] = {{128, 4, 4, 16},  {256, 14, 2, 64}, {256, 5, 1, 64},  {256, 7, 1, 128},
-                {256, 8, 2, 128}, {384, 6, 1, 128}, {256, 12, 1, 64}, {256, 4, 2, 256}};
+                {256, 8, 2, 128}, {384, 6, 1, 128}, {256, 12, 1, 64}, {256, 4, 2, 256},
+                {512, 16, 2, 64}, {768, 6, 1, 128}, {1536, 14, 2, 128}, {256, 10, 2, 128}, {2304, 4, 4, 64}};
   enum { PROMPT = 150, STEPS = 200 };
   DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
   /* By how far a token's logit may fall short of the best, and how many may fall shorter. */

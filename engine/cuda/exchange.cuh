@@ -1,0 +1,94 @@
+/* How the CTAs of one kernel give each other values without meeting: a value carries in its last bits which layer it is
+ * of, and who needs it reads until it finds that. So a value takes one way to the L2 cache and one back, where a barrier
+ * takes two of each and the fences besides. What the bits cost is 2^-17 of a value.
+ *
+ * A place that is written in every layer may hold no other tag than those of this layer and the one before; one that is
+ * not has to be cleared before the kernel ends, lest an older value be taken for a new one. All CTAs must run at once. */
+#pragma once
+
+#include "engine/cuda/element.cuh"
+
+enum { kTagBits = 7, kTagMask = (1 << kTagBits) - 1, kMostTags = kTagMask };
+
+__device__ __forceinline__ uint32_t tagged(float x, uint32_t tag) {
+  return (__float_as_uint(x) & ~(uint32_t)kTagMask) | tag;
+}
+__device__ __forceinline__ float untagged(float x) {
+  return __uint_as_float(__float_as_uint(x) & ~(uint32_t)kTagMask);
+}
+__device__ __forceinline__ float4 untagged(const float4 &x) {
+  return {untagged(x.x), untagged(x.y), untagged(x.z), untagged(x.w)};
+}
+
+__device__ __forceinline__ void publish(float *to, float x, uint32_t tag) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(tagged(x, tag)) : "memory");
+}
+__device__ __forceinline__ void publish(float2 *to, float x, float y, uint32_t tag) {
+  asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(tagged(x, tag)), "r"(tagged(y, tag))
+               : "memory");
+}
+__device__ __forceinline__ void publish(float4 *to, const float4 &x, uint32_t tag) {
+  asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(tagged(x.x, tag)),
+               "r"(tagged(x.y, tag)), "r"(tagged(x.z, tag)), "r"(tagged(x.w, tag))
+               : "memory");
+}
+
+/* What lies there now, from the L2 cache, tags and all. */
+__device__ __forceinline__ float look(const float *at) {
+  float x;
+  asm volatile("ld.relaxed.gpu.global.f32 %0, [%1];" : "=f"(x) : "l"(at) : "memory");
+  return x;
+}
+__device__ __forceinline__ float2 look(const float2 *at) {
+  float2 x;
+  asm volatile("ld.relaxed.gpu.global.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "l"(at) : "memory");
+  return x;
+}
+__device__ __forceinline__ float4 look(const float4 *at) {
+  float4 x;
+  asm volatile("ld.relaxed.gpu.global.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+               : "l"(at)
+               : "memory");
+  return x;
+}
+
+/* The bits in which a tag is not the one that is waited for. A mask of 0 takes any. */
+__device__ __forceinline__ uint32_t missing(float x, uint32_t tag, uint32_t mask = kTagMask) {
+  return (__float_as_uint(x) ^ tag) & mask;
+}
+__device__ __forceinline__ uint32_t missing(const float2 &x, uint32_t tag, uint32_t mask = kTagMask) {
+  return missing(x.x, tag, mask) | missing(x.y, tag, mask);
+}
+__device__ __forceinline__ uint32_t missing(const float4 &x, uint32_t tag, uint32_t mask = kTagMask) {
+  return missing(x.x, tag, mask) | missing(x.y, tag, mask) | missing(x.z, tag, mask) | missing(x.w, tag, mask);
+}
+
+/* Looks at `n` places of two kinds until all have the tag; a place that is NULL is left out. Between looks the warp
+ * leaves the memory to those that have work. */
+template <int n, typename V, typename PlaceV, typename W, typename PlaceW>
+__device__ __forceinline__ void await_both(V *v, const PlaceV &place_v, W *w, const PlaceW &place_w, uint32_t tag,
+                                           uint32_t mask = kTagMask) {
+#pragma unroll 1
+  for (;;) {
+    uint32_t open = 0;
+#pragma unroll
+    for (int i = 0; i < n; i++) {
+      v[i] = place_v(i) ? look(place_v(i)) : V{};
+      w[i] = place_w(i) ? look(place_w(i)) : W{};
+    }
+#pragma unroll
+    for (int i = 0; i < n; i++) {
+      if (place_v(i)) open |= missing(v[i], tag, mask);
+      if (place_w(i)) open |= missing(w[i], tag, mask);
+    }
+    if (!open) return;
+    __nanosleep(40);
+  }
+}
+/* The same of one kind. */
+template <int n, typename V, typename Place>
+__device__ __forceinline__ void await(V *v, uint32_t tag, uint32_t mask, const Place &place) {
+  V none[n];
+  await_both<n>(v, place, none, [](int) { return (const V *)nullptr; }, tag, mask);
+}
