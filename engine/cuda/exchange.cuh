@@ -90,5 +90,6 @@ __device__ __forceinline__ void await_both(V *v, const PlaceV &place_v, W *w, co
 template <int n, typename V, typename Place>
 __device__ __forceinline__ void await(V *v, uint32_t tag, uint32_t mask, const Place &place) {
   V none[n];
-  await_both<n>(v, place, none, [](int) { return (const V *)nullptr; }, tag, mask);
+  await_both<n>(
+      v, place, none, [](int) { return (const V *)nullptr; }, tag, mask);
 }

@@ -109,8 +109,7 @@ gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
   gboolean single = bucket == 1 && b->exchange, few = !single && dms_cuda_few_rows(b, bucket);
   dms_cuda_mark(b, "plan");
   TRY(dms_cuda_plan_step(b->stream, &b->cache, &b->samplers, &rows), "planning the step");
-  if (rows.parts && !single)
-    TRY(dms_cuda_plan_tiles(b->stream, c->layers, c->kv_heads, &rows), "planning attention");
+  if (rows.parts && !single) TRY(dms_cuda_plan_tiles(b->stream, c->layers, c->kv_heads, &rows), "planning attention");
   dms_cuda_mark(b, "embedding");
   if (few && !dms_cuda_few_embed(b, bucket, error)) return FALSE;
   if (!few)

@@ -47,8 +47,7 @@ struct Step {
 template <int kGroup_, int kChunks_, int kRows_> struct Kind {
   enum { kGroup = kGroup_, kChunks = kChunks_, kRows = kRows_, kMost = kGroup * kChunks };
 };
-typedef Kind<3, 2, 4> Shortest;
-typedef Kind<4, 2, 4> Short;
+typedef Kind<3, 2, 4> Short;
 typedef Kind<16, 1, 4> Middle;
 typedef Kind<16, 3, 2> Long;
 typedef Kind<16, 5, 1> Longer;
@@ -102,8 +101,7 @@ template <int D, typename Wide, typename Deep> struct Work {
   }
   /* Outputs low .. low + n - 1 from the sums that the warps left. */
   __device__ __forceinline__ void finish(const Step &step, const Product &p, int layer, int first, int low, int n,
-                                         int warps, const float (*sums)[kWarps + 1], const float *squares,
-                                         float bias) {
+                                         int warps, const float (*sums)[kWarps + 1], const float *squares, float bias) {
     int i = threadIdx.x, at = low + i;
     if (i >= n) return;
     float value = 0, up = bias;
@@ -142,8 +140,7 @@ template <int D, typename Wide, typename Deep> struct Work {
     const float *from = first_of_all ? step.m.x : p.from;
     bool normed = kChunks <= 3 && p.norm;
     if (normed) norm.load(in_layer(p.norm, step, number == kHead ? 0 : layer), p.chunks);
-    part.await_all(from, p.chunks, number == kQkv || number == kHead ? layer : layer + 1,
-                   first_of_all ? 0 : kTagMask);
+    part.await_all(from, p.chunks, number == kQkv || number == kHead ? layer : layer + 1, first_of_all ? 0 : kTagMask);
     if (normed) {
       float square = part.scale(norm);
       if (threadIdx.x % 32 == 0) memory.squares[first][warp] = warp < kGroup ? square : 0;
@@ -244,17 +241,19 @@ static void choose_stages(const DmsCudaSingleRow &m, gsize bytes, Shape *shape) 
 
 typedef void Kernel(Step);
 
+enum { kNeither = 8 }; /* Rows of 7 and 8 chunks are better off with gemv.cu (measured on an H200). */
+
 /* For the rows of the down product and for all others: a kernel that had all kinds would want more registers than there
  * are. NULL where rows are too long. */
 template <int D, typename Wide> static Kernel *kernel_for(int deep) {
-  return deep <= Long::kMost     ? single_row_kernel<D, Wide, Long>
-         : deep <= Longer::kMost ? single_row_kernel<D, Wide, Longer>
+  return deep <= Long::kMost      ? single_row_kernel<D, Wide, Long>
+         : deep <= Longer::kMost  ? single_row_kernel<D, Wide, Longer>
          : deep <= Longest::kMost ? single_row_kernel<D, Wide, Longest>
                                   : nullptr;
 }
 template <int D> static Kernel *kernel_for(int wide, int deep) {
-  return wide <= Shortest::kMost ? kernel_for<D, Shortest>(deep)
-         : wide <= Short::kMost  ? kernel_for<D, Short>(deep)
+  return wide <= Short::kMost    ? kernel_for<D, Short>(deep)
+         : wide <= kNeither      ? nullptr
          : wide <= Middle::kMost ? kernel_for<D, Middle>(deep)
          : wide <= Long::kMost   ? kernel_for<D, Long>(deep)
                                  : nullptr;
@@ -278,8 +277,7 @@ static cudaError_t shape_of(const DmsCudaSingleRow &m, Shape *shape) {
   int device, bytes, processors, cooperates;
   *shape = Shape{};
   cudaError_t status = cudaGetDevice(&device);
-  if (status == cudaSuccess)
-    status = cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   if (status == cudaSuccess) status = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
   if (status == cudaSuccess) status = cudaDeviceGetAttribute(&cooperates, cudaDevAttrCooperativeLaunch, device);
   if (status != cudaSuccess) return status;
@@ -290,9 +288,9 @@ static cudaError_t shape_of(const DmsCudaSingleRow &m, Shape *shape) {
     if (l->k % kChunk || l->n / 2 < processors) return cudaSuccess;
   Kernel *kernel = kernel_of(m);
   if (!kernel || !cooperates || !overlaps((const void *)kernel) || m.cache.type != DMS_CUDA_BF16 ||
-      heads.group > kMostGroup || heads.kv_heads > processors ||
-      m.rope.rule.decision == DMS_CUDA_LOGITS || m.layers < 2 || m.layers > kMostTags ||
-      m.gate_up.bias || hidden > processors * kMostOwn || (gsize)bytes < memory_bytes(heads.head_dim))
+      heads.group > kMostGroup || heads.kv_heads > processors || m.rope.rule.decision == DMS_CUDA_LOGITS ||
+      m.layers < 2 || m.layers > kMostTags || m.gate_up.bias || hidden > processors * kMostOwn ||
+      (gsize)bytes < memory_bytes(heads.head_dim))
     return cudaSuccess;
   choose_stages(m, bytes - memory_bytes(heads.head_dim), shape);
   shape->shared = (gsize)shape->stages * shape->slot * kChunkBytes + memory_bytes(heads.head_dim);
@@ -311,8 +309,8 @@ static gsize prepare(const DmsCudaSingleRow &m, const Shape &shape, Step *step) 
   float *qkv = take(m.qkv.n), *attended = take(m.output.k), *middle = take(m.output.n), *activated = take(m.down.k),
         *x = take(m.down.n), *sums = take(found * m.cache.head_dim), *tops = take(found * 2);
   auto product = [](const DmsCudaLinear &l, End end, const float *norm, const float *from, float *to) {
-    return Product{(const char *)l.weight, (const char *)l.bias, norm, from, to, end == kSwiglu ? l.n / 2 : l.n,
-                   l.k / kChunk, end};
+    return Product{(const char *)l.weight,         (const char *)l.bias, norm, from, to,
+                   end == kSwiglu ? l.n / 2 : l.n, l.k / kChunk,         end};
   };
   *step = {m,
            {product(m.qkv, kStore, m.input_norm, x, qkv), product(m.output, kAdd, nullptr, attended, middle),

@@ -22,13 +22,15 @@ enum { kItems = 16, kMergeChannels = 32, kMostGroup = 8 };
 
 /* What a warp has to do in a layer, found out well before it is done. */
 struct Errand {
-  int length, place, page; /* items of the list; page * 64 + row where the arriving token goes; page of the first items */
+  int length; /* items of the list */
+  int place;  /* page * 64 + row where the arriving token goes */
+  int page;   /* of the first items */
 };
 
 /* What does not change from layer to layer, and this layer's norms, in shared memory. */
 template <int D> struct RowMemory {
-  float2 turn[D / 2];       /* cos, sin at the row's position */
-  float norm[2][2][D];      /* of queries and keys, by the layer's parity */
+  float2 turn[D / 2];                                             /* cos, sin at the row's position */
+  float norm[2][2][D];                                            /* of queries and keys, by the layer's parity */
   float sum[kWarps][kMergeChannels], top[kWarps], weight[kWarps]; /* while findings are merged */
   Errand errand[kWarps];
 };
@@ -113,8 +115,7 @@ template <int D> struct Values {
    * anything. */
   __device__ __forceinline__ void load(const bf16 *page, int first, int n, int absent) {
 #pragma unroll
-    for (int i = 0; i < 4; i++)
-      value[i] = item(i) < n && item(i) != absent ? *place(page, first + item(i)) : uint4{};
+    for (int i = 0; i < 4; i++) value[i] = item(i) < n && item(i) != absent ? *place(page, first + item(i)) : uint4{};
   }
 };
 
@@ -156,8 +157,9 @@ template <int D> struct Softmax {
     uint32_t a[4] = {pack(p[0], p[1]), 0, pack(p[2], p[3]), 0};
 #pragma unroll
     for (int t = 0; t < 8; t++) {
-      auto two = [&](int i) { /* channel t of two items */
-        auto word = [&](const uint4 &v) { return t / 2 == 0 ? v.x : t / 2 == 1 ? v.y : t / 2 == 2 ? v.z : v.w; };
+      auto word = [&](const uint4 &v) { return t / 2 == 0 ? v.x : t / 2 == 1 ? v.y : t / 2 == 2 ? v.z : v.w; };
+      /* Channel t of two items. */
+      auto two = [&](int i) {
         return __byte_perm(word(values.value[i]), word(values.value[i + 1]), t % 2 ? 0x7632 : 0x5410);
       };
       uint32_t b[2] = {two(0), two(2)};
@@ -176,8 +178,7 @@ template <int D> struct Softmax {
       for (int t = 0; t < 8; t += 4)
         publish(reinterpret_cast<float4 *>(to + 8 * i + t), {sum[t][i], sum[t + 1][i], sum[t + 2][i], sum[t + 3][i]},
                 tag);
-    if (c == 0 && Values<D>::first_channel() == 0)
-      publish(findings.tops + at * group + head, top, weight, tag);
+    if (c == 0 && Values<D>::first_channel() == 0) publish(findings.tops + at * group + head, top, weight, tag);
   }
 };
 
@@ -234,16 +235,13 @@ template <int D> struct Share {
     return qkv + (size_t)(head * m.rope.heads.group + threadIdx.x % 32 / 4) * D;
   }
   __device__ static bool has_query(const DmsCudaHeads &heads) { return threadIdx.x % 32 / 4 < heads.group; }
-  /* The queries, a lane's of head lane / 4, as they are multiplied with keys. Returns the channel that the first one
-   * lends to the decision. */
-  __device__ __forceinline__ float turn_queries(HeadVector<D> &q) const {
-    bool lends = m.rope.rule.borrowed && threadIdx.x % 32 == 3; /* the last channel */
+  /* The queries, a lane's of head lane / 4, as they are multiplied with keys. */
+  __device__ __forceinline__ void turn_queries(HeadVector<D> &q) const {
+    bool lends = m.rope.rule.borrowed && threadIdx.x % 32 == 3; /* the first head's last channel, to the decision */
     if (m.rope.q_norm) q.scale(memory.norm[layer & 1][0], m.rope.eps);
-    float borrowed = __shfl_sync(~0u, q.x[D / 32 - 1][7], 3);
     if (lends) q.x[D / 32 - 1][7] = 0;
     q.rotate(memory.turn);
     if (lends && m.rope.rule.rezero) q.x[D / 32 - 1][7] = 0;
-    return borrowed;
   }
 
   __device__ __forceinline__ void attend(const Findings &findings, int number) const {
@@ -362,17 +360,17 @@ __device__ void merge(const DmsCudaSingleRow &m, int layer, const Findings &find
     int groups = (m.rows.lengths[layer * heads.kv_heads + kv_head] + kItems - 1) / kItems, n = min(groups, step);
     const float2 *tops = findings.tops + (size_t)kv_head * (step + 1) * heads.group + query_head % heads.group;
     const float *sums = findings.sums + (tops - findings.tops) * D + channel;
-    enum { kAtOnce = 3 };
+    enum { kAtOnce = 5 };
 #pragma unroll 1
     for (int first = warp % of_set; first <= n; first += kAtOnce * of_set) {
       float x[kAtOnce];
       float2 y[kAtOnce];
       auto in = [&](int i) { return first + i * of_set <= n; };
-      auto found = [&](int i) { /* behind the others, the arriving token's */
-        return (first + i * of_set < n ? first + i * of_set : step) * heads.group;
-      };
-      await_both<kAtOnce>(y, [&](int i) { return in(i) ? tops + found(i) : nullptr; }, x,
-                          [&](int i) { return in(i) ? sums + found(i) * D : nullptr; }, tag);
+      /* Behind the others, the arriving token's. */
+      auto found = [&](int i) { return (first + i * of_set < n ? first + i * of_set : step) * heads.group; };
+      await_both<kAtOnce>(
+          y, [&](int i) { return in(i) ? tops + found(i) : nullptr; }, x,
+          [&](int i) { return in(i) ? sums + found(i) * D : nullptr; }, tag);
 #pragma unroll
       for (int i = 0; i < kAtOnce; i++) {
         if (!in(i)) continue;

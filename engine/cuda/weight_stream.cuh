@@ -52,7 +52,7 @@ struct Filler {
   uint64_t policy;
 
   __device__ explicit Filler(const Ring &ring)
-      : ring(ring), behind(ring), spare(max(1, min(ring.n_stages, kUnderWay / (ring.slot * kChunkBytes)))),
+      : ring(ring), behind(ring), spare(min(ring.n_stages, (kUnderWay - 1) / (ring.slot * kChunkBytes) + 1)),
         policy(read_once_policy()) {}
   /* Rows first .. first + n - 1 of a matrix. */
   __device__ __forceinline__ void fill(const char *weight, int chunks, int first, int n) {
@@ -152,7 +152,8 @@ template <int kGroup, int kChunks, int kRows, int kWidth>
 __device__ __forceinline__ void multiply_rows(Ring &ring, const Part<kGroup, kChunks> &part, int n, int chunks,
                                               float (*sums)[kWidth]) {
   constexpr int kGroups = kWarps / kGroup, kLanes = 32 / kRows;
-  int lane = threadIdx.x % 32, warp = part.warp(), group = threadIdx.x / 32 / kGroup, per = rows_of_stage(chunks, ring.slot);
+  int lane = threadIdx.x % 32, warp = part.warp(), group = threadIdx.x / 32 / kGroup,
+      per = rows_of_stage(chunks, ring.slot);
   int offset = warp * kChunkBytes + lane * 16, row = chunks * kChunkBytes;
   auto store = [&](int first, int end, float *sum) {
     float all = sum_over_lanes<kRows>(sum);

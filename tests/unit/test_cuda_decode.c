@@ -1,8 +1,7 @@
 /* Steps of the CUDA backend: against the goldens' greedy tokens, against its own forward pass, through forks, stalls
  * and replays. */
 #include "tests/unit/cuda_device.h"
-
-#include <glib/gstdio.h>
+#include "tests/unit/random_model.h"
 
 #define POCKET "datasets/pocket/models/pocket-reasoner"
 
@@ -106,19 +105,19 @@ static void test_pocket_greedy(gconstpointer data) {
 }
 
 /* A model of random weights of some shape, whose decisions are drawn by hash. */
-static DmsModel *random_model(const char *name, int hidden, int heads, int kv_heads, int head_dim, double rate) {
+static DmsModel *random_model(int hidden, int intermediate, int heads, int kv_heads, int head_dim, double rate) {
   g_autoptr(GError) error = NULL;
   g_autofree char *config = g_strdup_printf(
       "{\"model_type\": \"qwen3\", \"architectures\": [\"Qwen3ForCausalLM\"], \"vocab_size\": 512, \"hidden_size\": "
       "%d, "
-      "\"intermediate_size\": 256, \"num_hidden_layers\": 3, \"num_attention_heads\": %d, \"num_key_value_heads\": %d, "
+      "\"intermediate_size\": %d, \"num_hidden_layers\": 3, \"num_attention_heads\": %d, \"num_key_value_heads\": %d, "
       "\"head_dim\": %d, "
       "\"hidden_act\": \"silu\", \"max_position_embeddings\": 2048, \"rms_norm_eps\": 1e-6, \"tie_word_embeddings\": "
       "false, "
       "\"rope_theta\": 10000.0, \"attention_bias\": false, \"dms_window_size\": 24, \"dms_alpha_scale\": 100.0, "
       "\"dms_initial_alpha_offset\": 5.0, \"dms_separate_alpha\": false, \"dms_cr\": 4}",
-      hidden, heads, kv_heads, head_dim);
-  g_autofree char *dir = g_dir_make_tmp("dms-cuda-XXXXXX", NULL), *path = g_build_filename(dir, name, NULL);
+      hidden, intermediate, heads, kv_heads, head_dim);
+  g_autofree char *dir = g_dir_make_tmp("dms-cuda-XXXXXX", NULL), *path = g_build_filename(dir, "config.json", NULL);
   g_assert_true(g_file_set_contents(path, config, -1, NULL));
   DmsModel *model = dms_model_open_random(path, rate, &error);
   g_assert_no_error(error);
@@ -126,66 +125,111 @@ static DmsModel *random_model(const char *name, int hidden, int heads, int kv_he
   return model;
 }
 
-/* Greedy steps agree with one forward pass over what they made: the token wherever its lead is clear, the live counts
- * everywhere. */
+/* How 200 greedy steps compare with one forward pass over what they made. */
+typedef struct {
+  int apart;                 /* tokens whose logit falls short of the best by more than `short_of` */
+  double furthest;           /* by how much one does at most */
+  uint64_t live, live_apart; /* items attended to, and by how many the two differ, summed over steps */
+} Agreement;
+
+/* FALSE after g_test_skip(). */
+static gboolean compare_steps(const DmsModel *model, DmsPrecision precision, double short_of, Agreement *agreement) {
+  enum { PROMPT = 150, STEPS = 200 };
+  DmsBackendOptions options = options_for(model, precision, 4, 256 << 20);
+  DmsBackend *backend = open_or_skip(&options);
+  if (!backend) return FALSE;
+  int vocab = model->config.vocab, n = PROMPT + STEPS, lists = model->config.layers * model->config.kv_heads;
+  int32_t ids[PROMPT + STEPS];
+  uint64_t live[STEPS];
+  for (int i = 0; i < PROMPT; i++) ids[i] = (i * 7919 + 13) % vocab;
+  prefill(backend, 0, ids, PROMPT);
+  fork_slot(backend, 0, 1, &(DmsSampler){.temperature = 0, .top_p = 1});
+  ops->release(backend, 0);
+  for (int i = 0; i < STEPS; i++) {
+    DmsStepResult result = step_one(backend, (DmsStepEntry){.slot = 1, .index = i, .forced = -1});
+    g_assert_cmpint(result.token, >=, 0);
+    ids[PROMPT + i] = result.token, live[i] = result.live;
+  }
+  g_autofree float *logits = g_new(float, (gsize)n *vocab);
+  g_autofree int32_t *counts = g_new(int32_t, (gsize)n * lists);
+  g_autoptr(GError) error = NULL;
+  ops->forward(backend, ids, n, logits, NULL, counts, &error);
+  g_assert_no_error(error);
+  *agreement = (Agreement){0};
+  for (int i = 0; i < STEPS; i++) {
+    const float *row = logits + (gsize)(PROMPT + i - 1) * vocab;
+    float best = row[0];
+    for (int v = 1; v < vocab; v++) best = MAX(best, row[v]);
+    double short_by = best - row[ids[PROMPT + i]];
+    agreement->apart += short_by > short_of;
+    agreement->furthest = MAX(agreement->furthest, short_by);
+    uint64_t sum = 0;
+    for (int l = 0; l < lists; l++) sum += counts[(gsize)l * n + PROMPT + i - 1];
+    agreement->live += sum, agreement->live_apart += MAX(live[i], sum) - MIN(live[i], sum);
+  }
+  g_test_message(
+      "hidden %d, intermediate %d, head_dim %d, group %d: %d of %d tokens are not the forward pass's best, by "
+      "%.3f at most; live items differ by %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT,
+      model->config.hidden, model->config.intermediate, model->config.head_dim,
+      model->config.heads / model->config.kv_heads, agreement->apart, STEPS, agreement->furthest, agreement->live_apart,
+      agreement->live);
+  ops->release(backend, 1);
+  DmsMemory memory;
+  ops->memory(backend, &memory);
+  g_assert_cmpuint(memory.bytes_used, ==, 0);
+  ops->close(backend);
+  return TRUE;
+}
+
+/* The token wherever its lead is clear, the live counts everywhere: decisions are drawn by position. The last rows have
+ * shapes that the kernel for single rows takes, of each kind that it knows. */
 static void test_steps_are_forward(gconstpointer data) {
   static const struct {
-    int hidden, heads, kv_heads, head_dim;
-  } shapes[] = {{128, 4, 4, 16},  {256, 14, 2, 64}, {256, 5, 1, 64},  {256, 7, 1, 128},
-                {256, 8, 2, 128}, {384, 6, 1, 128}, {256, 12, 1, 64}, {256, 4, 2, 256},
-                {512, 16, 2, 64}, {768, 6, 1, 128}, {1536, 14, 2, 128}, {256, 10, 2, 128}, {2304, 4, 4, 64}};
-  enum { PROMPT = 150, STEPS = 200 };
+    int hidden, intermediate, heads, kv_heads, head_dim;
+  } shapes[] = {{128, 256, 4, 4, 16},   {256, 256, 14, 2, 64}, {256, 256, 5, 1, 64},     {256, 256, 7, 1, 128},
+                {384, 256, 6, 1, 128},  {256, 256, 12, 1, 64}, {256, 256, 4, 2, 256},    {1536, 256, 14, 2, 128},
+                {256, 256, 8, 2, 128},  {512, 256, 16, 2, 64}, {768, 256, 6, 1, 128},    {1536, 512, 12, 2, 128},
+                {256, 256, 10, 2, 128}, {2304, 256, 4, 4, 64}, {2304, 14336, 7, 1, 128}, {256, 27648, 4, 2, 64},
+                {4608, 512, 40, 8, 128}};
   DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
-  /* By how far a token's logit may fall short of the best, and how many may fall shorter. */
   double short_of = precision == DMS_PRECISION_F32 ? 1e-3 : precision == DMS_PRECISION_BF16 ? 0.1 : 0.5;
-  int most_apart = precision == DMS_PRECISION_F32 ? 0 : 2;
   for (gsize s = 0; s < G_N_ELEMENTS(shapes); s++) {
-    DmsModel *model =
-        random_model("config.json", shapes[s].hidden, shapes[s].heads, shapes[s].kv_heads, shapes[s].head_dim, 0.8);
-    DmsBackendOptions options = options_for(model, precision, 4, 256 << 20);
-    DmsBackend *backend = open_or_skip(&options);
-    if (!backend) {
-      dms_model_free(model);
-      return;
-    }
-    int32_t ids[PROMPT + STEPS];
-    uint64_t live[STEPS];
-    for (int i = 0; i < PROMPT; i++) ids[i] = (i * 7919 + 13) % 512;
-    prefill(backend, 0, ids, PROMPT);
-    fork_slot(backend, 0, 1, &(DmsSampler){.temperature = 0, .top_p = 1});
-    ops->release(backend, 0);
-    for (int i = 0; i < STEPS; i++) {
-      DmsStepResult result = step_one(backend, (DmsStepEntry){.slot = 1, .index = i, .forced = -1});
-      g_assert_cmpint(result.token, >=, 0);
-      ids[PROMPT + i] = result.token, live[i] = result.live;
-    }
-    int n = PROMPT + STEPS, lists = model->config.layers * model->config.kv_heads, vocab = model->config.vocab,
-        apart = 0;
-    double furthest = 0;
-    g_autofree float *logits = g_new(float, (gsize)n *vocab);
-    g_autofree int32_t *counts = g_new(int32_t, (gsize)n * lists);
-    g_autoptr(GError) error = NULL;
-    ops->forward(backend, ids, n, logits, NULL, counts, &error);
-    g_assert_no_error(error);
-    for (int i = 0; i < STEPS; i++) {
-      const float *row = logits + (gsize)(PROMPT + i - 1) * vocab;
-      float best = row[0];
-      for (int v = 1; v < vocab; v++) best = MAX(best, row[v]);
-      apart += row[ids[PROMPT + i]] < best - short_of;
-      furthest = MAX(furthest, best - row[ids[PROMPT + i]]);
-      uint64_t sum = 0;
-      for (int l = 0; l < lists; l++) sum += counts[(gsize)l * n + PROMPT + i - 1];
-      g_assert_cmpuint(live[i], ==, sum);
-    }
-    g_test_message("head_dim %d, group %d: %d of %d tokens are not the forward pass's best, by %.3f at most",
-                   shapes[s].head_dim, shapes[s].heads / shapes[s].kv_heads, apart, STEPS, furthest);
-    g_assert_cmpint(apart, <=, most_apart);
-    ops->release(backend, 1);
-    DmsMemory memory;
-    ops->memory(backend, &memory);
-    g_assert_cmpuint(memory.bytes_used, ==, 0);
-    ops->close(backend);
+    DmsModel *model = random_model(shapes[s].hidden, shapes[s].intermediate, shapes[s].heads, shapes[s].kv_heads,
+                                   shapes[s].head_dim, 0.8);
+    Agreement agreement;
+    gboolean compared = compare_steps(model, precision, short_of, &agreement);
     dms_model_free(model);
+    if (!compared) return;
+    g_assert_cmpint(agreement.apart, <=, precision == DMS_PRECISION_F32 ? 0 : 2);
+    g_assert_cmpuint(agreement.live_apart, ==, 0);
+  }
+}
+
+/* Decisions that a query channel makes, shifted and not, with q and k norms, biases or neither. In bf16 a decision near
+ * its threshold falls the other way now and then, and what follows attends to another mask. */
+static void test_borrowed_steps(gconstpointer data) {
+  static const RandomModel shapes[] = {
+      {"qwen3", "qwen3", 256, 512, 3, 8, 2, 128, 300, .window = 12},
+      {"qwen3", "qwen3", 256, 512, 3, 8, 2, 64, 300, .window = 20},
+      {"qwen2", "qwen2", 512, 768, 3, 6, 1, 128, 300, .window = 9},
+      {"llama", "llama", 512, 512, 3, 8, 1, 64, 300, .unshifted = TRUE, .keep_after_rope = TRUE, .window = 7},
+  };
+  DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
+  gboolean exact = precision == DMS_PRECISION_F32;
+  for (gsize s = 0; s < G_N_ELEMENTS(shapes); s++) {
+    g_autoptr(GError) error = NULL;
+    RandomModel shape = shapes[s];
+    shape.dtype = DMS_DTYPE_BF16, shape.source = DMS_SOURCE_BORROWED_Q;
+    RandomFolder *folder = random_folder_new(&shape, (guint32)s);
+    DmsModel *model = dms_model_open(folder->dir, &error);
+    g_assert_no_error(error);
+    Agreement agreement;
+    gboolean compared = compare_steps(model, precision, exact ? 1e-3 : 0.2, &agreement);
+    dms_model_free(model);
+    random_folder_free(folder);
+    if (!compared) return;
+    g_assert_cmpint(agreement.apart, <=, exact ? 0 : 10);
+    g_assert_cmpuint(agreement.live_apart, <=, exact ? 0 : agreement.live / 50);
   }
 }
 
@@ -251,7 +295,7 @@ static void test_preemption(gconstpointer data) {
   gsize element = precision == DMS_PRECISION_F32 ? 4 : precision == DMS_PRECISION_BF16 ? 2 : 1;
   gsize page_bytes = 2 * 64 * 16 * element + (element == 1 ? 128 : 0);
   /* A shape that takes the library's own products, which round alike for any number of rows. */
-  DmsModel *model = random_model("config.json", 128, 8, 2, 16, 0.5);
+  DmsModel *model = random_model(128, 256, 8, 2, 16, 0.5);
   int preempted = 0, none = 0;
   g_autofree int32_t *want = generate(model, precision, 64 << 20, THREADS, STEPS, &none);
   if (want) {
@@ -268,7 +312,7 @@ static void test_preemption(gconstpointer data) {
 /* Threads of one prompt share its frozen pages, and each gives back what it holds. */
 static void test_fork_shares_pages(void) {
   enum { PROMPT = 1000, THREADS = 4 };
-  DmsModel *model = random_model("config.json", 128, 4, 2, 16, 0.5);
+  DmsModel *model = random_model(128, 256, 4, 2, 16, 0.5);
   DmsBackendOptions options = options_for(model, DMS_PRECISION_BF16, THREADS, 64 << 20);
   DmsBackend *backend = open_or_skip(&options);
   if (backend) {
@@ -307,6 +351,9 @@ int main(int argc, char **argv) {
     g_test_add_data_func(greedy, data, test_pocket_greedy);
     g_test_add_data_func(steps, data, test_steps_are_forward);
     g_test_add_data_func(preemption, data, test_preemption);
+    if (precisions[i].precision == DMS_PRECISION_FP8_KV) continue;
+    g_autofree char *borrowed = g_strconcat("/cuda/borrowed-steps/", precisions[i].name, NULL);
+    g_test_add_data_func(borrowed, data, test_borrowed_steps);
   }
   g_test_add_func("/cuda/fork-shares-pages", test_fork_shares_pages);
   return g_test_run();
