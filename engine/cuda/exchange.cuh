@@ -1,9 +1,10 @@
 /* How the CTAs of one kernel give each other values without meeting: a value carries in its last bits which layer it is
- * of, and who needs it reads until it finds that. So a value takes one way to the L2 cache and one back, where a barrier
- * takes two of each and the fences besides. What the bits cost is 2^-17 of a value.
+ * of, and who needs it reads until it finds that. So a value takes one way to the L2 cache and one back, where a
+ * barrier takes two of each and the fences besides. What the bits cost is 2^-17 of a value.
  *
  * A place that is written in every layer may hold no other tag than those of this layer and the one before; one that is
- * not has to be cleared before the kernel ends, lest an older value be taken for a new one. All CTAs must run at once. */
+ * not has to be cleared before the kernel ends, lest an older value be taken for a new one. All CTAs must run at once.
+ */
 #pragma once
 
 #include "engine/cuda/element.cuh"

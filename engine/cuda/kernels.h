@@ -259,7 +259,8 @@ typedef struct {
 } DmsCudaSingleRow;
 /* Bytes of `exchange`, or 0 where the kernel does not take the model (its types, its shapes) or the device. */
 cudaError_t dms_cuda_single_row_plan(const DmsCudaSingleRow *step, gsize *exchange_bytes);
-/* The row is appended to the cache and decided upon as dms_cuda_rope_append() does. A row of slot -1 changes nothing. */
+/* The row is appended to the cache and decided upon as dms_cuda_rope_append() does. A row of slot -1 changes nothing.
+ */
 cudaError_t dms_cuda_single_row(cudaStream_t stream, const DmsCudaSingleRow *step);
 
 /* ---- rates.cu: what the device can do ---- */

@@ -1,5 +1,5 @@
-/* Sampling on the device: engine/sampling.h's rule, a cluster of CTAs a row, and the CPU's tokens. Once the cut is known
- * (sampling_cut.cuh), every CTA tells from the sums in whose slice the draw falls, and that one at which id. */
+/* Sampling on the device: engine/sampling.h's rule, a cluster of CTAs a row, and the CPU's tokens. Once the cut is
+ * known (sampling_cut.cuh), every CTA tells from the sums in whose slice the draw falls, and that one at which id. */
 #include "engine/cuda/sampling_cut.cuh"
 
 /* Among kUnits runs of ids in id order, one a thread, of each of which the sum above the cut and the count on it are

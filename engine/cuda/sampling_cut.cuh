@@ -1,5 +1,5 @@
-/* The cut through a row's weights, for sampling: what the CTAs of a row's cluster share, and how they find together which
- * weights top_k and top_p keep.
+/* The cut through a row's weights, for sampling: what the CTAs of a row's cluster share, and how they find together
+ * which weights top_k and top_p keep.
  *
  * Each CTA reads its slice of the row three times, and the CTAs meet twice:
  *
@@ -9,8 +9,8 @@
  *   (meet)    where the cut lies among the few
  *
  * The outline only tells where to look. Where the sums show that the cut lies elsewhere, or many weights lie in the
- * bracket, histograms of the weights narrow it down, which takes a pass and a meeting each. Every sum that decides is of
- * integers, so the order in which threads add does not matter. */
+ * bracket, histograms of the weights narrow it down, which takes a pass and a meeting each. Every sum that decides is
+ * of integers, so the order in which threads add does not matter. */
 #pragma once
 
 #include "engine/cuda/cluster.cuh"
@@ -261,8 +261,8 @@ __device__ float outline_row(Slice slice, Shared &shared, bool masses, bool by_c
   return warp_top(lane < cluster_size() ? shared.from[lane].outline.top : -INFINITY);
 }
 
-/* The bracket that the outlines tell, for a target count or, where that is 0, the share top_p of the sum. A thread has a
- * bin, the heaviest first. */
+/* The bracket that the outlines tell, for a target count or, where that is 0, the share top_p of the sum. A thread has
+ * a bin, the heaviest first. */
 __device__ void guess_bracket(Slice slice, Shared &shared, Search &search, float top_p) {
   const float unit = search.by_count ? 1 : exp2f(45 - (float)threadIdx.x / kBinsPerOctave); /* one id's mass */
   float fraction, sum = 0;

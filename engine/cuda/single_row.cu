@@ -5,8 +5,8 @@
  * stays on each processor for the whole step. One thread streams the CTA's rows of all matrices, product after product
  * and layer after layer, into a ring of shared memory stages that goes on filling whatever else happens
  * (weight_stream.cuh). Sixteen warps follow with the arithmetic. What a product needs of another CTA's results it takes
- * as they come (exchange.cuh); the CTAs never meet. A row of the residual stream is one CTA's for the whole step, in its
- * shared memory. */
+ * as they come (exchange.cuh); the CTAs never meet. A row of the residual stream is one CTA's for the whole step, in
+ * its shared memory. */
 #include "engine/cuda/single_row_attention.cuh"
 
 /* Registers move from the warpgroup of the thread that streams to those that work. */

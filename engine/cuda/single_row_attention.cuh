@@ -1,13 +1,14 @@
 /* Decode attention of one row within single_row.cu, appending the arriving token on the way.
  *
- * The items of a KV head are dealt out, 16 at a time, to the warps of the CTAs that the head has. A warp reads its items
- * straight into registers, before the queries are there, rotates the head's queries by itself and publishes what it
- * found. The arriving token is one more finding, by a warp of its own, which also puts it into its page; its place there
- * is left out by whoever reads that page. All CTAs then merge what was found, 32 channels each.
+ * The items of a KV head are dealt out, 16 at a time, to the warps of the CTAs that the head has. A warp reads its
+ * keys straight into registers, before the queries are there, rotates the head's queries by itself and publishes what
+ * it found. The arriving token is one more finding, by a warp for each query head, the first of which also puts it into
+ * its page; its place there is left out by whoever reads that page. All CTAs then merge what was found, 32 channels
+ * each.
  *
- * S = Q K^T and O = P V by mma.m16n8k16 with up to 8 query heads as the rows. In both products which channel a lane holds
- * is free as long as both operands agree, so a lane loads 16 neighbouring bytes of K, and of V 8 neighbouring channels of
- * the four items that its part of P speaks of. */
+ * S = Q K^T and O = P V by mma.m16n8k16 with up to 8 query heads as the rows. In both products which channel a lane
+ * holds is free as long as both operands agree, so a lane loads 16 neighbouring bytes of K, and of V 8 neighbouring
+ * channels of the four items that its part of P speaks of. */
 #pragma once
 
 #include "engine/cuda/decision.cuh"
@@ -100,8 +101,8 @@ template <int D> struct Keys {
   }
 };
 
-/* Their values: of the four items that item() names, 8 channels from channel() on. A warp has 64 channels: keys of 128
- * take two warps, or the registers would not suffice. */
+/* Their values: of the four items that item() names, 8 channels from channel() on. A warp has 64 channels: heads of
+ * 128 take two warps, or the registers would not suffice. */
 template <int D> struct Values {
   uint4 value[4];
 
@@ -332,7 +333,8 @@ template <int D> struct Share {
     return i / kPairs % 2 * (D / 2) + i % kPairs * 32 + threadIdx.x % 32;
   }
 
-  /* So that the next step takes none of this one's findings for its own; the arriving token's are written in any case. */
+  /* So that the next step takes none of this one's findings for its own; the arriving token's are written in any case.
+   */
   __device__ void forget(const Findings &findings) const {
     int group = m.rope.heads.group, lane = threadIdx.x % 32;
     if (first >= step) return;

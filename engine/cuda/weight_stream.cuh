@@ -1,11 +1,11 @@
 /* Weights from memory into a ring of shared memory stages, by one thread that waits for room and for nothing else, and
  * their products with one vector, by sixteen warps that follow.
  *
- * A CTA has a run of neighbouring rows of each matrix, so it reads one stretch of memory. A row is cut into chunks of 256
- * weights, a lane's 8 neighbours each; a chunk is one warp's, and which warp's it is depends on its place in the row
- * alone: so a lane has its part of the vector in registers for the whole product. Stages hold whole rows, as many as fit,
- * or a part of one. Where rows have few chunks the warps fall into groups that take stages in turn, so that each has
- * enough to do; a warp passes every stage all the same, which keeps the barriers simple. */
+ * A CTA has a run of neighbouring rows of each matrix, so it reads one stretch of memory. A row is cut into chunks of
+ * 256 weights, a lane's 8 neighbours each; a chunk is one warp's, and which warp's it is depends on its place in the
+ * row alone: so a lane has its part of the vector in registers for the whole product. Stages hold whole rows, as many
+ * as fit, or a part of one. Where rows have few chunks the warps fall into groups that take stages in turn, so that
+ * each has enough to do; a warp passes every stage all the same, which keeps the barriers simple. */
 #pragma once
 
 #include "engine/cuda/exchange.cuh"
@@ -42,8 +42,8 @@ __host__ __device__ inline int rows_of_stage(int chunks, int slot) {
   return chunks < slot ? slot / chunks : 1;
 }
 
-/* The thread that fills the ring. More than a few copies under way at a time would not come faster, but some processors'
- * before others' (on an H200 by an eighth) and all of them late. */
+/* The thread that fills the ring. More than a few copies under way at a time would not come faster, but some
+ * processors' before others' (on an H200 by an eighth) and all of them late. */
 enum { kUnderWay = 48 << 10 }; /* bytes */
 
 struct Filler {
