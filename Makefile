@@ -50,6 +50,9 @@ KERNELS := $(foreach set,$(KERNEL_SETS),$(patsubst %.c,$(BUILD)/%.$(set).o,$(wil
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(ENGINE) $(PARTS)) $(KERNELS) $(patsubst %,$(BUILD)/%.embed.o,$(EMBEDDED)) \
   $(BUILD)/grading/sandbox.so.embed.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+# Kernels on the CPU, where the toolkit's headers are.
+EMULATED_TESTS := $(if $(CUDA_LIBRARY),$(patsubst tests/emulation/%.cc,$(BUILD)/tests/emulation/%,$(wildcard tests/emulation/test_*.cc)))
+ALL_TESTS := $(UNIT_TESTS) $(EMULATED_TESTS)
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build-fuzz/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 E2E_TESTS := $(filter-out tests/e2e/tap.sh,$(wildcard tests/e2e/*.sh))
@@ -151,12 +154,23 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libharness.a $(BUILD)/libhype
 	$(call show,LINK)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS)
 
-unit: $(UNIT_TESTS) $(CUDA_LIBRARY) ## the unit tests alone
-	$(Q)prove --exec '' $(UNIT_TESTS) :: --tap
+# A header of tests/emulation takes the place of the engine's of the same name.
+$(BUILD)/tests/emulation/%.o: tests/emulation/%.cc
+	@mkdir -p $(@D)
+	$(call show,CXX )
+	$(Q)g++ -std=c++17 -Wall -Wno-unknown-pragmas $(CFLAGS) -Itests/emulation -I. -isystem $(CUDA_HOME)/include \
+	  $(shell pkg-config --cflags glib-2.0) -MMD -MP -c $< -o $@
+
+$(BUILD)/tests/emulation/%: $(BUILD)/tests/emulation/%.o $(BUILD)/tests/emulation/emulation.o
+	$(call show,LINK)
+	$(Q)g++ $^ -o $@ $(shell pkg-config --libs glib-2.0)
+
+unit: $(ALL_TESTS) $(CUDA_LIBRARY) ## the unit tests alone
+	$(Q)prove --exec '' $(ALL_TESTS) :: --tap
 
 test: deps ## all tests
-	@$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT_TESTS)
-	$(Q)prove --exec '' $(UNIT_TESTS) :: --tap
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(ALL_TESTS)
+	$(Q)prove --exec '' $(ALL_TESTS) :: --tap
 	$(Q)BUILD=$(BUILD) prove --exec bash $(E2E_TESTS)
 
 demo: deps ## install what is missing, build, sweep the pocket models, write demo/report.html

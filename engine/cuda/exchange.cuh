@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "engine/cuda/element.cuh"
+#include "engine/cuda/tensor_core.cuh"
 
 enum { kTagBits = 7, kTagMask = (1 << kTagBits) - 1, kMostTags = kTagMask };
 
@@ -22,36 +22,13 @@ __device__ __forceinline__ float4 untagged(const float4 &x) {
 }
 
 __device__ __forceinline__ void publish(float *to, float x, uint32_t tag) {
-  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(tagged(x, tag)) : "memory");
+  store_relaxed(to, tagged(x, tag));
 }
 __device__ __forceinline__ void publish(float2 *to, float x, float y, uint32_t tag) {
-  asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(tagged(x, tag)), "r"(tagged(y, tag))
-               : "memory");
+  store_relaxed(to, tagged(x, tag), tagged(y, tag));
 }
 __device__ __forceinline__ void publish(float4 *to, const float4 &x, uint32_t tag) {
-  asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(tagged(x.x, tag)),
-               "r"(tagged(x.y, tag)), "r"(tagged(x.z, tag)), "r"(tagged(x.w, tag))
-               : "memory");
-}
-
-/* What lies there now, from the L2 cache, tags and all. */
-__device__ __forceinline__ float look(const float *at) {
-  float x;
-  asm volatile("ld.relaxed.gpu.global.f32 %0, [%1];" : "=f"(x) : "l"(at) : "memory");
-  return x;
-}
-__device__ __forceinline__ float2 look(const float2 *at) {
-  float2 x;
-  asm volatile("ld.relaxed.gpu.global.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "l"(at) : "memory");
-  return x;
-}
-__device__ __forceinline__ float4 look(const float4 *at) {
-  float4 x;
-  asm volatile("ld.relaxed.gpu.global.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
-               : "l"(at)
-               : "memory");
-  return x;
+  store_relaxed(to, tagged(x.x, tag), tagged(x.y, tag), tagged(x.z, tag), tagged(x.w, tag));
 }
 
 /* The bits in which a tag is not the one that is waited for. A mask of 0 takes any. */
@@ -75,8 +52,8 @@ __device__ __forceinline__ void await_both(V *v, const PlaceV &place_v, W *w, co
     uint32_t open = 0;
 #pragma unroll
     for (int i = 0; i < n; i++) {
-      v[i] = place_v(i) ? look(place_v(i)) : V{};
-      w[i] = place_w(i) ? look(place_w(i)) : W{};
+      v[i] = place_v(i) ? load_relaxed(place_v(i)) : V{};
+      w[i] = place_w(i) ? load_relaxed(place_w(i)) : W{};
     }
 #pragma unroll
     for (int i = 0; i < n; i++) {

@@ -7,6 +7,7 @@
  * (weight_stream.cuh). Sixteen warps follow with the arithmetic. What a product needs of another CTA's results it takes
  * as they come (exchange.cuh); the CTAs never meet. A row of the residual stream is one CTA's for the whole step, in
  * its shared memory. */
+#include "engine/cuda/cooperative.cuh"
 #include "engine/cuda/single_row_attention.cuh"
 
 /* Registers move from the warpgroup of the thread that streams to those that work. */
@@ -193,7 +194,7 @@ template <int D, typename Wide, typename Deep> struct Work {
 
 template <int D, typename Wide, typename Deep>
 __global__ __launch_bounds__(kThreads, 1) void single_row_kernel(const __grid_constant__ Step step) {
-  extern __shared__ __align__(128) char shared[];
+  char *shared = dynamic_shared();
   Memory<D> &memory = *reinterpret_cast<Memory<D> *>(shared + step.stages * step.slot * kChunkBytes);
   int slot = step.m.rows.slots[0];
   if (slot < 0) return;
@@ -274,12 +275,9 @@ static Kernel *kernel_of(const DmsCudaSingleRow &m) {
 /* `grid` is 0 where the kernel does not take the step. */
 static cudaError_t shape_of(const DmsCudaSingleRow &m, Shape *shape) {
   const DmsCudaHeads &heads = m.rope.heads;
-  int device, bytes, processors, cooperates;
+  int bytes, processors;
   *shape = Shape{};
-  cudaError_t status = cudaGetDevice(&device);
-  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-  if (status == cudaSuccess) status = cudaDeviceGetAttribute(&cooperates, cudaDevAttrCooperativeLaunch, device);
+  cudaError_t status = ask_device(&processors, &bytes);
   if (status != cudaSuccess) return status;
   int hidden = m.output.n;
   const DmsCudaLinear *linear[] = {&m.qkv, &m.output, &m.gate_up, &m.down, &m.head};
@@ -287,8 +285,9 @@ static cudaError_t shape_of(const DmsCudaSingleRow &m, Shape *shape) {
   for (const DmsCudaLinear *l : linear)
     if (l->k % kChunk || l->n / 2 < processors) return cudaSuccess;
   Kernel *kernel = kernel_of(m);
-  if (!kernel || !cooperates || !overlaps((const void *)kernel) || m.cache.type != DMS_CUDA_BF16 ||
-      heads.group > kMostGroup || heads.kv_heads > processors || m.rope.rule.decision == DMS_CUDA_LOGITS ||
+  if (!kernel || !processors || !overlaps((const void *)kernel) || m.cache.type != DMS_CUDA_BF16 ||
+      heads.group > kMostGroup || heads.kv_heads > processors ||
+      heads.heads * heads.head_dim > processors * kWarps * kMergeChannels || m.rope.rule.decision == DMS_CUDA_LOGITS ||
       m.layers < 2 || m.layers > kMostTags || m.gate_up.bias || hidden > processors * kMostOwn ||
       (gsize)bytes < memory_bytes(heads.head_dim))
     return cudaSuccess;
@@ -338,13 +337,5 @@ extern "C" cudaError_t dms_cuda_single_row(cudaStream_t stream, const DmsCudaSin
   cudaError_t status = shape_of(*row, &shape);
   if (status != cudaSuccess) return status;
   prepare(*row, shape, &step);
-  /* All CTAs have to run at once: they wait for each other. */
-  cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeCooperative, attribute.val.cooperative = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(shape.grid), config.blockDim = dim3(kThreads), config.stream = stream;
-  config.dynamicSmemBytes = shape.shared, config.attrs = &attribute, config.numAttrs = 1;
-  Kernel *kernel = kernel_of(*row);
-  status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shape.shared);
-  return status == cudaSuccess ? cudaLaunchKernelEx(&config, kernel, step) : status;
+  return launch_together(stream, shape.grid, kThreads, shape.shared, kernel_of(*row), step);
 }

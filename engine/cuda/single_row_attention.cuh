@@ -215,8 +215,7 @@ template <int D> struct Share {
     if (!any()) return;
     const char *keys = (const char *)(page_base<bf16>(m.cache, number) + row(first) * D);
     if (threadIdx.x % 32 * 128 < kItems * D * 2)
-      for (int h = 0; h < 2; h++)
-        asm volatile("prefetch.global.L2 [%0];" ::"l"(keys + h * DMS_CUDA_PAGE * D * 2 + threadIdx.x % 32 * 128));
+      for (int h = 0; h < 2; h++) prefetch_to_l2(keys + h * DMS_CUDA_PAGE * D * 2 + threadIdx.x % 32 * 128);
   }
   /* After that, and a barrier: does it. */
   __device__ void run(const Findings &findings) {

@@ -1,5 +1,6 @@
-/* The instructions that the attention kernels are made of: mma.m16n8k16, ldmatrix, mbarriers and copies into shared
- * memory. */
+/* The instructions that have no name in C: mma.m16n8k16, ldmatrix, mbarriers, copies into shared memory, accesses that
+ * other CTAs of the same kernel are to see. What is made of these and of element.cuh alone also runs in the emulation of
+ * tests/emulation. */
 #pragma once
 
 #include "engine/cuda/element.cuh"
@@ -70,6 +71,45 @@ __device__ __forceinline__ uint32_t pack_halves(float low, float high) {
 
 __device__ __forceinline__ void named_barrier(int name, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(threads) : "memory");
+}
+
+/* The kernel's dynamic shared memory. */
+__device__ __forceinline__ char *dynamic_shared() {
+  extern __shared__ __align__(128) char shared[];
+  return shared;
+}
+
+/* Past the L1 cache, so that CTAs of one kernel see each other's values; each float for itself. */
+__device__ __forceinline__ void store_relaxed(float *to, uint32_t x) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(x) : "memory");
+}
+__device__ __forceinline__ void store_relaxed(float2 *to, uint32_t x, uint32_t y) {
+  asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(x), "r"(y) : "memory");
+}
+__device__ __forceinline__ void store_relaxed(float4 *to, uint32_t x, uint32_t y, uint32_t z, uint32_t w) {
+  asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(x), "r"(y), "r"(z), "r"(w)
+               : "memory");
+}
+__device__ __forceinline__ float load_relaxed(const float *at) {
+  float x;
+  asm volatile("ld.relaxed.gpu.global.f32 %0, [%1];" : "=f"(x) : "l"(at) : "memory");
+  return x;
+}
+__device__ __forceinline__ float2 load_relaxed(const float2 *at) {
+  float2 x;
+  asm volatile("ld.relaxed.gpu.global.v2.f32 {%0, %1}, [%2];" : "=f"(x.x), "=f"(x.y) : "l"(at) : "memory");
+  return x;
+}
+__device__ __forceinline__ float4 load_relaxed(const float4 *at) {
+  float4 x;
+  asm volatile("ld.relaxed.gpu.global.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+               : "l"(at)
+               : "memory");
+  return x;
+}
+__device__ __forceinline__ void prefetch_to_l2(const void *at) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(at));
 }
 
 __device__ __forceinline__ void barrier_init(uint64_t *barrier, int arrivals) {

@@ -1,0 +1,108 @@
+/* Runs CUDA kernels on the CPU, thread by thread, for tests where there is no GPU: those that are made of element.cuh
+ * and of the instructions that engine/cuda/tensor_core.cuh names, for which tests/emulation has headers of the same
+ * names.
+ *
+ * Every CUDA thread is a fiber. Warps take turns in an order drawn anew each round. Values that CTAs hand to each other
+ * and copies into shared memory arrive late and out of order, and shared memory begins with noise. So what holds here
+ * does not hold by luck; but data races proper and the memory model are not emulated. Included before any header of the
+ * engine. */
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_fp8.h>
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+
+#undef __device__
+#undef __global__
+#undef __host__
+#undef __forceinline__
+#undef __launch_bounds__
+#undef __grid_constant__
+#define __device__
+#define __global__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __grid_constant__
+
+/* ---- What a thread sees ---- */
+
+struct EmulatedIndex {
+  int x;
+};
+extern EmulatedIndex threadIdx, blockIdx, blockDim, gridDim;
+
+void emulated_yield();                             /* lets others run */
+void emulated_barrier(int name, int threads);      /* of a CTA; __syncthreads() is number 0 */
+void emulated_warp_barrier();                      /* of the 32 threads of a warp */
+uint64_t emulated_shuffle(uint64_t x, int lane);   /* lane's x; the whole warp calls it */
+char *emulated_shared();                           /* the CTA's dynamic shared memory */
+void emulated_store(void *to, uint32_t x);         /* seen by others some time later */
+void emulated_later(std::function<void()> action); /* done some time later */
+uint32_t *emulated_warp_scratch();                 /* [32][8] */
+
+using std::max;
+using std::min;
+
+#define __syncthreads() emulated_barrier(0, blockDim.x)
+#define __syncwarp() emulated_warp_barrier()
+
+template <typename T> T emulated_lane(T x, int lane) {
+  uint64_t bits = 0;
+  std::memcpy(&bits, &x, sizeof x);
+  bits = emulated_shuffle(bits, lane);
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+template <typename T> T __shfl_xor_sync(unsigned, T x, int offset) {
+  return emulated_lane(x, threadIdx.x % 32 ^ offset);
+}
+template <typename T> T __shfl_sync(unsigned, T x, int lane) {
+  return emulated_lane(x, lane);
+}
+inline uint32_t __float_as_uint(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+inline float __uint_as_float(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+inline uint32_t __byte_perm(uint32_t a, uint32_t b, uint32_t selector) {
+  uint64_t bytes = (uint64_t)b << 32 | a;
+  uint32_t result = 0;
+  for (int i = 0; i < 4; i++) result |= (uint32_t)(bytes >> 8 * (selector >> 4 * i & 7) & 255) << 8 * i;
+  return result;
+}
+inline float rsqrtf(float x) {
+  return 1 / std::sqrt(x);
+}
+inline float __expf(float x) {
+  return std::exp(x);
+}
+template <typename T> T __ldg(const T *at) {
+  return *at;
+}
+inline void __nanosleep(int) {
+  emulated_yield();
+}
+
+/* ---- For the test ---- */
+
+/* Runs `thread` as every thread of `grid` CTAs until all have returned. Aborts when they wait for each other in vain.
+ */
+void emulate(int grid, int threads, size_t shared_bytes, const std::function<void()> &thread);
+/* What the emulated device says of itself. */
+extern int emulated_processors, emulated_shared_bytes;
+/* The draw of all orders and of the tests' numbers. */
+uint32_t emulated_random();
+void emulated_seed(uint32_t seed);

@@ -1,0 +1,79 @@
+/* What engine/cuda/tensor_core.cuh names, as far as single_row.cu uses it, emulated. */
+#pragma once
+
+#include "engine/cuda/element.cuh"
+
+inline char *dynamic_shared() {
+  return emulated_shared();
+}
+inline void store_relaxed(float *to, uint32_t x) {
+  emulated_store(to, x);
+}
+inline void store_relaxed(float2 *to, uint32_t x, uint32_t y) {
+  emulated_store(&to->x, x), emulated_store(&to->y, y);
+}
+inline void store_relaxed(float4 *to, uint32_t x, uint32_t y, uint32_t z, uint32_t w) {
+  emulated_store(&to->x, x), emulated_store(&to->y, y), emulated_store(&to->z, z), emulated_store(&to->w, w);
+}
+template <typename V> V load_relaxed(const V *at) {
+  return *at;
+}
+inline void prefetch_to_l2(const void *) {}
+template <int kRegisters> void shrink_registers() {}
+template <int kRegisters> void grow_registers() {}
+inline void named_barrier(int name, int threads) {
+  emulated_barrier(name, threads);
+}
+
+/* An mbarrier: arrivals that are still to come in this phase, all of a phase, and phases completed. */
+struct EmulatedBarrier {
+  uint16_t missing, arrivals;
+  uint32_t phases;
+};
+static_assert(sizeof(EmulatedBarrier) == sizeof(uint64_t), "in the place of one");
+
+inline EmulatedBarrier &emulated(uint64_t *barrier) {
+  return *reinterpret_cast<EmulatedBarrier *>(barrier);
+}
+inline void barrier_init(uint64_t *barrier, int arrivals) {
+  emulated(barrier) = {(uint16_t)arrivals, (uint16_t)arrivals, 0};
+}
+inline void barrier_init_fence() {}
+inline void barrier_arrive(uint64_t *barrier) {
+  EmulatedBarrier &b = emulated(barrier);
+  if (--b.missing == 0) b.phases++, b.missing = b.arrivals;
+}
+inline void barrier_wait(uint64_t *barrier, uint32_t parity) {
+  while ((emulated(barrier).phases & 1) == parity) emulated_yield();
+}
+inline uint64_t read_once_policy() {
+  return 0;
+}
+inline void copy_once(void *to, const void *from, int bytes, uint64_t *barrier, uint64_t) {
+  if (((uintptr_t)to | (uintptr_t)from | (uintptr_t)bytes) % 16) __builtin_trap();
+  emulated_later([=] {
+    std::memcpy(to, from, bytes);
+    barrier_arrive(barrier);
+  });
+}
+
+inline uint32_t pack(float low, float high) {
+  __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  uint32_t bits;
+  std::memcpy(&bits, &pair, sizeof bits);
+  return bits;
+}
+/* mma.m16n8k16 from its definition: d [16][8] += a [16][16] b [16][8], the operands spread over the lanes. */
+inline void multiply(float *d, const uint32_t *a, const uint32_t *b) {
+  auto lanes = reinterpret_cast<uint32_t(*)[8]>(emulated_warp_scratch());
+  int lane = threadIdx.x % 32;
+  std::copy(a, a + 4, lanes[lane]), std::copy(b, b + 2, lanes[lane] + 4);
+  emulated_warp_barrier();
+  auto half = [&](int of_lane, int reg, int k) { return __uint_as_float(lanes[of_lane][reg] >> 16 * (k % 2) << 16); };
+  for (int i = 0; i < 4; i++) {
+    int row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+    for (int k = 0; k < 16; k++)
+      d[i] += half(row % 8 * 4 + k % 8 / 2, row / 8 + k / 8 * 2, k) * half(column * 4 + k % 8 / 2, 4 + k / 8, k);
+  }
+  emulated_warp_barrier();
+}

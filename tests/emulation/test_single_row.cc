@@ -1,0 +1,375 @@
+/* The kernel for steps of one row (engine/cuda/single_row.cu), run on the CPU by tests/emulation, against double
+ * precision: its logits, the pages that it appends to, its decisions. */
+#include "tests/emulation/emulation.h"
+
+#include "engine/cuda/single_row.cu"
+
+#include <glib.h>
+#include <vector>
+
+namespace {
+
+struct TestShape {
+  int steps, processors, hidden, intermediate, heads, kv_heads, head_dim;
+  DmsCudaDecision decision;
+  bool norms, biases, borrowed, rezero;
+  int shift, longest; /* list */
+};
+
+enum { LAYERS = 2, VOCAB = 300, SLOTS = 2, SLOT = 1, RING = 24, SINKS = 3, MOST_STEPS = 3, FIRST_POSITION = 300 };
+constexpr float RATE = 0.5f, SCALE = 100, OFFSET = 5, EPS = 1e-6f;
+
+typedef std::vector<double> Vector;
+
+double uniform() {
+  return (emulated_random() >> 8) / 16777216.0;
+}
+double normal() {
+  return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(2 * G_PI * uniform());
+}
+
+/* Memory that lies as on the device. */
+struct Arena {
+  std::vector<char> bytes;
+  size_t used = 0;
+
+  size_t place(size_t n) {
+    used += (n + 255) / 256 * 256;
+    return used - (n + 255) / 256 * 256;
+  }
+  char *base() { return bytes.data() + (256 - (uintptr_t)bytes.data() % 256); }
+  void allocate() { bytes.assign(used + 256, 0); }
+};
+
+struct Fixture {
+  const TestShape &s;
+  int group, stride, pairs, max_pages;
+  Arena weights, pool, exchange;
+  size_t qkv, output, gate_up, down, qkv_bias, output_bias, down_bias, input_norm, post_norm, q_norm, k_norm;
+  size_t layer_bytes, head, norm; /* the others are of the first layer */
+  std::vector<float> x, logits;
+  std::vector<float2> rope;
+  std::vector<int32_t> table, count, recent, items, lengths, slots, positions;
+  DmsCudaSingleRow row = {};
+  /* Of the step under way, by layer and KV head: the arriving token's place in its list, its key and value, whether it
+   * says evict and whether that is a near thing. */
+  std::vector<int> arriving;
+  std::vector<Vector> key, value;
+  std::vector<bool> evicts, nearly;
+
+  explicit Fixture(const TestShape &shape)
+      : s(shape), group(s.heads / s.kv_heads), stride((s.heads + 2 * s.kv_heads) * s.head_dim),
+        pairs(LAYERS * s.kv_heads), max_pages((s.longest + MOST_STEPS) / DMS_CUDA_PAGE + 1), x(s.hidden), logits(VOCAB),
+        items(pairs), lengths(pairs), slots{SLOT}, positions(1), arriving(pairs), key(pairs), value(pairs),
+        evicts(pairs), nearly(pairs) {
+    emulated_processors = s.processors;
+    make_weights();
+    make_row();
+    make_cache();
+    gsize bytes;
+    g_assert_cmpint(dms_cuda_single_row_plan(&row, &bytes), ==, cudaSuccess);
+    g_assert_cmpuint(bytes, >, 0); /* it takes the shape */
+    exchange.place(bytes), exchange.allocate();
+    row.exchange = exchange.base();
+  }
+
+  /* ---- What lies on the device ---- */
+
+  template <typename T> T *in_layer(size_t at, int layer) {
+    return reinterpret_cast<T *>(weights.base() + layer * layer_bytes + at);
+  }
+
+  void make_weights() {
+    auto matrix = [&](size_t rows, size_t columns) { return weights.place(rows * columns * sizeof(bf16)); };
+    auto vector = [&](size_t n) { return weights.place(n * sizeof(float)); };
+    size_t attended = s.heads * s.head_dim;
+    qkv = matrix(stride, s.hidden), output = matrix(s.hidden, attended);
+    gate_up = matrix(2 * s.intermediate, s.hidden), down = matrix(s.hidden, s.intermediate);
+    qkv_bias = matrix(stride, 1), output_bias = vector(s.hidden), down_bias = vector(s.hidden);
+    input_norm = vector(s.hidden), post_norm = vector(s.hidden), q_norm = vector(s.head_dim),
+    k_norm = vector(s.head_dim);
+    layer_bytes = weights.used, weights.used *= LAYERS;
+    head = matrix(VOCAB, s.hidden), norm = vector(s.hidden);
+    weights.allocate();
+    auto fill = [&](size_t at, int layer, size_t n, double deviation) {
+      for (size_t i = 0; i < n; i++)
+        in_layer<bf16>(at, layer)[i] =
+            __float2bfloat16((float)((uniform() + uniform() + uniform() - 1.5) * 2 * deviation));
+    };
+    auto fill_floats = [&](size_t at, int layer, int n, double mean, double deviation) {
+      for (int i = 0; i < n; i++) in_layer<float>(at, layer)[i] = (float)(mean + deviation * normal());
+    };
+    for (int layer = 0; layer < LAYERS; layer++) {
+      fill(qkv, layer, (size_t)stride * s.hidden, 1 / std::sqrt(s.hidden));
+      fill(output, layer, s.hidden * attended, 1 / std::sqrt(attended));
+      fill(gate_up, layer, (size_t)2 * s.intermediate * s.hidden, 1 / std::sqrt(s.hidden));
+      fill(down, layer, (size_t)s.hidden * s.intermediate, 1 / std::sqrt(s.intermediate));
+      fill(qkv_bias, layer, stride, 0.3);
+      fill_floats(output_bias, layer, s.hidden, 0, 0.3), fill_floats(down_bias, layer, s.hidden, 0, 0.3);
+      fill_floats(input_norm, layer, s.hidden, 1, 0.2), fill_floats(post_norm, layer, s.hidden, 1, 0.2);
+      fill_floats(q_norm, layer, s.head_dim, 1, 0.2), fill_floats(k_norm, layer, s.head_dim, 1, 0.2);
+    }
+    fill(head, 0, (size_t)VOCAB * s.hidden, 1 / std::sqrt(s.hidden)), fill_floats(norm, 0, s.hidden, 1, 0.2);
+  }
+
+  void make_row() {
+    auto linear = [&](size_t at, int n, int k, size_t bias) {
+      return DmsCudaLinear{in_layer<void>(at, 0), s.biases && bias ? in_layer<void>(bias, 0) : nullptr, n, k};
+    };
+    for (int position = 0; position < FIRST_POSITION + MOST_STEPS; position++)
+      for (int i = 0; i < s.head_dim / 2; i++) {
+        double angle = position * std::pow(1e4, -2.0 * i / s.head_dim);
+        rope.push_back({(float)std::cos(angle), (float)std::sin(angle)});
+      }
+    table.resize(SLOTS * pairs * max_pages), count.resize(SLOTS * pairs), recent.resize(SLOTS * RING * pairs);
+    pool.place(table.size() * 2 * DMS_CUDA_PAGE * s.head_dim * sizeof(bf16)), pool.allocate();
+    row.layers = LAYERS, row.layer_bytes = layer_bytes;
+    row.qkv = linear(qkv, stride, s.hidden, qkv_bias);
+    row.output = linear(output, s.hidden, s.heads * s.head_dim, output_bias);
+    row.gate_up = linear(gate_up, 2 * s.intermediate, s.hidden, 0);
+    row.down = linear(down, s.hidden, s.intermediate, down_bias);
+    row.head = linear(head, VOCAB, s.hidden, 0);
+    row.input_norm = in_layer<float>(input_norm, 0), row.post_norm = in_layer<float>(post_norm, 0);
+    row.norm = in_layer<float>(norm, 0);
+    row.rope.heads = {DMS_CUDA_BF16, s.heads, s.kv_heads, group, s.head_dim, stride, 1 / std::sqrt((float)s.head_dim)};
+    row.rope.rule = {s.decision, s.borrowed, s.shift, s.rezero, 0, SINKS, SCALE, OFFSET, RATE};
+    if (s.norms) row.rope.q_norm = in_layer<float>(q_norm, 0), row.rope.k_norm = in_layer<float>(k_norm, 0);
+    row.rope.eps = EPS, row.rope.rope = rope.data();
+    DmsCudaCache &cache = row.cache;
+    cache.type = DMS_CUDA_BF16, cache.layers = LAYERS, cache.kv_heads = s.kv_heads, cache.head_dim = s.head_dim;
+    cache.slots = SLOTS, cache.max_pages = max_pages, cache.ring = s.decision == DMS_CUDA_KEEP ? 0 : RING;
+    cache.pool = (uint8_t *)pool.base(), cache.page_bytes = 2 * DMS_CUDA_PAGE * s.head_dim * sizeof(bf16);
+    cache.table = table.data(), cache.count = count.data(), cache.recent = recent.data();
+    row.rows.rows = 1, row.rows.slots = slots.data(), row.rows.positions = positions.data();
+    row.rows.items = items.data(), row.rows.lengths = lengths.data();
+    row.x = x.data(), row.logits = logits.data();
+  }
+
+  /* Lists of all lengths, none too, in pages from all over the pool. Behind its items a page holds anything. */
+  void make_cache() {
+    for (size_t i = 0; i < pool.used / sizeof(bf16); i++)
+      ((bf16 *)pool.base())[i] = __float2bfloat16(emulated_random() % 50 ? (float)normal() : NAN);
+    for (size_t i = 0; i < table.size(); i++) table[i] = (int)i;
+    for (size_t i = table.size() - 1; i > 0; i--) std::swap(table[i], table[emulated_random() % (i + 1)]);
+    for (int pair = 0; pair < pairs; pair++) {
+      int n = emulated_random() % 5 ? 1 + emulated_random() % s.longest : emulated_random() % 3;
+      count[SLOT * pairs + pair] = n;
+      for (int item = 0; item < n; item++)
+        for (int channel = 0; channel < 2 * s.head_dim; channel++)
+          element(pair, item, channel / s.head_dim, channel % s.head_dim) = __float2bfloat16((float)normal());
+    }
+  }
+  bf16 &element(int pair, int item, int is_value, int channel) {
+    int page = table[(SLOT * pairs + pair) * max_pages + item / DMS_CUDA_PAGE];
+    return page_base<bf16>(
+        row.cache,
+        page)[is_value * DMS_CUDA_PAGE * s.head_dim + page_offset<bf16>(item % DMS_CUDA_PAGE, channel, s.head_dim)];
+  }
+
+  /* What dms_cuda_plan_step() would do: the token is appended, or takes over an item. */
+  void plan(int position) {
+    positions[0] = position;
+    for (float &value : x) value = (float)normal();
+    for (int pair = 0; pair < pairs; pair++) {
+      int &n = count[SLOT * pairs + pair],
+          item = arriving[pair] = n && emulated_random() % 3 == 0 ? emulated_random() % n : n++;
+      lengths[pair] = n;
+      items[pair] =
+          table[(SLOT * pairs + pair) * max_pages + item / DMS_CUDA_PAGE] * DMS_CUDA_PAGE + item % DMS_CUDA_PAGE;
+      for (int i = 0; i < RING; i++) recent[(SLOT * RING + i) * pairs + pair] &= ~1;
+    }
+  }
+
+  /* ---- What is to come of it ---- */
+
+  Vector multiply_by(const DmsCudaLinear &linear, int layer, const Vector &from, bool wide_bias) {
+    Vector to(linear.n);
+    auto moved = [&](const void *at) { return (const char *)at + layer * layer_bytes; };
+    const bf16 *weight = (const bf16 *)moved(linear.weight);
+    for (int i = 0; i < linear.n; i++) {
+      if (linear.bias)
+        to[i] = wide_bias ? ((const float *)moved(linear.bias))[i] : to_float(((const bf16 *)moved(linear.bias))[i]);
+      for (int j = 0; j < linear.k; j++) to[i] += (double)to_float(weight[(size_t)i * linear.k + j]) * from[j];
+    }
+    return to;
+  }
+  static void normalise(double *x, int n, const float *weight) {
+    double squares = 0;
+    for (int i = 0; i < n; i++) squares += x[i] * x[i];
+    for (int i = 0; i < n; i++) x[i] *= weight[i] / std::sqrt(squares / n + EPS);
+  }
+  Vector normalised(Vector x, const float *weight) {
+    normalise(x.data(), (int)x.size(), weight);
+    return x;
+  }
+  /* Norm and rotation of a head vector. Returns its last channel before the rotation; `lends` it. */
+  double turn(double *x, const float *weight, bool lends) {
+    int half = s.head_dim / 2;
+    if (s.norms) normalise(x, s.head_dim, weight);
+    double last = x[s.head_dim - 1];
+    if (lends) x[s.head_dim - 1] = 0;
+    for (int i = 0; i < half; i++) {
+      float2 t = rope[positions[0] * half + i];
+      double low = x[i], high = x[i + half];
+      x[i] = low * t.x - high * t.y, x[i + half] = high * t.x + low * t.y;
+    }
+    if (lends && s.rezero) x[s.head_dim - 1] = 0;
+    return last;
+  }
+  void decide(int pair, double logit) {
+    double margin = logit * SCALE - OFFSET;
+    evicts[pair] = s.decision == DMS_CUDA_SINKS    ? positions[0] >= SINKS
+                   : s.decision == DMS_CUDA_RANDOM ? (uint32_t)dms_philox(pair, 0, positions[0]) < RATE * 4294967296.0
+                                                   : s.decision == DMS_CUDA_BORROWED && margin > 0;
+    nearly[pair] = s.decision == DMS_CUDA_BORROWED && std::fabs(margin) < 0.5;
+  }
+  /* One query head over a list. */
+  void attend(int pair, const double *query, double *to) {
+    int n = lengths[pair], dim = s.head_dim;
+    auto at = [&](int item, int is_value, int channel) -> double {
+      if (item == arriving[pair]) return (is_value ? value : key)[pair][channel];
+      return to_float(element(pair, item, is_value, channel));
+    };
+    Vector weight(n);
+    double top = -INFINITY, sum = 0;
+    for (int item = 0; item < n; item++) {
+      for (int i = 0; i < dim; i++) weight[item] += query[i] * at(item, 0, i) / std::sqrt(dim);
+      top = std::max(top, weight[item]);
+    }
+    for (double &w : weight) sum += w = std::exp(w - top);
+    for (int i = 0; i < dim; i++) {
+      to[i] = 0;
+      for (int item = 0; item < n; item++) to[i] += weight[item] / sum * at(item, 1, i);
+    }
+  }
+  Vector forward() {
+    Vector stream(x.begin(), x.end()), attended(s.heads * s.head_dim), active(s.intermediate);
+    auto add = [&](const Vector &more) {
+      for (int i = 0; i < s.hidden; i++) stream[i] += more[i];
+    };
+    for (int layer = 0; layer < LAYERS; layer++) {
+      Vector all = multiply_by(row.qkv, layer, normalised(stream, in_layer<float>(input_norm, layer)), false);
+      auto head_of = [&](int i) { return &all[i * s.head_dim]; };
+      for (int h = 0; h < s.kv_heads; h++) {
+        int pair = layer * s.kv_heads + h;
+        double *k = head_of(s.heads + h), *v = head_of(s.heads + s.kv_heads + h);
+        turn(k, in_layer<float>(k_norm, layer), false);
+        key[pair].assign(k, k + s.head_dim), value[pair].assign(v, v + s.head_dim);
+        for (int g = 0; g < group; g++) {
+          double *q = head_of(h * group + g);
+          double last = turn(q, in_layer<float>(q_norm, layer), g == 0 && s.borrowed);
+          if (g == 0) decide(pair, last);
+          attend(pair, q, &attended[(h * group + g) * s.head_dim]);
+        }
+      }
+      add(multiply_by(row.output, layer, attended, true));
+      Vector both = multiply_by(row.gate_up, layer, normalised(stream, in_layer<float>(post_norm, layer)), false);
+      for (int i = 0; i < s.intermediate; i++)
+        active[i] = both[i] / (1 + std::exp(-both[i])) * both[i + s.intermediate];
+      add(multiply_by(row.down, layer, active, true));
+    }
+    return multiply_by(row.head, 0, normalised(stream, in_layer<float>(norm, 0)), false);
+  }
+
+  /* ---- Whether it came ---- */
+
+  void check_logits(const Vector &want) {
+    double apart = 0, all = 0;
+    for (int i = 0; i < VOCAB; i++) apart += std::pow(logits[i] - want[i], 2), all += want[i] * want[i];
+    g_test_message("logits off by %.1e", std::sqrt(apart / all));
+    g_assert_cmpfloat(std::sqrt(apart / all), <, 4e-3);
+  }
+  /* The arriving tokens lie in their places, what is behind them is clear where it has to be, all else is as it was. */
+  void check_pages(std::vector<char> before) {
+    auto was = [&](const bf16 &place) -> bf16 & {
+      return *(bf16 *)(before.data() + ((char *)&place - pool.bytes.data()));
+    };
+    for (int pair = 0; pair < pairs; pair++) {
+      int item = arriving[pair];
+      for (int is_value = 0; is_value < 2; is_value++) {
+        double apart = 0, all = 0;
+        for (int i = 0; i < s.head_dim; i++) {
+          bf16 &place = element(pair, item, is_value, i);
+          double want = (is_value ? value : key)[pair][i];
+          apart += std::pow(to_float(place) - want, 2), all += want * want, was(place) = place;
+        }
+        g_assert_cmpfloat(std::sqrt(apart / all), <, 1e-2);
+      }
+      for (int behind = item + 1; item % 16 == 0 && item == lengths[pair] - 1 && behind < item + 16; behind++)
+        for (int i = 0; i < s.head_dim; i++) {
+          bf16 &place = element(pair, behind, 1, i);
+          g_assert_cmpfloat(to_float(place), ==, 0);
+          was(place) = place;
+        }
+    }
+    g_assert_true(!std::memcmp(before.data(), pool.bytes.data(), before.size()));
+  }
+  void check_flags(const std::vector<int32_t> &before) {
+    for (int pair = 0; pair < pairs; pair++)
+      for (int i = 0; i < RING; i++) {
+        size_t at = (SLOT * RING + i) * pairs + pair;
+        bool here = s.decision != DMS_CUDA_KEEP && i == (positions[0] - s.shift) % RING;
+        if (!here || !nearly[pair]) g_assert_cmpint(recent[at], ==, before[at] | (here && evicts[pair]));
+      }
+  }
+};
+
+void test_shape(gconstpointer data) {
+  const TestShape &shape = *(const TestShape *)data;
+  emulated_seed(20);
+  Fixture fixture(shape);
+  for (int step = 0; step < shape.steps; step++) {
+    fixture.plan(FIRST_POSITION + step);
+    Vector want = fixture.forward();
+    std::vector<char> pages = fixture.pool.bytes;
+    std::vector<int32_t> recent = fixture.recent;
+    std::vector<float> logits = fixture.logits;
+    if (step == 1) { /* a row that does not run */
+      fixture.slots[0] = -1;
+      g_assert_cmpint(dms_cuda_single_row(nullptr, &fixture.row), ==, cudaSuccess);
+      g_assert_true(logits == fixture.logits && pages == fixture.pool.bytes && recent == fixture.recent);
+      fixture.slots[0] = SLOT;
+    }
+    g_assert_cmpint(dms_cuda_single_row(nullptr, &fixture.row), ==, cudaSuccess);
+    fixture.check_logits(want);
+    fixture.check_pages(pages);
+    fixture.check_flags(recent);
+  }
+}
+
+} // namespace
+
+/* For element.cuh, which asks what the kernel was compiled for. */
+extern "C" cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *) {
+  *attributes = {};
+  attributes->ptxVersion = 90;
+  return cudaSuccess;
+}
+
+int main(int argc, char **argv) {
+  static const struct {
+    const char *path;
+    TestShape shape;
+  } tests[] = {
+      {"head_dim-128/drawn", {3, 6, 256, 512, 8, 2, 128, DMS_CUDA_RANDOM, true, false, false, false, 1, 150}},
+      {"head_dim-64/borrowed", {3, 6, 256, 512, 8, 2, 64, DMS_CUDA_BORROWED, true, false, true, true, 1, 150}},
+      {"head_dim-128/borrowed-unshifted",
+       {3, 5, 256, 256, 4, 1, 128, DMS_CUDA_BORROWED, false, true, true, false, 0, 400}},
+      {"head_dim-64/sinks-and-biases", {3, 7, 256, 768, 12, 2, 64, DMS_CUDA_SINKS, false, true, false, false, 0, 90}},
+      {"head_dim-128/borrowed-and-drawn",
+       {3, 6, 256, 512, 8, 2, 128, DMS_CUDA_RANDOM, true, false, true, true, 1, 150}},
+      {"head_dim-128/long-lists", {3, 4, 256, 512, 4, 2, 128, DMS_CUDA_KEEP, true, false, false, false, 1, 1500}},
+      {"head_dim-64/long-lists", {3, 4, 256, 512, 8, 2, 64, DMS_CUDA_KEEP, true, false, false, false, 1, 2000}},
+      {"wide/middle", {3, 6, 256, 512, 18, 3, 128, DMS_CUDA_RANDOM, true, false, false, false, 1, 100}},
+      {"wide/long", {3, 12, 256, 512, 40, 5, 128, DMS_CUDA_RANDOM, true, true, false, false, 1, 60}},
+      {"deep/long", {1, 4, 256, 12288, 4, 2, 64, DMS_CUDA_RANDOM, true, false, false, false, 1, 60}},
+      {"deep/longer", {1, 4, 256, 18944, 4, 2, 64, DMS_CUDA_RANDOM, true, true, false, false, 1, 60}},
+      {"deep/longest", {1, 4, 256, 27648, 4, 2, 64, DMS_CUDA_RANDOM, true, false, false, false, 1, 60}},
+  };
+  g_test_init(&argc, &argv, NULL);
+  for (const auto &test : tests) {
+    g_autofree char *path = g_strconcat("/emulation/single-row/", test.path, NULL);
+    g_test_add_data_func(path, &test.shape, test_shape);
+  }
+  return g_test_run();
+}
