@@ -59,4 +59,14 @@ static inline void *cuda_library_open(void) {
   return library;
 }
 
+static inline void cuda_skip_without_toolkit(void) {
+  g_test_skip("built without the CUDA Toolkit");
+}
+/* The main() of tests of launchers where the toolkit's headers are missing: one test, skipped. */
+static inline int cuda_toolkit_missing(int argc, char **argv, const char *path) {
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func(path, cuda_skip_without_toolkit);
+  return g_test_run();
+}
+
 #endif

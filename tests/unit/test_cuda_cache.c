@@ -434,16 +434,10 @@ int main(int argc, char **argv) {
 
 #else
 
-#include <glib.h>
-
-static void test_nothing(void) {
-  g_test_skip("built without the CUDA Toolkit");
-}
+#include "tests/unit/cuda_driver.h"
 
 int main(int argc, char **argv) {
-  g_test_init(&argc, &argv, NULL);
-  g_test_add_func("/cuda/cache", test_nothing);
-  return g_test_run();
+  return cuda_toolkit_missing(argc, argv, "/cuda/cache");
 }
 
 #endif
