@@ -72,12 +72,16 @@ gboolean dms_cuda_head(DmsBackend *b, const float *x, int n, float *logits, GErr
   return normed_product(b, x, b->weights.norm, &b->weights.head, n, DMS_GEMM_FLOAT, logits, "head product", error);
 }
 
+static gboolean is_single_row(const DmsBackend *b, int bucket) {
+  return bucket == 1 && b->exchange;
+}
+
 gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
   const DmsCudaWeights *w = &b->weights;
   const DmsCudaLayer *l = &w->layer[0];
   int layers = b->config->layers;
   gsize distance = w->layer_bytes;
-  if ((bucket == 1 && b->exchange) || dms_cuda_few_rows(b, bucket)) return TRUE;
+  if (is_single_row(b, bucket) || dms_cuda_few_rows(b, bucket)) return TRUE;
   return dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->o, b->attended, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance,
@@ -106,7 +110,7 @@ gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
   const DmsConfig *c = b->config;
   DmsCudaRows rows = b->rows;
   rows.rows = bucket;
-  gboolean single = bucket == 1 && b->exchange, few = !single && dms_cuda_few_rows(b, bucket);
+  gboolean single = is_single_row(b, bucket), few = !single && dms_cuda_few_rows(b, bucket);
   dms_cuda_mark(b, "plan");
   TRY(dms_cuda_plan_step(b->stream, &b->cache, &b->samplers, &rows), "planning the step");
   if (rows.parts && !single) TRY(dms_cuda_plan_tiles(b->stream, c->layers, c->kv_heads, &rows), "planning attention");
