@@ -13,6 +13,7 @@
 
 #include "engine/cuda/decision.cuh"
 #include "engine/cuda/exchange.cuh"
+#include "engine/cuda/head_vector.cuh"
 #include "engine/cuda/tensor_core.cuh"
 #include "engine/cuda/weight_stream.cuh"
 
@@ -45,8 +46,8 @@ struct Findings {
   float2 *tops; /* [kv_heads][parts * kAtATime + 1][group] highest score, sum of weights */
 };
 
-/* A head vector of the row: lane l holds channels 32 s + 8 (l % 4) .. + 7 in x[s]. */
-template <int D> struct HeadVector {
+/* A query head in the places of mma's operands: of head lane / 4, channels 32 s + 8 (lane % 4) .. + 7 in x[s]. */
+template <int D> struct SpreadVector {
   float x[D / 32][8];
 
   __device__ static int channel(int s) { return 32 * s + threadIdx.x % 4 * 8; }
@@ -87,12 +88,12 @@ template <int D> struct HeadVector {
   }
 };
 
-/* 16 items of a page, from row `first` on: the keys of items lane / 4 and 8 further, channels as of a HeadVector. */
+/* 16 items of a page, from row `first` on: the keys of items lane / 4 and 8 further, channels as of a SpreadVector. */
 template <int D> struct Keys {
   uint4 key[2][D / 32];
 
   __device__ static uint4 *place(const bf16 *page, int row, int s) {
-    return (uint4 *)(page + page_offset<bf16>(row, HeadVector<D>::channel(s), D));
+    return (uint4 *)(page + page_offset<bf16>(row, SpreadVector<D>::channel(s), D));
   }
   __device__ __forceinline__ void load(const bf16 *page, int first) {
 #pragma unroll
@@ -236,7 +237,7 @@ template <int D> struct Share {
   }
   __device__ static bool has_query(const DmsCudaHeads &heads) { return threadIdx.x % 32 / 4 < heads.group; }
   /* The queries, a lane's of head lane / 4, as they are multiplied with keys. */
-  __device__ __forceinline__ void turn_queries(HeadVector<D> &q) const {
+  __device__ __forceinline__ void turn_queries(SpreadVector<D> &q) const {
     bool lends = m.rope.rule.borrowed && threadIdx.x % 32 == 3; /* the first head's last channel, to the decision */
     if (m.rope.q_norm) q.scale(memory.norm[layer & 1][0], m.rope.eps);
     if (lends) q.x[D / 32 - 1][7] = 0;
@@ -257,7 +258,7 @@ template <int D> struct Share {
       float p[4];
       keys.load(rows, row(group));
       if (waits) {
-        HeadVector<D> q;
+        SpreadVector<D> q;
         float4 four[D / 16];
         await<D / 16>(four, tag(), kTagMask,
                       [&](int i) { return has_query(m.rope.heads) ? q.place(query(), i) : nullptr; });
@@ -281,55 +282,41 @@ template <int D> struct Share {
    * takes its decision. */
   __device__ __forceinline__ void append(const Findings &findings, int query) const {
     const DmsCudaHeads &heads = m.rope.heads;
-    constexpr int kPairs = D / 64; /* lane l has the channels l + 32 i and those that they turn with */
+    constexpr int kHalf = D / 2, kLows = D / 64; /* pairs of a lane */
     int lane = threadIdx.x % 32, number = place / DMS_CUDA_PAGE, row = place % DMS_CUDA_PAGE;
     const float *from[3] = {qkv + (head * heads.group + query) * D, qkv + (heads.heads + head) * D,
                             qkv + (heads.heads + heads.kv_heads + head) * D};
-    float x[3][2 * kPairs]; /* of query, key and value */
-    await<3 * 2 * kPairs>(&x[0][0], tag(), kTagMask, [&](int i) { return from[i / (2 * kPairs)] + channel_of(i); });
-    float borrowed = 0, score = 0;
+    float x[3][2][kLows];
+    HeadVector<bf16> vector[3] = {}, &q = vector[0], &k = vector[1], &v = vector[2];
+    await<3 * 2 * kLows>(&x[0][0][0], tag(), kTagMask,
+                         [&](int i) { return from[i / (2 * kLows)] + i / kLows % 2 * kHalf + i % kLows * 32 + lane; });
 #pragma unroll
-    for (int v = 0; v < 3; v++)
-      for (int i = 0; i < 2 * kPairs; i++) x[v][i] = untagged(x[v][i]);
-#pragma unroll
-    for (int v = 0; v < 2; v++) {
-      const float *norm = memory.norm[layer & 1][v];
-      float square = 0;
-      for (int i = 0; i < 2 * kPairs; i++) square += x[v][i] * x[v][i];
-      float factor = rsqrtf(warp_sum(square) / D + m.rope.eps);
-      if (v ? m.rope.k_norm : m.rope.q_norm)
-        for (int i = 0; i < 2 * kPairs; i++) x[v][i] *= factor * norm[channel_of(i)];
-      bool lends = v == 0 && query == 0 && m.rope.rule.borrowed && lane == 31; /* the last channel */
-      if (v == 0) borrowed = __shfl_sync(~0u, x[0][2 * kPairs - 1], 31);
-      if (lends) x[0][2 * kPairs - 1] = 0;
-      for (int i = 0; i < kPairs; i++) {
-        float2 t = memory.turn[channel_of(i)];
-        float low = x[v][i], high = x[v][i + kPairs];
-        x[v][i] = low * t.x - high * t.y, x[v][i + kPairs] = high * t.x + low * t.y;
-      }
-      if (lends && m.rope.rule.rezero) x[0][2 * kPairs - 1] = 0;
-    }
-    for (int i = 0; i < 2 * kPairs; i++) score += x[0][i] * x[1][i];
-    score = warp_sum(score) * scale();
+    for (int i = 0; i < 3; i++)
+      for (int p = 0; p < kLows; p++) vector[i].low[p] = untagged(x[i][0][p]), vector[i].high[p] = untagged(x[i][1][p]);
+    if (m.rope.q_norm) q.norm(memory.norm[layer & 1][0], m.rope.eps, kHalf);
+    if (m.rope.k_norm) k.norm(memory.norm[layer & 1][1], m.rope.eps, kHalf);
+    bool lends = query == 0 && m.rope.rule.borrowed;
+    float borrowed = q.last(kHalf), score = 0;
+    if (lends) q.clear_last(kHalf);
+    q.rotate(memory.turn, kHalf), k.rotate(memory.turn, kHalf);
+    if (lends && m.rope.rule.rezero) q.clear_last(kHalf);
     size_t to = finding(step) * heads.group + query;
+#pragma unroll
+    for (int p = 0; p < kLows; p++) {
+      float *sum = findings.sums + to * D + lane + 32 * p;
+      score += q.low[p] * k.low[p] + q.high[p] * k.high[p];
+      publish(sum, v.low[p], tag()), publish(sum + kHalf, v.high[p], tag());
+    }
+    score = warp_sum(score) * scale();
     if (lane == 0) publish(findings.tops + to, score, 1, tag());
-    for (int i = 0; i < 2 * kPairs; i++) publish(findings.sums + to * D + channel_of(i), x[2][i], tag());
     if (query) return;
     bf16 *page = page_base<bf16>(m.cache, number);
-    for (int i = 0; i < 2 * kPairs; i++) {
-      int at = page_offset<bf16>(row, channel_of(i), D);
-      page[at] = __float2bfloat16(x[1][i]), page[DMS_CUDA_PAGE * D + at] = __float2bfloat16(x[2][i]);
-    }
+    k.store_item(page, row, 1, kHalf), v.store_item(page + DMS_CUDA_PAGE * D, row, 1, kHalf);
     if (row % kItems == 0 && row == (length - 1) % DMS_CUDA_PAGE && number == this->page((length - 1) / kItems))
       clear_values_behind<bf16>(m.cache, number, row, D, lane, 32);
     int position = m.rows.positions[0];
     if (m.cache.ring && says_evict(m.rope.rule, pair(), position, borrowed) && lane == 0)
       flag_token(m.cache, m.rope.rule, slot, pair(), position);
-  }
-  /* Of the i-th channel that a lane has in append(). */
-  __device__ static int channel_of(int i) {
-    constexpr int kPairs = D / 64;
-    return i / kPairs % 2 * (D / 2) + i % kPairs * 32 + threadIdx.x % 32;
   }
 
   /* So that the next step takes none of this one's findings for its own; the arriving token's are written in any case.
