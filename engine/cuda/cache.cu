@@ -2,7 +2,7 @@
  * them back, never both, so the entries below the top are stable while it runs. */
 #include "engine/cuda/element.cuh"
 
-enum { kLeastTiles = 2 + DMS_CUDA_LIST_COST }; /* of one CTA's share of a layer's attention */
+enum { kLeastItems = 2 * DMS_CUDA_PAGE + DMS_CUDA_LIST_COST }; /* of one CTA's share of a layer's attention */
 
 /* Takes `need` pages: the index of the first in the free list, or -1. Exact under contention, unlike a decrement that
  * is undone. */
@@ -65,7 +65,7 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
     int layer = pair / cache.kv_heads, head = pair % cache.kv_heads;
     size_t at = ((size_t)layer * rows.rows + row) * cache.kv_heads + head, list = (size_t)slot * pairs + pair;
     if (!runs) {
-      rows.lengths[at] = 0;
+      rows.lengths[at] = 0, rows.lists[at] = DmsCudaList{-1, 0, 0, 0};
       continue;
     }
     int count = cache.count[list], item = overwritten_item(cache, slot, position, pair);
@@ -81,7 +81,7 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
     }
     if (cache.ring) cache.recent[recent_index(cache, slot, position, pair)] = item << 1;
     rows.items[at] = cache.table[list * cache.max_pages + item / DMS_CUDA_PAGE] * DMS_CUDA_PAGE + item % DMS_CUDA_PAGE;
-    rows.lengths[at] = count;
+    rows.lengths[at] = count, rows.lists[at] = DmsCudaList{slot, count, item, 0};
     sum += count;
   }
   if (!runs) return; /* the same for the whole block */
@@ -112,46 +112,47 @@ __device__ int block_scan(int x, int *shared) {
   return x;
 }
 
+/* The list that has place `place`: before[list] <= place < before[list + 1]. */
+__device__ int list_at(const int *before, int lists, int place) {
+  int low = 0, high = lists;
+  while (high - low > 1) {
+    int middle = (low + high) / 2;
+    if (before[middle] <= place)
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}
+
 /* A CTA a layer. Places are counted in shared memory, [lists + 1]; then each list finds its place and each part its
- * first list. */
-__global__ void plan_tiles_kernel(int kv_heads, DmsCudaRows rows) {
+ * last list. */
+__global__ void plan_shares_kernel(int lists, int block, DmsCudaRows rows) {
   extern __shared__ int before[];
   __shared__ int shared[32];
   wait_for_previous();
   let_next_start();
-  int lists = rows.rows * kv_heads, running = 0;
-  const int32_t *lengths = rows.lengths + (size_t)blockIdx.x * lists;
+  int running = 0, cost = DMS_CUDA_LIST_COST / block;
   DmsCudaList *list = rows.lists + (size_t)blockIdx.x * lists;
   for (int first = 0; first < lists; first += blockDim.x) {
-    int i = first + threadIdx.x, mine = i < lists ? (lengths[i] + DMS_CUDA_PAGE - 1) / DMS_CUDA_PAGE : 0;
-    int sum = running + block_scan(mine ? mine + DMS_CUDA_LIST_COST : 0, shared);
-    if (i < lists) before[i + 1] = sum;
+    int i = first + threadIdx.x, mine = i < lists ? (list[i].length + block - 1) / block : 0;
+    int sum = running + block_scan(mine ? mine + cost : 0, shared);
+    if (i < lists) before[i + 1] = list[i].end = sum;
     running += shared[blockDim.x / 32 - 1];
     __syncthreads();
   }
   if (threadIdx.x == 0) before[0] = 0;
   __syncthreads();
-  for (int i = threadIdx.x; i < lists; i += blockDim.x)
-    list[i] = DmsCudaList{rows.slots[i / kv_heads], lengths[i], before[i] + DMS_CUDA_LIST_COST, before[i + 1]};
-  /* A CTA fetches its first tiles all at once, so fewer would only add partial results to merge. */
-  unsigned total = running, parts = min((unsigned)rows.parts, max(total / kLeastTiles, 1u));
-  for (unsigned part = threadIdx.x; part < rows.parts; part += blockDim.x) {
+  /* A CTA fetches its first pages all at once, so fewer would only add partial results to merge. */
+  int parts = min(rows.parts, max(running / (kLeastItems / block), 1)), chunk = (running + parts - 1) / parts;
+  for (int part = threadIdx.x; part < rows.parts; part += blockDim.x) {
     DmsCudaShare share = {};
-    if (total && part < parts) {
-      share.tile = part * total / parts, share.end = (part + 1) * total / parts;
-      int low = 0, high = lists; /* before[low] <= tile < before[high] */
-      while (high - low > 1) {
-        int middle = (low + high) / 2;
-        if (before[middle] <= share.tile)
-          low = middle;
-        else
-          high = middle;
-      }
-      share.list = low, share.total = total, share.parts = parts;
-      share.first =
-          DmsCudaList{rows.slots[low / kv_heads], lengths[low], before[low] + DMS_CUDA_LIST_COST, before[low + 1]};
-      share.tile = max(share.tile, share.first.begin);
+    int begin = part * chunk, end = min(begin + chunk, running), last = list_at(before, lists, end - 1);
+    if (end <= before[last] + cost) {
+      end = before[last];
+      last = list_at(before, lists, end - 1);
     }
+    if (begin < end) share = DmsCudaShare{last, begin, end, chunk, list[last]};
     rows.shares[(size_t)blockIdx.x * rows.parts + part] = share;
   }
 }
@@ -349,14 +350,15 @@ extern "C" cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCach
   return cudaGetLastError();
 }
 
-extern "C" cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int kv_heads, const DmsCudaRows *rows) {
-  size_t shared = (rows->rows * kv_heads + 1) * sizeof(int);
+extern "C" cudaError_t dms_cuda_plan_shares(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaRows *rows) {
+  int lists = rows->rows * cache->kv_heads;
+  size_t shared = (lists + 1) * sizeof(int);
   if (shared > 40 << 10) {
     cudaError_t status =
-        cudaFuncSetAttribute(plan_tiles_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
+        cudaFuncSetAttribute(plan_shares_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
     if (status != cudaSuccess) return status;
   }
-  return launch(stream, layers, 1024, shared, plan_tiles_kernel, kv_heads, *rows);
+  return launch(stream, cache->layers, 1024, shared, plan_shares_kernel, lists, dms_cuda_block(cache->type), *rows);
 }
 
 extern "C" cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads,

@@ -1,127 +1,192 @@
-/* Decode attention over ragged lists of pages.
+/* Decode attention over ragged lists of pages, from the qkv product on.
  *
- * The tiled kernel reads memory and nothing else should show: the lists of a layer, cut into tiles of one page each,
- * are dealt out evenly to as many CTAs as stay resident, whatever the raggedness. A producer warp streams K and V pages
- * into a ring of shared memory stages across list borders; four warps take 16 items of each tile on the tensor cores,
- * with K as the 16-row operand (S^T = K Q^T, then O^T = V^T P^T), so that a group of up to 8 query heads costs one
- * column tile. A list cut by a border is merged by the last CTA that arrives. What depends on the type of the cache,
- * bf16 or e4m3, is in decode_products.cuh.
- *
- * The plain kernel takes every other shape: a CTA a query head, a warp an item. */
+ * The kernel reads memory and nothing else should show: the items of a layer's lists are dealt out evenly to as many
+ * CTAs as stay resident, whatever the raggedness. A producer warp streams K and V pages into a ring of shared memory
+ * stages across list borders; it begins before the product of queries, keys and values has ended, which these pages do
+ * not depend on. Another warp waits for that, rotates the queries of each list and, where the CTA has the place of the
+ * arriving token, its key. Four warps take 16 items of each page on the tensor cores, with K as the 16-row operand
+ * (S^T = K Q^T, then O^T = V^T P^T), so that a group of up to 8 query heads costs one column tile; the one that comes to
+ * the arriving token's place puts it there, and into the page in memory. A list cut by a border is merged by the
+ * CTA that has its end. What depends on the type of the cache, bf16 or e4m3, is in decode_products.cuh. */
 #include "engine/cuda/decode_products.cuh"
+#include "engine/cuda/decode_walk.cuh"
+#include "engine/cuda/exchange.cuh"
+#include "engine/cuda/head_group.cuh"
 
-enum { kStages = 3, kColumns = 8, kConsumers = 4, kThreads = (kConsumers + 1) * 32 };
-enum { kSumWidth = 128 + 4 }; /* padded: the accumulator's lanes fall into different banks */
-enum { kMostParts = kConsumers * kSumWidth };
+enum { kStages = 3, kColumns = 8, kConsumers = 4, kThreads = (kConsumers + 2) * 32 };
+enum { kSumWidth = 128 + 4 };      /* padded: the accumulator's lanes fall into different banks */
+constexpr float kNothing = -1e30f; /* below every score, and finite, so that differences are numbers */
+
+/* What a row of qkv has for one KV head, ready for attention. */
+template <int D> struct HeadGroup {
+  bf16 query[kColumns][D + 8]; /* padded likewise */
+  bf16 item[2][D];             /* the arriving token's K and V, where the CTA has its place in `page` */
+  uint32_t largest_bits[2];    /* of their magnitudes */
+  int page;
+  float2 turn[D / 2]; /* cos, sin at the row's position */
+};
 
 template <int D, typename P> struct TileMemory {
   alignas(128) Tile<D, P> tile[kStages];
-  union {
-    float sum[kConsumers][kColumns][kSumWidth];
-    float factor[kMostParts][kColumns]; /* while the parts of a list are merged */
-  };
-  float top[kConsumers][kColumns], weight[kConsumers][kColumns];
-  uint64_t full[kStages], empty[kStages];
-  int last;
+  float sum[kConsumers / 2][kColumns][kSumWidth], top[kConsumers / 2][kColumns], weight[kConsumers / 2][kColumns];
+  HeadGroup<D> heads[2]; /* of this list and the next */
+  float norm[2][D];      /* of queries and keys */
+  uint64_t full[kStages], empty[kStages], ready[2], taken[2];
 };
 
-/* What a CTA leaves for the merge of a list that it has only part of. */
-template <int D> struct Partial { float sum[kColumns][D], top[kColumns], weight[kColumns]; };
-
-/* A warp's walk over its CTA's share of a layer's tiles, list by list; the next list is known before this one is done.
- */
-struct Walk {
-  const DmsCudaList *lists;
-  int n_lists, total, parts, tile, end;
-  int index, next_index;
-  DmsCudaList list, next;
-  int batch_first;
-  DmsCudaList batch; /* list number batch_first + lane */
-
-  __device__ Walk(const DmsCudaRows &rows, int kv_heads, int layer) {
-    const DmsCudaShare &share = rows.shares[(size_t)layer * rows.parts + blockIdx.x];
-    n_lists = rows.rows * kv_heads, lists = rows.lists + (size_t)layer * n_lists;
-    total = share.total, parts = share.parts, tile = share.tile, end = share.end;
-    index = share.list, list = share.first;
-    if (tile < end) load_batch(index);
-  }
-  __device__ void load_batch(int first) {
-    batch_first = first, batch = lists[min(first + (int)threadIdx.x % 32, n_lists - 1)];
-  }
-  __device__ int begin_of(int part) const { return (unsigned)part * total / parts; }
-  __device__ int part_of(int t) const { return ((t + 1u) * parts - 1) / total; }
-  __device__ int stop() const { return min(list.end, end); }
-  __device__ bool more() const { return list.end + DMS_CUDA_LIST_COST < end; }
-  /* Finds the next list that has tiles; there is one if more(). */
-  __device__ void look_ahead() {
-    next_index = index;
-    do {
-      if (++next_index - batch_first == 32) load_batch(next_index);
-      int lane = next_index - batch_first;
-      next.end = __shfl_sync(~0u, batch.end, lane);
-      next.slot = __shfl_sync(~0u, batch.slot, lane), next.length = __shfl_sync(~0u, batch.length, lane);
-    } while (next.end <= list.end);
-    next.begin = list.end + DMS_CUDA_LIST_COST;
-  }
-  __device__ void advance() { tile = next.begin, index = next_index, list = next; }
+/* What a CTA leaves of a list that goes on in the next one, for the CTA that has the list's end. */
+template <int D> struct Partial {
+  float4 sum[kColumns * D / 4];
+  float2 top_weight[kColumns * D / 4]; /* of the head of each four channels */
 };
+enum { kLeft = 1 }; /* tag of what is left; whoever has taken it clears it */
 
 template <int D, typename P>
-__device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D, P> &memory, Walk walk) {
+__device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D, P> &memory, Walk<P> walk) {
   constexpr int kScales = sizeof(P) == 1 ? kScaleBytes : 0;
-  int lane = threadIdx.x % 32, stage = 0, pairs = cache.layers * cache.kv_heads;
+  int lane = threadIdx.x % 32, stage = 0;
   uint32_t phase = 1;
-  auto table_of = [&](const DmsCudaList &list, int index) {
-    return cache.table +
-           ((size_t)list.slot * pairs + layer * cache.kv_heads + index % cache.kv_heads) * cache.max_pages;
+  /* The page that lane's items of a list lie in, counted from page number `first`; 0 where the CTA has none of them. */
+  auto page_at = [&](const Walk<P> &at, int first) {
+    int page = first + lane;
+    if (page * DMS_CUDA_PAGE >= at.stop()) return 0;
+    return table_of(cache, at.list.slot, layer, at.index % cache.kv_heads)[page];
   };
-  const int32_t *table = table_of(walk.list, walk.index);
-  int first = walk.tile - walk.list.begin,
-      page = first + lane < walk.stop() - walk.list.begin ? table[first + lane] : 0;
-  for (;;) {
+  for (int page = page_at(walk, walk.first() / DMS_CUDA_PAGE);;) {
     bool more = walk.more();
-    int stop = walk.stop() - walk.list.begin, next_page = 0;
-    const int32_t *next_table = nullptr;
+    Walk<P> next = walk;
+    int next_page = 0, first = walk.first(), stop = walk.stop();
     if (more) {
-      walk.look_ahead();
-      next_table = table_of(walk.next, walk.next_index);
-      if (lane < min(walk.next.end, walk.end) - walk.next.begin) next_page = next_table[lane];
+      next.advance();
+      next_page = page_at(next, 0);
     }
-    for (; first < stop; first += 32) {
-      int following = next_page;
-      if (first + 32 < stop) following = first + 32 + lane < stop ? table[first + 32 + lane] : 0;
-      for (int i = 0; i < 32 && first + i < stop; i++) {
-        const P *source = page_base<P>(cache, __shfl_sync(~0u, page, i));
+    for (int number = first / DMS_CUDA_PAGE; number * DMS_CUDA_PAGE < stop; number += 32) {
+      int following = (number + 32) * DMS_CUDA_PAGE < stop ? page_at(walk, number + 32) : next_page;
+      for (int i = 0; i < 32 && (number + i) * DMS_CUDA_PAGE < stop; i++) {
         /* Whole k-steps of 16 items; behind the last item keys are masked and values are zero. */
-        int items = min(DMS_CUDA_PAGE, (walk.list.length - (first + i) * DMS_CUDA_PAGE + 15) & ~15);
-        int bytes = items * D * (int)sizeof(P);
+        int before = (number + i) * DMS_CUDA_PAGE, row = max(first - before, 0),
+            rows = min(DMS_CUDA_PAGE, (stop - before + 15) & ~15) - row, bytes = rows * D * (int)sizeof(P);
+        const P *source = page_base<P>(cache, __shfl_sync(~0u, page, i)) + row * D;
         Tile<D, P> &tile = memory.tile[stage];
         barrier_wait(&memory.empty[stage], phase);
-        copy_to_shared((char *)tile.keys - kScales, (const char *)source - kScales, bytes + kScales, tile.values,
-                       source + DMS_CUDA_PAGE * D, bytes, &memory.full[stage]);
+        copy_to_shared((char *)(tile.keys + row * D) - kScales, (const char *)source - kScales, bytes + kScales,
+                       tile.values + row * D, source + DMS_CUDA_PAGE * D, bytes, &memory.full[stage]);
         if (++stage == kStages) stage = 0, phase ^= 1;
       }
       page = following;
     }
     if (!more) return;
-    walk.advance();
-    first = 0, table = next_table;
+    walk = next;
   }
+}
+
+/* Warp `part` of `parts` that share the work on the walk's list: its queries and, where the CTA has the place of the
+ * arriving token, its key and value. */
+template <int D, typename P>
+__device__ void prepare(const DmsCudaRope &rope, const Walk<P> &walk, TileMemory<D, P> &memory, int n, int part,
+                        int parts) {
+  constexpr int kHalf = D / 2;
+  const DmsCudaHeads &heads = rope.heads;
+  HeadGroup<D> &to = memory.heads[n % 2];
+  int row = walk.index / heads.kv_heads, head = walk.index % heads.kv_heads, lane = threadIdx.x % 32;
+  const bf16 *vectors = (const bf16 *)rope.qkv + (size_t)row * heads.stride;
+  for (int v = part; v < heads.group + 2 * walk.appends(); v += parts) {
+    int i = v - heads.group; /* 0: the key, 1: the value */
+    HeadVector<bf16> x;
+    x.load(vectors + (i < 0 ? head * heads.group + v : heads.heads + i * heads.kv_heads + head) * D, kHalf);
+    const float *norm = i < 0 ? rope.q_norm : rope.k_norm;
+    if (i < 1)
+      normalise_and_rotate(x, norm ? memory.norm[i == 0] : nullptr, rope.eps, to.turn, v == 0 && rope.rule.borrowed,
+                           rope.rule.rezero, kHalf);
+    x.store(i < 0 ? to.query[v] : to.item[i], kHalf);
+    if (sizeof(P) > 1 || i < 0) continue;
+    x.round();
+    uint32_t bits = x.largest_bits();
+    if (lane == 0) to.largest_bits[i] = bits;
+  }
+  __syncwarp();
+  if (lane < (kConsumers + 1) / parts) barrier_arrive(&memory.ready[n % 2]);
+}
+
+/* Keeps the queries of lists ready, ahead of the consumers, and decides about tokens whose place the CTA has. With the
+ * first list, which everyone waits for, the consumers help. */
+template <int D, typename P>
+__device__ void prepare_all(const DmsCudaRope &rope, const DmsCudaCache &cache, const DmsCudaRows &rows,
+                            TileMemory<D, P> &memory, Walk<P> walk) {
+  int lane = threadIdx.x % 32, kv_heads = cache.kv_heads;
+  for (int i = lane; i < D; i += 32) {
+    if (rope.q_norm) memory.norm[0][i] = rope.q_norm[i];
+    if (rope.k_norm) memory.norm[1][i] = rope.k_norm[i];
+  }
+  for (int n = 0;; n++) {
+    HeadGroup<D> &to = memory.heads[n % 2];
+    int row = walk.index / kv_heads, head = walk.index % kv_heads, position = rows.positions[row];
+    barrier_wait(&memory.taken[n % 2], n / 2 % 2 ^ 1);
+    for (int i = lane; i < D / 2; i += 32) to.turn[i] = rope.rope[(size_t)position * (D / 2) + i];
+    if (walk.appends() && lane == 0) to.page = arriving_page(cache, walk.list, rope.layer, head);
+    __syncwarp();
+    if (n == 0) {
+      named_barrier(2, (kConsumers + 1) * 32);
+      wait_for_previous();
+    }
+    prepare(rope, walk, memory, n, n ? 0 : kConsumers, n ? 1 : kConsumers + 1);
+    if (walk.appends() && cache.ring &&
+        decide<bf16>(rope, (const bf16 *)rope.qkv + (size_t)row * rope.heads.stride, row, head, position) && lane == 0)
+      flag_token(cache, rope.rule, walk.list.slot, rope.layer * kv_heads + head, position);
+    if (!walk.more()) return;
+    walk.advance();
+  }
+}
+
+/* The arriving token into its place, in shared memory and in the page, by all consumer warps, each for the 16 rows from
+ * `first` on that it alone reads. Where its page's scales do not suffice all rows are brought to new ones. */
+template <int D, typename P>
+__device__ __forceinline__ void append(const DmsCudaCache &cache, const DmsCudaList &list, const HeadGroup<D> &heads,
+                                       Tile<D, P> &tile, int first, float *scale) {
+  int row = list.arriving % DMS_CUDA_PAGE, lane = threadIdx.x % 32;
+  bool mine = row / 16 * 16 == first;
+  if (sizeof(P) == sizeof(bf16) && !mine) return;
+  P *page = page_base<P>(cache, heads.page);
+#pragma unroll
+  for (int i = 0; i < 2; i++) {
+    P *rows = i ? tile.values : tile.keys, *stored = page + i * DMS_CUDA_PAGE * D;
+    if constexpr (sizeof(P) == 1) {
+      float old = scale[i];
+      scale[i] = fitting_scale(old, heads.largest_bits[i]);
+      if (change_scale(rows + first * D, 16 * D, old, scale[i])) {
+        __syncwarp();
+        for (int at = (first * D + 16 * lane); at < (first + 16) * D; at += 32 * 16)
+          *reinterpret_cast<uint4 *>(stored + at) = *reinterpret_cast<const uint4 *>(rows + at);
+        __syncwarp();
+      }
+      if (mine && lane == 0) page_scales(cache, heads.page)[i] = scale[i];
+    }
+    if (!mine) continue;
+    HeadVector<bf16> item;
+    item.load(heads.item[i], D / 2);
+    item.store_item(rows, row, scale[i], D / 2);
+    item.store_item(stored, row, scale[i], D / 2);
+    if (i == 0 || !begins_rows(list)) continue;
+    clear_rows_behind(rows, row, D, lane, 32);
+    clear_rows_behind(stored, row, D, lane, 32);
+  }
+  /* The next copy into this stage comes after these stores. */
+  fence_before_copies();
+  __syncwarp();
 }
 
 /* One warp's 16 items of a tile into its running softmax. `sum` is in units of `unit`, the scale of the values last
  * added. */
 template <int D, typename P>
-__device__ __forceinline__ void attend(const Tile<D, P> &tile, int first, int items, float scale,
+__device__ __forceinline__ void attend(const Tile<D, P> &tile, int first, int items, float score_scale, float new_unit,
                                        const Products<D, P> &products, float *top, float *weight, float *unit,
                                        float (*sum)[4]) {
   int item = first + threadIdx.x % 32 / 4;
   float s[4] = {};
   products.score(tile, first, s);
-  scale *= products.score_scale(tile);
 #pragma unroll
-  for (int i = 0; i < 4; i++) s[i] = item + (i & 2) * 4 < items ? s[i] * scale : -INFINITY;
-  float p[4], factor[2], new_unit = products.value_scale(tile);
+  for (int i = 0; i < 4; i++) s[i] = item + (i & 2) * 4 < items ? s[i] * score_scale : -INFINITY;
+  float p[4], factor[2];
 #pragma unroll
   for (int c = 0; c < 2; c++) {
     float high = fmaxf(s[c], s[c + 2]);
@@ -140,201 +205,141 @@ __device__ __forceinline__ void store_four(bf16 *to, const float4 &sum, float we
   *reinterpret_cast<uint2 *>(to) =
       make_uint2(pack(sum.x / weight, sum.y / weight), pack(sum.z / weight, sum.w / weight));
 }
-
-/* One more part is written: what the block wrote before its last barrier is seen by whoever counts after. Returns those
- * before. */
-__device__ __forceinline__ int count_arrival(int32_t *counter) {
-  int before;
-  asm volatile("atom.add.acq_rel.gpu.global.s32 %0, [%1], 1;" : "=r"(before) : "l"(counter) : "memory");
-  return before;
-}
-
-/* A cut list's result from its parts, first .. last. */
+/* The four warps' softmaxes into two, those of the first two warps, in shared memory. */
 template <int D, typename P>
-__device__ void merge(int group, int first, int last, TileMemory<D, P> &memory, const Partial<D> *partials, bf16 *to) {
-  int thread = threadIdx.x, n = last - first + 1;
-  auto part_of = [&](int i) -> const Partial<D> & { return partials[2 * (first + i) + (i == 0)]; };
-  for (int g = thread / 32; g < group; g += kConsumers) {
-    float top = -INFINITY, weight = 0;
-    for (int i = thread % 32; i < n; i += 32) {
-      float part_top = __ldcg(&part_of(i).top[g]), part_weight = __ldcg(&part_of(i).weight[g]);
-      float high = fmaxf(top, part_top);
-      memory.factor[i][g] = part_top;
-      weight = weight * exp2f(top - high) + part_weight * exp2f(part_top - high), top = high;
-    }
-    float high = top;
-    for (int offset = 16; offset; offset >>= 1) high = fmaxf(high, __shfl_xor_sync(~0u, high, offset));
-    for (int i = thread % 32; i < n; i += 32) memory.factor[i][g] = exp2f(memory.factor[i][g] - high);
-    weight = warp_sum(weight * exp2f(top - high));
-    if (thread % 32 == 0) memory.weight[0][g] = weight;
-  }
-  named_barrier(1, kConsumers * 32);
-  for (int i = thread * 4; i < group * D; i += kConsumers * 32 * 4) {
-    int g = i / D;
-    float4 sum = {};
-#pragma unroll 8
-    for (int p = 0; p < n; p++) {
-      float4 x = __ldcg(reinterpret_cast<const float4 *>(&part_of(p).sum[g][i % D]));
-      float factor = memory.factor[p][g];
-      sum.x += x.x * factor, sum.y += x.y * factor, sum.z += x.z * factor, sum.w += x.w * factor;
-    }
-    store_four(to + i, sum, memory.weight[0][g]);
-  }
-}
-
-/* The list's result from the four warps, or this CTA's part of it; the last part to arrive merges all. */
-template <int D, typename P>
-__device__ void finish(const DmsCudaHeads &heads, const Walk &walk, TileMemory<D, P> &memory, bf16 *out,
-                       Partial<D> *partials, int32_t *arrived) {
-  int row = walk.index / heads.kv_heads, head = walk.index % heads.kv_heads, thread = threadIdx.x;
-  bool whole = walk.tile == walk.list.begin && walk.stop() == walk.list.end;
-  bf16 *to = out + ((size_t)row * heads.heads + head * heads.group) * D;
-  /* A CTA has at most two cut lists: one that began before it (0) and one that goes on after it (1). */
-  Partial<D> &mine = partials[2 * blockIdx.x + (walk.begin_of(blockIdx.x) <= walk.list.begin)];
-  for (int i = thread * 4; i < heads.group * D; i += kConsumers * 32 * 4) {
-    int g = i / D, d = i % D;
-    float top = -INFINITY, weight = 0;
-    float4 sum = {};
-    for (int w = 0; w < kConsumers; w++) top = fmaxf(top, memory.top[w][g]);
-    for (int w = 0; w < kConsumers; w++) {
-      float factor = exp2f(memory.top[w][g] - top);
-      const float4 x = *reinterpret_cast<const float4 *>(&memory.sum[w][g][d]);
-      weight += memory.weight[w][g] * factor;
-      sum.x += x.x * factor, sum.y += x.y * factor, sum.z += x.z * factor, sum.w += x.w * factor;
-    }
-    if (whole) {
-      store_four(to + i, sum, weight);
-    } else {
-      *reinterpret_cast<float4 *>(&mine.sum[g][d]) = sum;
-      if (d == 0) mine.top[g] = top, mine.weight[g] = weight;
-    }
-  }
-  if (whole) return;
-  int first = walk.part_of(walk.list.begin), last = walk.part_of(walk.list.end - 1);
-  named_barrier(1, kConsumers * 32);
-  if (thread == 0) {
-    memory.last = count_arrival(&arrived[walk.index]) == last - first;
-    if (memory.last) arrived[walk.index] = 0;
-  }
-  named_barrier(1, kConsumers * 32);
-  if (memory.last) merge(heads.group, first, last, memory, partials, to);
-}
-
-template <int D, typename P>
-__device__ void consume(const DmsCudaHeads &heads, const bf16 *qkv, bf16 *out, TileMemory<D, P> &memory,
-                        Partial<D> *partials, int32_t *arrived, Walk walk) {
-  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, stage = 0;
-  uint32_t phase = 0;
-  Products<D, P> products, next;
-  float scale = heads.scale * 1.44269504088896341f;
-  auto query_of = [&](int index) {
-    int row = index / heads.kv_heads, head = index % heads.kv_heads * heads.group + lane / 4;
-    return lane / 4 < heads.group ? qkv + (size_t)row * heads.stride + (size_t)head * D : nullptr;
+__device__ __forceinline__ void halve(TileMemory<D, P> &memory, float *top, float *weight, float (*sum)[4]) {
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, at = warp % (kConsumers / 2), column = lane % 4 * 2;
+  auto place = [&](int d, int i) -> float & { return memory.sum[at][column + (i & 1)][Products<D, P>::channel(d, i)]; };
+  auto put = [&] {
+#pragma unroll
+    for (int d = 0; d < D / 16; d++)
+      for (int i = 0; i < 4; i++) place(d, i) = sum[d][i];
+    for (int c = 0; c < 2; c++)
+      if (lane < 4) memory.top[at][column + c] = top[c], memory.weight[at][column + c] = weight[c];
   };
-  products.load_query(query_of(walk.index));
-  for (;;) {
-    bool more = walk.more();
-    if (more) {
-      walk.look_ahead();
-      next.load_query(query_of(walk.next_index));
+  if (warp != at) put();
+  named_barrier(1, kConsumers * 32);
+  if (warp == at) {
+    float mine[2], other[2];
+#pragma unroll
+    for (int c = 0; c < 2; c++) {
+      float high = fmaxf(top[c], memory.top[at][column + c]);
+      mine[c] = exp2f(top[c] - high), other[c] = exp2f(memory.top[at][column + c] - high), top[c] = high;
+      weight[c] = weight[c] * mine[c] + memory.weight[at][column + c] * other[c];
     }
-    float top[2] = {-INFINITY, -INFINITY}, weight[2] = {}, unit = 1, sum[D / 16][4] = {};
-    for (int tile = walk.tile; tile < walk.stop(); tile++) {
-      int items = walk.list.length - (tile - walk.list.begin) * DMS_CUDA_PAGE;
+    __syncwarp();
+#pragma unroll
+    for (int d = 0; d < D / 16; d++)
+      for (int i = 0; i < 4; i++) sum[d][i] = sum[d][i] * mine[i & 1] + place(d, i) * other[i & 1];
+    put();
+  }
+  named_barrier(1, kConsumers * 32);
+}
+
+/* The list's result from what the CTA found and what those before it left; or what the CTA leaves. */
+template <int D, typename P>
+__device__ void finish(const DmsCudaHeads &heads, const Walk<P> &walk, TileMemory<D, P> &memory, bf16 *out,
+                       Partial<D> *partials) {
+  int row = walk.index / heads.kv_heads, head = walk.index % heads.kv_heads;
+  bf16 *to = out + ((size_t)row * heads.heads + head * heads.group) * D;
+  for (int i = threadIdx.x * 4; i < heads.group * D; i += kConsumers * 32 * 4) {
+    int g = i / D, d = i % D;
+    float top = kNothing, weight = 0;
+    float4 sum = {};
+    auto add = [&](const float4 &x, float part_top, float part_weight) {
+      float high = fmaxf(top, part_top), old = exp2f(top - high), factor = exp2f(part_top - high);
+      sum.x = sum.x * old + x.x * factor, sum.y = sum.y * old + x.y * factor;
+      sum.z = sum.z * old + x.z * factor, sum.w = sum.w * old + x.w * factor;
+      weight = weight * old + part_weight * factor, top = high;
+    };
+    for (int half = 0; half < 2; half++)
+      add(*reinterpret_cast<const float4 *>(&memory.sum[half][g][d]), memory.top[half][g], memory.weight[half][g]);
+    if (!walk.ends_here()) {
+      publish(&partials[blockIdx.x].sum[i / 4], sum, kLeft);
+      publish(&partials[blockIdx.x].top_weight[i / 4], top, weight, kLeft);
+      continue;
+    }
+    for (int part = walk.first_part(); part < blockIdx.x; part++) {
+      float4 x, *left = &partials[part].sum[i / 4];
+      float2 y, *left_top = &partials[part].top_weight[i / 4];
+      await_both<1>(
+          &x, [&](int) { return left; }, &y, [&](int) { return left_top; }, kLeft);
+      add(untagged(x), untagged(y.x), untagged(y.y));
+      *left = {}, *left_top = {};
+    }
+    store_four(to + i, sum, weight);
+  }
+}
+
+template <int D, typename P>
+__device__ void consume(const DmsCudaRope &rope, const DmsCudaCache &cache, bf16 *out, TileMemory<D, P> &memory,
+                        Partial<D> *partials, Walk<P> walk) {
+  const DmsCudaHeads &heads = rope.heads;
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = 16 * warp, stage = 0;
+  uint32_t phase = 0;
+  float scale = heads.scale * 1.44269504088896341f * Products<D, P>::kUnit;
+  named_barrier(2, (kConsumers + 1) * 32);
+  wait_for_previous();
+  prepare(rope, walk, memory, 0, warp, kConsumers + 1);
+  for (int n = 0;; n++) {
+    const HeadGroup<D> &group = memory.heads[n % 2];
+    Products<D, P> products;
+    barrier_wait(&memory.ready[n % 2], n / 2 % 2);
+    products.load_query(lane / 4 < heads.group ? group.query[lane / 4] : nullptr);
+    float top[2] = {kNothing, kNothing}, weight[2] = {}, unit = 1, sum[D / 16][4] = {};
+    int first = walk.first(), stop = walk.stop();
+    for (int before = first & -DMS_CUDA_PAGE; before < stop; before += DMS_CUDA_PAGE) {
+      Tile<D, P> &tile = memory.tile[stage];
       barrier_wait(&memory.full[stage], phase);
-      if (items > 16 * warp) attend(memory.tile[stage], 16 * warp, items, scale, products, top, weight, &unit, sum);
+      if (before + mine >= first && before + mine < stop) {
+        float page_scale[2] = {scale_in(tile, 0), scale_in(tile, 1)};
+        if ((walk.list.arriving & -DMS_CUDA_PAGE) == before) append(cache, walk.list, group, tile, mine, page_scale);
+        attend(tile, mine, stop - before, scale * page_scale[0], page_scale[1] * Products<D, P>::kUnit, products, top,
+               weight, &unit, sum);
+      }
       __syncwarp();
       if (lane == 0) barrier_arrive(&memory.empty[stage]);
       if (++stage == kStages) stage = 0, phase ^= 1;
     }
 #pragma unroll
-    for (int c = 0; c < 2; c++) {
+    for (int c = 0; c < 2; c++)
       for (int offset = 4; offset < 32; offset <<= 1) weight[c] += __shfl_xor_sync(~0u, weight[c], offset);
-      if (lane < 4) memory.top[warp][2 * lane + c] = top[c], memory.weight[warp][2 * lane + c] = weight[c];
-    }
 #pragma unroll
     for (int d = 0; d < D / 16; d++)
-      for (int i = 0; i < 4; i++) memory.sum[warp][lane % 4 * 2 + (i & 1)][products.channel(d, i)] = sum[d][i] * unit;
-    named_barrier(1, kConsumers * 32);
-    finish(heads, walk, memory, out, partials, arrived);
-    if (!more) return;
+      for (int i = 0; i < 4; i++) sum[d][i] *= unit;
+    halve(memory, top, weight, sum);
+    finish(heads, walk, memory, out, partials);
+    if (!walk.more()) return;
+    if (lane == 0) barrier_arrive(&memory.taken[n % 2]);
     named_barrier(1, kConsumers * 32);
     walk.advance();
-    products = next;
   }
 }
 
 template <int D, typename P>
-__global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaHeads heads, DmsCudaCache cache,
-                                                                    DmsCudaRows rows, int layer, const bf16 *qkv,
-                                                                    bf16 *out, Partial<D> *partials, int32_t *arrived) {
-  extern __shared__ __align__(128) char shared[];
-  TileMemory<D, P> &memory = *reinterpret_cast<TileMemory<D, P> *>(shared);
+__global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaRope rope, DmsCudaCache cache,
+                                                                    DmsCudaRows rows, bf16 *out, Partial<D> *partials) {
+  TileMemory<D, P> &memory = *reinterpret_cast<TileMemory<D, P> *>(dynamic_shared());
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; i++)
       barrier_init(&memory.full[i], kCopyArrivals), barrier_init(&memory.empty[i], kConsumers);
+    for (int i = 0; i < 2; i++)
+      barrier_init(&memory.ready[i], kConsumers + 1), barrier_init(&memory.taken[i], kConsumers);
     barrier_init_fence();
   }
   __syncthreads();
-  if (layer == 0) wait_for_previous(); /* the plan may have been the kernel just before */
-  Walk walk(rows, heads.kv_heads, layer);
-  wait_for_previous();
+  if (rope.layer == 0) wait_for_previous(); /* the plan may have been the kernel just before */
   let_next_start();
-  if (walk.tile >= walk.end) return;
-  if (threadIdx.x / 32 == kConsumers)
-    produce(cache, layer, memory, walk);
+  Walk<P> walk(rows, cache.kv_heads, rope.layer);
+  int warp = threadIdx.x / 32;
+  if (!walk.any())
+    wait_for_previous(); /* or this kernel might end before the one before it */
+  else if (warp == kConsumers)
+    produce(cache, rope.layer, memory, walk);
+  else if (warp > kConsumers)
+    prepare_all(rope, cache, rows, memory, walk);
   else
-    consume(heads, qkv, out, memory, partials, arrived, walk);
-}
-
-enum { kPlainWarps = 4, kPlainDims = DMS_CUDA_MAX_HEAD_DIM / 32 };
-
-template <typename T, typename P>
-__global__ void decode_attention_plain_kernel(DmsCudaHeads heads, DmsCudaCache cache, DmsCudaRows rows, int layer,
-                                              const T *qkv, T *out) {
-  __shared__ float sums[kPlainWarps][DMS_CUDA_MAX_HEAD_DIM], tops[kPlainWarps], weights[kPlainWarps];
-  int head = blockIdx.x, row = blockIdx.y, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  wait_for_previous();
-  let_next_start();
-  int slot = rows.slots[row];
-  if (slot < 0) return;
-  int dim = heads.head_dim, kv_head = head / heads.group, pairs = cache.layers * cache.kv_heads;
-  int length = rows.lengths[((size_t)layer * rows.rows + row) * cache.kv_heads + kv_head];
-  const int32_t *table = cache.table + ((size_t)slot * pairs + layer * cache.kv_heads + kv_head) * cache.max_pages;
-  const T *from = qkv + (size_t)row * heads.stride + (size_t)head * dim;
-  float query[kPlainDims], sum[kPlainDims] = {}, top = -INFINITY, weight = 0;
-#pragma unroll
-  for (int j = 0; j < kPlainDims; j++) query[j] = lane + 32 * j < dim ? to_float(from[lane + 32 * j]) * heads.scale : 0;
-  for (int item = warp; item < length; item += kPlainWarps) {
-    int page = table[item / DMS_CUDA_PAGE];
-    const P *key = page_base<P>(cache, page), *value = key + DMS_CUDA_PAGE * dim;
-    float dot = 0;
-#pragma unroll
-    for (int j = 0; j < kPlainDims; j++)
-      if (lane + 32 * j < dim)
-        dot += query[j] * to_float(key[page_offset<P>(item % DMS_CUDA_PAGE, lane + 32 * j, dim)]);
-    dot = warp_sum(dot) * scale_of<P>(cache, page, 0);
-    float high = fmaxf(top, dot), factor = expf(top - high), p = expf(dot - high);
-    top = high, weight = weight * factor + p, p *= scale_of<P>(cache, page, 1);
-#pragma unroll
-    for (int j = 0; j < kPlainDims; j++)
-      if (lane + 32 * j < dim)
-        sum[j] = sum[j] * factor + p * to_float(value[page_offset<P>(item % DMS_CUDA_PAGE, lane + 32 * j, dim)]);
-  }
-#pragma unroll
-  for (int j = 0; j < kPlainDims; j++)
-    if (lane + 32 * j < dim) sums[warp][lane + 32 * j] = sum[j];
-  if (lane == 0) tops[warp] = top, weights[warp] = weight;
-  __syncthreads();
-  for (int d = threadIdx.x; d < dim; d += blockDim.x) {
-    float high = -INFINITY, total = 0, x = 0;
-    for (int w = 0; w < kPlainWarps; w++) high = fmaxf(high, tops[w]);
-    for (int w = 0; w < kPlainWarps; w++) {
-      float factor = expf(tops[w] - high);
-      total += weights[w] * factor, x += sums[w][d] * factor;
-    }
-    out[((size_t)row * heads.heads + head) * dim + d] = from_float<T>(x / total);
-  }
+    consume(rope, cache, out, memory, partials, walk);
 }
 
 extern "C" int dms_cuda_decode_attention_tiled(const DmsCudaHeads *heads) {
@@ -373,8 +378,8 @@ template <int D, typename P> static cudaError_t resident(int *per_processor) {
     __VA_ARGS__;                                                                                                       \
   }
 
-extern "C" cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, DmsCudaType cache, int lists,
-                                                      int *parts, gsize *scratch_bytes) {
+extern "C" cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, DmsCudaType cache, int *parts,
+                                                      gsize *scratch_bytes) {
   *parts = 0, *scratch_bytes = 0;
   if (!dms_cuda_decode_attention_tiled(heads)) return cudaSuccess;
   int device, processors, per_processor;
@@ -383,22 +388,19 @@ extern "C" cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads,
   if (status == cudaSuccess) DISPATCH_TILED(heads->head_dim, cache, status = resident<D, P>(&per_processor));
   if (status != cudaSuccess) return status;
   *parts = processors * (per_processor < 1 ? 1 : per_processor);
-  if (*parts > kMostParts) *parts = kMostParts;
-  *scratch_bytes = 2 * *parts * partial_bytes(heads) + (gsize)lists * sizeof(int32_t);
+  *scratch_bytes = *parts * partial_bytes(heads);
   return cudaSuccess;
 }
 
-extern "C" cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaHeads *heads,
-                                                 const DmsCudaCache *cache, const DmsCudaRows *rows, int layer,
-                                                 const void *qkv, void *out, void *scratch) {
+extern "C" cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaRope *rope,
+                                                 const DmsCudaCache *cache, const DmsCudaRows *rows, void *out,
+                                                 void *scratch) {
+  const DmsCudaHeads *heads = &rope->heads;
   if (!dms_cuda_decode_attention_tiled(heads)) {
-    dim3 grid(heads->heads, rows->rows);
-    DISPATCH_CACHE(cache->type, return launch(stream, grid, kPlainWarps * 32, 0, decode_attention_plain_kernel<T, P>,
-                                              *heads, *cache, *rows, layer, (const T *)qkv, (T *)out));
+    cudaError_t status = dms_cuda_rope_append(stream, rope, cache, rows);
+    return status == cudaSuccess ? dms_cuda_plain_attention(stream, rope, cache, rows, out) : status;
   }
-  int32_t *arrived = (int32_t *)((char *)scratch + 2 * rows->parts * partial_bytes(heads));
   DISPATCH_TILED(heads->head_dim, cache->type,
                  return launch(stream, rows->parts, kThreads, sizeof(TileMemory<D, P>), decode_attention_kernel<D, P>,
-                               *heads, *cache, *rows, layer, (const bf16 *)qkv, (bf16 *)out, (Partial<D> *)scratch,
-                               arrived));
+                               *rope, *cache, *rows, (bf16 *)out, (Partial<D> *)scratch));
 }

@@ -12,6 +12,14 @@ template <int D> struct Tile<D, e4m3> {
   e4m3 keys[DMS_CUDA_PAGE * D], values[DMS_CUDA_PAGE * D];
 };
 
+/* What its K (0) or V (1) is to be multiplied by. */
+template <int D, typename P> __device__ __forceinline__ float scale_in(const Tile<D, P> &tile, int is_value) {
+  if constexpr (sizeof(P) == 1)
+    return tile.scales[is_value];
+  else
+    return 1;
+}
+
 __device__ __forceinline__ void rescale(float *sum, const float *factor) {
   sum[0] *= factor[0], sum[1] *= factor[1], sum[2] *= factor[0], sum[3] *= factor[1];
 }
@@ -22,6 +30,7 @@ __device__ __forceinline__ void rescale(float *sum, const float *factor) {
 template <int D, typename P> struct Products;
 
 template <int D> struct Products<D, bf16> {
+  static constexpr float kUnit = 1; /* of keys and values as they are multiplied */
   uint32_t query[D / 16][2];
 
   /* Of query head `head` of the group; NULL: none. */
@@ -44,12 +53,6 @@ template <int D> struct Products<D, bf16> {
   __device__ static float weight_of(float x) {
     return exp2f(x);
   }
-  __device__ static float score_scale(const Tile<D, bf16> &) {
-    return 1;
-  }
-  __device__ static float value_scale(const Tile<D, bf16> &) {
-    return 1;
-  }
   __device__ __forceinline__ static void add_values(const Tile<D, bf16> &tile, int first, const float *p,
                                                     const float *factor, float (*sum)[4]) {
     int lane = threadIdx.x % 32;
@@ -70,6 +73,7 @@ template <int D> struct Products<D, bf16> {
 };
 
 template <int D> struct Products<D, e4m3> {
+  static constexpr float kUnit = kHalvesUnit;
   enum { kChunks = D / 64 }; /* of 16 channels, in each of four lanes */
   uint32_t query[D / 16][2];
 
@@ -106,12 +110,6 @@ template <int D> struct Products<D, e4m3> {
   /* 2^15 times as much: small weights stay normal halves, and that of the highest score still is one. */
   __device__ static float weight_of(float x) {
     return exp2f(x + 15);
-  }
-  __device__ static float score_scale(const Tile<D, e4m3> &tile) {
-    return tile.scales[0] * kHalvesUnit;
-  }
-  __device__ static float value_scale(const Tile<D, e4m3> &tile) {
-    return tile.scales[1] * kHalvesUnit;
   }
   __device__ __forceinline__ static void add_values(const Tile<D, e4m3> &tile, int first, const float *p,
                                                     const float *factor, float (*sum)[4]) {

@@ -172,8 +172,7 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
   const DmsConfig *c = b->config;
   gsize tokens = b->max_tokens, rows = b->max_rows, slots = b->cache.slots, chunk = MAX(DMS_CUDA_CHUNK, rows);
   gsize lists = rows * c->kv_heads, scratch;
-  TRY(dms_cuda_decode_attention_plan(&b->heads, b->cache.type, (int)lists, &b->rows.parts, &scratch),
-      "planning attention");
+  TRY(dms_cuda_decode_attention_plan(&b->heads, b->cache.type, &b->rows.parts, &scratch), "planning attention");
   gboolean decisions = b->rule.decision == DMS_CUDA_LOGITS;
   struct {
     void *pointer;

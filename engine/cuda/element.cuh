@@ -67,6 +67,19 @@ template <typename T> __device__ __forceinline__ T *page_base(const DmsCudaCache
   return reinterpret_cast<T *>(cache.pool + (size_t)page * cache.page_bytes + kPageHead<T>);
 }
 
+/* The pages of a list, in order. */
+__device__ __forceinline__ const int32_t *table_of(const DmsCudaCache &cache, int slot, int layer, int head) {
+  return cache.table + (((size_t)slot * cache.layers + layer) * cache.kv_heads + head) * cache.max_pages;
+}
+/* The page that the arriving item lies in. */
+__device__ __forceinline__ int arriving_page(const DmsCudaCache &cache, const DmsCudaList &list, int layer, int head) {
+  return table_of(cache, list.slot, layer, head)[list.arriving / DMS_CUDA_PAGE];
+}
+/* Whether the arriving item is the first of 16 rows of its page: what lies behind it is of another list. */
+__device__ __forceinline__ bool begins_rows(const DmsCudaList &list) {
+  return list.arriving % 16 == 0 && list.arriving == list.length - 1;
+}
+
 /* ---- Scales of e4m3 pages ----
  *
  * A page belongs to one (sequence, layer, KV head), so its two scales are by page and head. They are powers of two that
@@ -95,6 +108,25 @@ __device__ __forceinline__ float scale_for(uint32_t largest_bits) {
   int exponent = max((int)(largest_bits >> 23) - 4, 127 - 30);
   return __uint_as_float((uint32_t)exponent << 23);
 }
+/* The scale that a page of scale `old` needs for an item whose largest magnitude has these bits: its own where that
+ * suffices or is NaN, which stays. */
+__device__ __forceinline__ float fitting_scale(float old, uint32_t largest_bits) {
+  float scale = scale_for(largest_bits);
+  return old == 0 || scale != scale || __uint_as_float(largest_bits) > kLargestE4m3 * old ? scale : old;
+}
+/* Brings `n` elements of a page from one scale to another where that is needed. A warp; returns whether it was. */
+__device__ __forceinline__ bool change_scale(e4m3 *elements, int n, float from, float to) {
+  if (from == 0 || to != to || to == from) return false;
+  uint2 *end = reinterpret_cast<uint2 *>(elements + n);
+  for (uint2 *at = reinterpret_cast<uint2 *>(elements) + threadIdx.x % 32; at < end; at += 32) {
+    alignas(8) e4m3 eight[8];
+    *reinterpret_cast<uint2 *>(eight) = *at;
+#pragma unroll
+    for (int i = 0; i < 8; i++) eight[i] = from_float<e4m3>(to_float(eight[i]) * (from / to));
+    *at = *reinterpret_cast<uint2 *>(eight);
+  }
+  return true;
+}
 
 /* What K (0) or V (1) of a page is to be multiplied by; pages of other types keep values as they are. */
 template <typename T> __device__ __forceinline__ float scale_of(const DmsCudaCache &cache, int page, int is_value) {
@@ -103,20 +135,24 @@ template <typename T> __device__ __forceinline__ float scale_of(const DmsCudaCac
 
 /* Zeroes the V rows behind row `last` of a page up to the next multiple of 16, by `threads` threads: the tensor cores
  * multiply these rows by 0, which must give 0 whatever the page held before. */
-template <typename P>
-__device__ void clear_values_behind(const DmsCudaCache &cache, int page, int last, int head_dim, int thread,
-                                    int threads) {
-  P *values = page_base<P>(cache, page) + DMS_CUDA_PAGE * head_dim;
+template <typename P> __device__ void clear_rows_behind(P *values, int last, int head_dim, int thread, int threads) {
   uint2 *from = reinterpret_cast<uint2 *>(values + (last + 1) * head_dim),
         *end = reinterpret_cast<uint2 *>(values + ((last | 15) + 1) * head_dim);
   for (uint2 *at = from + thread; at < end; at += threads) *at = uint2{};
+}
+template <typename P>
+__device__ void clear_values_behind(const DmsCudaCache &cache, int page, int last, int head_dim, int thread,
+                                    int threads) {
+  clear_rows_behind(page_base<P>(cache, page) + DMS_CUDA_PAGE * head_dim, last, head_dim, thread, threads);
 }
 
 /* ---- Overlap of a step's kernels (programmatic dependent launch) ----
  *
  * A kernel that launch() queues may start while the one before it runs. It waits here before it reads what that one
- * wrote, and only after that does it let the next start; so when a kernel begins, all but its predecessor have ended:
- * it may fetch weights and plans before it waits. */
+ * wrote or writes what that one reads. Most kernels let the next one start only after that, so that all but its
+ * predecessor have ended when it begins. Those that let it start at once, to give it the processors that they leave,
+ * stand between products: before it waits a kernel reads weights, which nobody writes, and of a step only what its first
+ * kernels wrote, for which the first layer's attention waits. */
 __device__ __forceinline__ void wait_for_previous() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");

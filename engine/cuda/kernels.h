@@ -23,7 +23,7 @@ enum {
   DMS_CUDA_PAGE = 64,          /* tokens of one page: the K rows, then the V rows, [64][head_dim] each */
   DMS_CUDA_PAGE_HEAD = 128,    /* bytes before the rows of an e4m3 page; the last 16 begin with the scales of K and V */
   DMS_CUDA_MAX_HEAD_DIM = 256, /* of any kernel; the tensor core kernels take 64 and 128 */
-  DMS_CUDA_LIST_COST = 1,      /* tiles whose time attention spends on a list beside its tiles */
+  DMS_CUDA_LIST_COST = 64,     /* items whose time attention spends on a list beside its items */
   DMS_CUDA_MAX_GROUP = 24,     /* query heads a KV head; the tensor core decode kernel takes up to 8 */
 };
 
@@ -66,18 +66,26 @@ typedef struct {
   float scale, offset, rate;
 } DmsCudaRule;
 
-/* A list as attention sees it: its tiles, of 64 items, have the places begin .. end - 1 in the layer's order of work,
- * where DMS_CUDA_LIST_COST places before each list stand for what a list costs beside its tiles. */
+/* Items of a list that one CTA takes together: what a warp multiplies at a time or, where a page has scales that
+ * whoever appends to it may raise, all of the page. */
+static inline int dms_cuda_block(DmsCudaType type) {
+  return type == DMS_CUDA_E4M3 ? DMS_CUDA_PAGE : 16;
+}
+
+/* A list as attention sees it. A layer's order of work has a place for each block of items; the list's places end at
+ * `end`, and DMS_CUDA_LIST_COST items' places before them stand for what a list costs beside its items. */
 typedef struct {
-  int32_t slot, length, begin, end;
+  int32_t slot;
+  int32_t length;   /* items, the arriving one included */
+  int32_t arriving; /* which of them that is */
+  int32_t end;
 } DmsCudaList;
 
-/* What one CTA attends to: the tiles at places tile .. end - 1, from list number `list`. */
+/* What one CTA attends to: the blocks at places begin .. end - 1, the last of which is of list number `list`. */
 typedef struct {
-  int32_t list, tile, end;
-  int32_t total, parts; /* places of the layer, and CTAs that have some */
-  int32_t pad[3];
-  DmsCudaList first; /* that list */
+  int32_t list, begin, end;
+  int32_t chunk;    /* places of a CTA */
+  DmsCudaList last; /* that list */
 } DmsCudaShare;
 
 /* The rows of a step, one sequence each. `rows` is the batch bucket; rows that do not run have slot -1. */
@@ -88,9 +96,9 @@ typedef struct {
   int32_t *tokens, *slots, *positions; /* [rows] */
   int32_t *items;                      /* [layers][rows][kv_heads] where the arriving token goes: page * 64 + row */
   int32_t *lengths;                    /* [layers][rows][kv_heads] items of the list, the arriving one included */
-  DmsCudaList *lists;                  /* [layers][rows * kv_heads] */
+  DmsCudaList *lists;                  /* [layers][rows][kv_heads] */
   DmsCudaShare *shares;                /* [layers][parts] */
-  int parts;                           /* CTAs among which a layer's tiles are dealt out */
+  int parts;                           /* CTAs among which a layer's items are dealt out */
 } DmsCudaRows;
 
 /* Sampling state of the slots. */
@@ -150,7 +158,7 @@ cudaError_t dms_cuda_rope_table(cudaStream_t stream, const float *frequencies, i
 typedef struct {
   DmsCudaHeads heads;
   DmsCudaRule rule;
-  void *qkv;                    /* rotated in place */
+  void *qkv;                    /* a prompt's, and what the plain kernels take, is rotated in place */
   const float *q_norm, *k_norm; /* [head_dim] or NULL */
   float eps;
   const float2 *rope;  /* [context][head_dim / 2] */
@@ -160,7 +168,7 @@ typedef struct {
 /* out [rows]: the channel that the layer's first query head lends, for rules that decide per layer. To be called before
  * the rotation. */
 cudaError_t dms_cuda_borrowed_logits(cudaStream_t stream, const DmsCudaRope *rope, int rows, float *out);
-/* One token a row: K and V also go to their place in the cache, and the decision to the recent ring. */
+/* One token a row, for plain attention: K and V also go to their place in the cache, the decision to the recent ring. */
 cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,
                                  const DmsCudaRows *rows);
 /* Prompts: K stays in qkv; flags [kv_heads][tokens] are set. */
@@ -172,8 +180,8 @@ cudaError_t dms_cuda_rope_prefill(cudaStream_t stream, const DmsCudaRope *rope, 
  * lists are then. Entries that find no page stall as they are. */
 cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaSamplers *samplers,
                                const DmsCudaRows *rows);
-/* The lists of all layers cut into tiles and dealt out to `parts` CTAs. */
-cudaError_t dms_cuda_plan_tiles(cudaStream_t stream, int layers, int kv_heads, const DmsCudaRows *rows);
+/* The lists of all layers dealt out to `parts` CTAs. */
+cudaError_t dms_cuda_plan_shares(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaRows *rows);
 /* One layer's K and V of prompts into pages, by the rule. `reads` [n] is added to. `*failed` is set when pages run out.
  */
 cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads,
@@ -188,16 +196,21 @@ cudaError_t dms_cuda_cache_reset(cudaStream_t stream, const DmsCudaCache *cache,
 cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, int slot, int position,
                                 const int32_t *live, float rate, int32_t *failed);
 
-/* ---- decode_attention.cu ---- */
-/* Whether the tensor core kernel takes these shapes; else the plain one runs. */
+/* ---- decode_attention.cu, plain_attention.cu ---- */
+/* Whether the tensor core kernel takes these shapes; else the plain ones run. */
 int dms_cuda_decode_attention_tiled(const DmsCudaHeads *heads);
-/* CTAs among which it wants its work dealt out, and bytes of scratch that it needs for `lists` lists (zeroed once).
- * `cache` is the type of the cache. */
-cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, DmsCudaType cache, int lists, int *parts,
+/* CTAs among which it wants its work dealt out, and bytes of scratch that it needs (zeroed once). `cache` is the type of
+ * the cache. */
+cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, DmsCudaType cache, int *parts,
                                            gsize *scratch_bytes);
-/* out T [rows][heads * head_dim] from the rotated queries of qkv; rows with slot -1 give zeros. */
-cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaHeads *heads, const DmsCudaCache *cache,
-                                      const DmsCudaRows *rows, int layer, const void *qkv, void *out, void *scratch);
+/* From the qkv product of one token a row to out T [rows][heads * head_dim]: queries and keys are normalised and
+ * rotated, keys and values go to their place in the cache, decisions to the recent ring. Rows with slot -1 are left
+ * out. */
+cudaError_t dms_cuda_decode_attention(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,
+                                      const DmsCudaRows *rows, void *out, void *scratch);
+/* Of rotated queries over lists that hold the arriving token already. */
+cudaError_t dms_cuda_plain_attention(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,
+                                     const DmsCudaRows *rows, void *out);
 
 /* ---- prefill_attention.cu ---- */
 /* out T [tokens][heads * head_dim]; `flags` [kv_heads][tokens], or NULL where nothing is evicted. */
@@ -253,9 +266,9 @@ typedef struct {
   DmsCudaRope rope;                           /* of the first layer */
   DmsCudaCache cache;
   DmsCudaRows rows;
-  const float *x;  /* [hidden] the embedded token */
-  float *logits;   /* [vocab] */
-  void *exchange;  /* what the CTAs tell each other; zeroed once */
+  const float *x; /* [hidden] the embedded token */
+  float *logits;  /* [vocab] */
+  void *exchange; /* what the CTAs tell each other; zeroed once */
 } DmsCudaSingleRow;
 /* Bytes of `exchange`, or 0 where the kernel does not take the model (its types, its shapes) or the device. */
 cudaError_t dms_cuda_single_row_plan(const DmsCudaSingleRow *step, gsize *exchange_bytes);

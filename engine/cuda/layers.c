@@ -96,11 +96,8 @@ static gboolean queue_layers(DmsBackend *b, const DmsCudaRows *rows, gboolean fe
   for (int layer = 0; layer < b->config->layers; layer++) {
     if (!(few ? dms_cuda_few_layer_in : dms_cuda_layer_in)(b, layer, 0, n, error)) return FALSE;
     DmsCudaRope rope = dms_cuda_layer_rope(b, layer);
-    dms_cuda_mark(b, "rotate and append");
-    TRY(dms_cuda_rope_append(b->stream, &rope, &b->cache, rows), "rotating and appending");
     dms_cuda_mark(b, "attention");
-    TRY(dms_cuda_decode_attention(b->stream, &b->heads, &b->cache, rows, layer, b->qkv, b->attended, b->scratch),
-        "attention");
+    TRY(dms_cuda_decode_attention(b->stream, &rope, &b->cache, rows, b->attended, b->scratch), "attention");
     if (!(few ? dms_cuda_few_layer_out : dms_cuda_layer_out)(b, layer, 0, n, error)) return FALSE;
   }
   return few ? dms_cuda_few_head(b, n, error) : dms_cuda_head(b, b->x, n, b->logits, error);
@@ -113,7 +110,7 @@ gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
   gboolean single = is_single_row(b, bucket), few = !single && dms_cuda_few_rows(b, bucket);
   dms_cuda_mark(b, "plan");
   TRY(dms_cuda_plan_step(b->stream, &b->cache, &b->samplers, &rows), "planning the step");
-  if (rows.parts && !single) TRY(dms_cuda_plan_tiles(b->stream, c->layers, c->kv_heads, &rows), "planning attention");
+  if (rows.parts && !single) TRY(dms_cuda_plan_shares(b->stream, &b->cache, &rows), "planning attention");
   dms_cuda_mark(b, "embedding");
   if (few && !dms_cuda_few_embed(b, bucket, error)) return FALSE;
   if (!few)

@@ -171,10 +171,10 @@ gboolean dms_cuda_rates(int device_index, double *read_bytes, double *matrix_flo
 
 typedef struct {
   cudaStream_t stream;
-  DmsCudaHeads heads;
+  DmsCudaRope rope;
   DmsCudaCache cache;
   DmsCudaRows rows;
-  void *qkv, *out, *scratch;
+  void *out, *scratch;
   cudaGraphExec_t graph;
 } Attending;
 
@@ -228,7 +228,10 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
   pages *= layers;
   gsize all = (gsize)layers * lists, scratch;
   a->rows.rows = shape->batch;
-  TRY(dms_cuda_decode_attention_plan(&a->heads, a->cache.type, lists, &a->rows.parts, &scratch), "planning attention");
+  const DmsCudaHeads *heads = &a->rope.heads;
+  gsize qkv = (gsize)shape->batch * heads->stride;
+  float2 *turn;
+  TRY(dms_cuda_decode_attention_plan(heads, a->cache.type, &a->rows.parts, &scratch), "planning attention");
   int32_t *flag, *live;
   struct {
     void *pointer;
@@ -244,12 +247,13 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
       {&a->cache.position, shape->batch * 4},
       {&a->cache.live, shape->batch * 8},
       {&a->rows.slots, shape->batch * 4},
-      {&a->rows.lengths, all * 4},
+      {&a->rows.positions, shape->batch * 4},
       {&a->rows.lists, all * sizeof(DmsCudaList)},
       {&a->rows.shares, (gsize)layers * a->rows.parts * sizeof(DmsCudaShare)},
       {&a->scratch, scratch},
-      {&a->qkv, (gsize)shape->batch * a->heads.stride * 2},
-      {&a->out, (gsize)shape->batch * a->heads.heads * shape->head_dim * 2},
+      {&a->rope.qkv, qkv * 2},
+      {&turn, shape->head_dim / 2 * sizeof *turn},
+      {&a->out, (gsize)shape->batch * heads->heads * shape->head_dim * 2},
       {&flag, 4},
       {&live, all * 4},
   };
@@ -258,11 +262,13 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
   TRY(dms_cuda_random(bench->stream, a->cache.type, a->cache.pool, pages * a->cache.page_bytes / cache_element(shape),
                       1, 0, 1),
       "random keys and values");
-  TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->qkv, (gsize)shape->batch * a->heads.stride, 2, 0, 1),
-      "random queries");
+  TRY(dms_cuda_random(bench->stream, DMS_CUDA_BF16, a->rope.qkv, qkv, 2, 0, 1), "random queries");
+  TRY(dms_cuda_random(bench->stream, DMS_CUDA_F32, turn, shape->head_dim, 3, 0, 1), "a rotation");
+  a->rope.rope = turn; /* every row is at position 0 */
   TRY(dms_cuda_cache_reset(bench->stream, &a->cache, (int)pages), "setting up pages");
   if (!shuffle_pages(bench, a->cache.free_list, (int)pages, error)) return FALSE;
   g_autofree int32_t *slots = g_new(int32_t, shape->batch), *lengths = g_new(int32_t, all);
+  g_autofree DmsCudaList *list = g_new(DmsCudaList, all);
   /* A layer's lists lie by row, a slot's by layer. */
   for (int row = 0; row < shape->batch; row++) {
     slots[row] = row;
@@ -274,9 +280,11 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
     TRY(dms_cuda_cache_fill(bench->stream, &a->cache, row, longest, live, 0, flag), "filling pages");
     TRY(cudaStreamSynchronize(bench->stream), "filling pages");
   }
-  for (int layer = 0; layer < layers; layer++)
-    memcpy(lengths + (gsize)layer * lists, shape->lengths, lists * sizeof *lengths);
-  TRY(cudaMemcpyAsync(a->rows.lengths, lengths, all * 4, cudaMemcpyHostToDevice, bench->stream), "lengths");
+  for (gsize i = 0; i < all; i++) {
+    int length = shape->lengths[i % lists];
+    list[i] = (DmsCudaList){.slot = (int)(i % lists / shape->kv_heads), .length = length, .arriving = length - 1};
+  }
+  TRY(cudaMemcpyAsync(a->rows.lists, list, all * sizeof *list, cudaMemcpyHostToDevice, bench->stream), "lists");
   TRY(cudaMemcpyAsync(a->rows.slots, slots, shape->batch * 4, cudaMemcpyHostToDevice, bench->stream), "slots");
   TRY(cudaMemcpyAsync(&failed, flag, 4, cudaMemcpyDeviceToHost, bench->stream), "filling pages");
   TRY(cudaStreamSynchronize(bench->stream), "filling pages");
@@ -287,11 +295,9 @@ static gboolean build_cache(Bench *bench, const DmsAttentionCase *shape, Attendi
 static gboolean record_attention(Bench *bench, Attending *a, GError **error) {
   cudaGraph_t graph = NULL;
   TRY(cudaStreamBeginCapture(bench->stream, cudaStreamCaptureModeThreadLocal), "recording attention");
-  cudaError_t status =
-      a->rows.parts ? dms_cuda_plan_tiles(bench->stream, a->cache.layers, a->cache.kv_heads, &a->rows) : cudaSuccess;
-  for (int layer = 0; status == cudaSuccess && layer < a->cache.layers; layer++)
-    status =
-        dms_cuda_decode_attention(bench->stream, &a->heads, &a->cache, &a->rows, layer, a->qkv, a->out, a->scratch);
+  cudaError_t status = a->rows.parts ? dms_cuda_plan_shares(bench->stream, &a->cache, &a->rows) : cudaSuccess;
+  for (a->rope.layer = 0; status == cudaSuccess && a->rope.layer < a->cache.layers; a->rope.layer++)
+    status = dms_cuda_decode_attention(bench->stream, &a->rope, &a->cache, &a->rows, a->out, a->scratch);
   cudaError_t ended = cudaStreamEndCapture(bench->stream, &graph);
   TRY(status, "attention");
   TRY(ended, "recording attention");
@@ -304,13 +310,13 @@ static gboolean record_attention(Bench *bench, Attending *a, GError **error) {
 gboolean dms_cuda_attention(int device_index, const DmsAttentionCase *shape, double *seconds, GError **error) {
   Bench bench = {0};
   int heads = shape->group * shape->kv_heads;
-  Attending a = {.heads = {.type = DMS_CUDA_BF16,
-                           .heads = heads,
-                           .kv_heads = shape->kv_heads,
-                           .group = shape->group,
-                           .head_dim = shape->head_dim,
-                           .stride = (heads + 2 * shape->kv_heads) * shape->head_dim,
-                           .scale = 0.08f}};
+  Attending a = {.rope.heads = {.type = DMS_CUDA_BF16,
+                                .heads = heads,
+                                .kv_heads = shape->kv_heads,
+                                .group = shape->group,
+                                .head_dim = shape->head_dim,
+                                .stride = (heads + 2 * shape->kv_heads) * shape->head_dim,
+                                .scale = 0.08f}};
   gboolean ok = bench_open(&bench, device_index, error);
   a.stream = bench.stream;
   ok = ok && build_cache(&bench, shape, &a, error) && record_attention(&bench, &a, error) &&

@@ -1,45 +1,17 @@
 /* q/k norm, eviction decision, RoPE and cache append in one pass over a row of qkv. A block takes one KV head of one
  * token, a warp one vector of it: the group's queries, K, V and, where a query channel decides, one more warp for the
  * decision. */
-#include "engine/cuda/decision.cuh"
-#include "engine/cuda/head_vector.cuh"
+#include "engine/cuda/head_group.cuh"
 
 /* The scale by which an item whose largest magnitude has these bits is to be stored: the page's own, which is first set
  * or raised, its `n` elements with it, where it does not suffice. A warp. */
 __device__ float fit_scale(float *page_scale, e4m3 *rows, int n, uint32_t largest_bits) {
-  float old = *page_scale, scale = scale_for(largest_bits);
-  /* Also where `old` is NaN: it stays. */
-  if (old != 0 && !(scale != scale) && !(__uint_as_float(largest_bits) > kLargestE4m3 * old)) return old;
+  float old = *page_scale, scale = fitting_scale(old, largest_bits);
   __syncwarp();
   if (threadIdx.x % 32 == 0) *page_scale = scale;
-  if (old != 0 && scale == scale)
-    for (uint2 *at = reinterpret_cast<uint2 *>(rows) + threadIdx.x % 32; at < reinterpret_cast<uint2 *>(rows + n);
-         at += 32) {
-      alignas(8) e4m3 eight[8];
-      *reinterpret_cast<uint2 *>(eight) = *at;
-#pragma unroll
-      for (int i = 0; i < 8; i++) eight[i] = from_float<e4m3>(to_float(eight[i]) * (old / scale));
-      *at = *reinterpret_cast<uint2 *>(eight);
-    }
+  change_scale(rows, n, old, scale);
   __syncwarp();
   return scale;
-}
-
-/* Whether the decision computed at this token says evict. All lanes of the deciding warp call it. */
-template <typename T>
-__device__ bool decide(const DmsCudaRope &rope, const T *row, int row_index, int head, int position) {
-  const DmsCudaRule &rule = rope.rule;
-  int dim = rope.heads.head_dim;
-  float logit = 0;
-  if (rule.decision == DMS_CUDA_LOGITS)
-    logit = rope.logits[rule.per_layer ? row_index : row_index * rope.heads.kv_heads + head];
-  if (rule.decision == DMS_CUDA_BORROWED) {
-    HeadVector<T> q;
-    q.load(row + (size_t)head * rope.heads.group * dim, dim / 2);
-    if (rope.q_norm) q.norm(rope.q_norm, rope.eps, dim / 2);
-    logit = q.last(dim / 2);
-  }
-  return says_evict(rule, rope.layer * rope.heads.kv_heads + head, position, logit);
 }
 
 /* What warp `part` of the block does to the row in place: queries and K are normalised and rotated. */
@@ -47,19 +19,9 @@ template <typename T>
 __device__ void rotate_in_place(const DmsCudaRope &rope, HeadVector<T> &v, T *vector, bool query, bool first,
                                 int position) {
   int half = rope.heads.head_dim / 2;
-  const float *norm = query ? rope.q_norm : rope.k_norm;
-  bool borrowed = query && first && rope.rule.borrowed;
   v.load(vector, half);
-  if (norm) v.norm(norm, rope.eps, half);
-  if (borrowed) v.clear_last(half);
-  v.rotate(rope.rope + (size_t)position * half, half);
-  if (borrowed && rope.rule.rezero) v.clear_last(half);
-}
-
-/* The page that the last of a list's `count` items lies in. */
-__device__ int last_page(const DmsCudaCache &cache, int layer, int slot, int head, int count) {
-  size_t list = ((size_t)slot * cache.layers + layer) * cache.kv_heads + head;
-  return cache.table[list * cache.max_pages + (count - 1) / DMS_CUDA_PAGE];
+  normalise_and_rotate(v, query ? rope.q_norm : rope.k_norm, rope.eps, rope.rope + (size_t)position * half,
+                       query && first && rope.rule.borrowed, rope.rule.rezero, half);
 }
 
 template <typename T, typename P>
@@ -81,7 +43,8 @@ __global__ void rope_append_kernel(DmsCudaRope rope, DmsCudaCache cache, DmsCuda
   } else if (part <= group + 1) {
     bool is_value = part == group + 1;
     T *vector = qkv + (size_t)(rope.heads.heads + (is_value ? rope.heads.kv_heads : 0) + head) * dim;
-    int page = rows.items[at] / DMS_CUDA_PAGE, item = rows.items[at] % DMS_CUDA_PAGE, count = rows.lengths[at];
+    const DmsCudaList &list = rows.lists[at];
+    int page = arriving_page(cache, list, rope.layer, head), item = list.arriving % DMS_CUDA_PAGE;
     P *to = page_base<P>(cache, page) + (is_value ? DMS_CUDA_PAGE * dim : 0);
     float scale = 1;
     if (is_value)
@@ -93,10 +56,7 @@ __global__ void rope_append_kernel(DmsCudaRope rope, DmsCudaCache cache, DmsCuda
       scale = fit_scale(&page_scales(cache, page)[is_value], to, DMS_CUDA_PAGE * dim, v.largest_bits());
     }
     v.store_item(to, item, scale, dim / 2);
-    /* Items that begin 16 new ones; an overwritten item that looks like one has only unused rows behind it too. */
-    if (is_value && item % 16 == 0 && item == (count - 1) % DMS_CUDA_PAGE &&
-        page == last_page(cache, rope.layer, slot, head, count))
-      clear_values_behind<P>(cache, page, item, dim, threadIdx.x % 32, 32);
+    if (is_value && begins_rows(list)) clear_rows_behind(to, item, dim, threadIdx.x % 32, 32);
   }
   __syncthreads();
   if (part < group) v.store(qkv + (size_t)(head * group + part) * dim, dim / 2);

@@ -159,6 +159,12 @@ __device__ __forceinline__ uint64_t read_once_policy() {
 #endif
   return policy;
 }
+/* Shared memory that this thread wrote may be overwritten by copies. */
+__device__ __forceinline__ void fence_before_copies() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
+}
 /* One thread's copy of `bytes` bytes, a multiple of 16, that completes `barrier`. Hopper's alone. */
 __device__ __forceinline__ void copy_once(void *to, const void *from, int bytes, uint64_t *barrier, uint64_t policy) {
 #if __CUDA_ARCH__ >= 900

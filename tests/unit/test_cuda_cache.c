@@ -149,8 +149,7 @@ typedef struct {
   typeof(dms_cuda_cache_reset) *reset;
   typeof(dms_cuda_cache_keep) *keep;
   typeof(dms_cuda_plan_step) *plan_step;
-  typeof(dms_cuda_plan_tiles) *plan_tiles;
-  typeof(dms_cuda_rope_append) *rope_append;
+  typeof(dms_cuda_plan_shares) *plan_shares;
   typeof(dms_cuda_decode_attention) *attention;
   typeof(dms_cuda_decode_attention_plan) *attention_plan;
 } Device;
@@ -182,8 +181,7 @@ static void device_open(Device *device, void *library, gboolean e4m3, int dim, i
   FIND(reset, dms_cuda_cache_reset);
   FIND(keep, dms_cuda_cache_keep);
   FIND(plan_step, dms_cuda_plan_step);
-  FIND(plan_tiles, dms_cuda_plan_tiles);
-  FIND(rope_append, dms_cuda_rope_append);
+  FIND(plan_shares, dms_cuda_plan_shares);
   FIND(attention, dms_cuda_decode_attention);
   FIND(attention_plan, dms_cuda_decode_attention_plan);
 #undef FIND
@@ -208,7 +206,7 @@ static void device_open(Device *device, void *library, gboolean e4m3, int dim, i
                      .page_bytes = 2 * (gsize)DMS_CUDA_PAGE * dim * (e4m3 ? 1 : 2) + (e4m3 ? DMS_CUDA_PAGE_HEAD : 0)};
   rows->rows = SLOTS;
   gsize lists = SLOTS * KV_HEADS, scratch;
-  g_assert_cmpint(device->attention_plan(heads, cache->type, (int)lists, &rows->parts, &scratch), ==, 0);
+  g_assert_cmpint(device->attention_plan(heads, cache->type, &rows->parts, &scratch), ==, 0);
   take(device, &cache->pool, device->pages * cache->page_bytes);
   take(device, &cache->table, lists * MAX_PAGES * 4), take(device, &cache->count, lists * 4);
   take(device, &cache->frozen, lists * 4), take(device, &cache->recent, lists * RING * 4);
@@ -299,11 +297,8 @@ static void run_step(Device *device, GRand *random, int step, gboolean poison, u
   g_assert_cmpint(driver.to_device((uint64_t)device->qkv, qkv, SLOTS * heads->stride * 2), ==, 0);
   g_assert_cmpint(driver.to_device((uint64_t)device->rows.entries, entries, sizeof entries), ==, 0);
   g_assert_cmpint(device->plan_step(NULL, &device->cache, &device->samplers, &device->rows), ==, 0);
-  if (device->rows.parts) g_assert_cmpint(device->plan_tiles(NULL, 1, KV_HEADS, &device->rows), ==, 0);
-  g_assert_cmpint(device->rope_append(NULL, &rope, &device->cache, &device->rows), ==, 0);
-  g_assert_cmpint(
-      device->attention(NULL, heads, &device->cache, &device->rows, 0, device->qkv, device->out, device->scratch), ==,
-      0);
+  if (device->rows.parts) g_assert_cmpint(device->plan_shares(NULL, &device->cache, &device->rows), ==, 0);
+  g_assert_cmpint(device->attention(NULL, &rope, &device->cache, &device->rows, device->out, device->scratch), ==, 0);
   g_assert_cmpint(driver.wait(), ==, 0);
 }
 
