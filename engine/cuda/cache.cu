@@ -2,7 +2,7 @@
  * them back, never both, so the entries below the top are stable while it runs. */
 #include "engine/cuda/element.cuh"
 
-enum { kLeastItems = 2 * DMS_CUDA_PAGE + DMS_CUDA_LIST_COST }; /* of one CTA's share of a layer's attention */
+enum { kLeastItems = 4 * DMS_CUDA_PAGE + DMS_CUDA_LIST_COST }; /* of one CTA's share of a layer's attention */
 
 /* Takes `need` pages: the index of the first in the free list, or -1. Exact under contention, unlike a decrement that
  * is undone. */

@@ -13,7 +13,11 @@
 #include "engine/cuda/exchange.cuh"
 #include "engine/cuda/head_group.cuh"
 
-enum { kStages = 3, kColumns = 8, kConsumers = 4, kThreads = (kConsumers + 2) * 32 };
+/* The ring: stages of a page each, and how many halves of a page are on their way at a time. With more than that some
+ * processors get theirs much sooner than others. */
+template <int D, typename P> constexpr int kStages = 3 * 256 / (D * (int)sizeof(P));
+template <int D, typename P> constexpr int kInFlight = 2 * 256 / (D * (int)sizeof(P));
+enum { kColumns = 8, kConsumers = 4, kThreads = (kConsumers + 2) * 32 };
 enum { kSumWidth = 128 + 4 };      /* padded: the accumulator's lanes fall into different banks */
 constexpr float kNothing = -1e30f; /* below every score, and finite, so that differences are numbers */
 
@@ -27,11 +31,11 @@ template <int D> struct HeadGroup {
 };
 
 template <int D, typename P> struct TileMemory {
-  alignas(128) Tile<D, P> tile[kStages];
+  alignas(128) Tile<D, P> tile[kStages<D, P>];
   float sum[kConsumers / 2][kColumns][kSumWidth], top[kConsumers / 2][kColumns], weight[kConsumers / 2][kColumns];
   HeadGroup<D> heads[2]; /* of this list and the next */
   float norm[2][D];      /* of queries and keys */
-  uint64_t full[kStages], empty[kStages], ready[2], taken[2];
+  uint64_t full[kStages<D, P>][2], empty[kStages<D, P>], ready[2], taken[2];
 };
 
 /* What a CTA leaves of a list that goes on in the next one, for the CTA that has the list's end. */
@@ -39,14 +43,14 @@ template <int D> struct Partial {
   float4 sum[kColumns * D / 4];
   float2 top_weight[kColumns * D / 4]; /* of the head of each four channels */
 };
-enum { kLeft = 1 }; /* tag of what is left; whoever has taken it clears it */
+enum { kLeft = 1 };   /* tag of what is left; whoever has taken it clears it */
+enum { kAtOnce = 8 }; /* parts that are looked at together */
 
 template <int D, typename P>
 __device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D, P> &memory, Walk<P> walk) {
-  constexpr int kScales = sizeof(P) == 1 ? kScaleBytes : 0;
-  int lane = threadIdx.x % 32, stage = 0;
-  uint32_t phase = 1;
-  /* The page that lane's items of a list lie in, counted from page number `first`; 0 where the CTA has none of them. */
+  constexpr int kScales = sizeof(P) == 1 ? kScaleBytes : 0, kRing = kStages<D, P>;
+  int lane = threadIdx.x % 32, halves = 0;
+  /* A lane's page of a list, counted from page number `first`; 0 where the CTA has none of it. */
   auto page_at = [&](const Walk<P> &at, int first) {
     int page = first + lane;
     if (page * DMS_CUDA_PAGE >= at.stop()) return 0;
@@ -58,7 +62,7 @@ __device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D, P> &
     int next_page = 0, first = walk.first(), stop = walk.stop();
     if (more) {
       next.advance();
-      next_page = page_at(next, 0);
+      next_page = page_at(next, next.first() / DMS_CUDA_PAGE);
     }
     for (int number = first / DMS_CUDA_PAGE; number * DMS_CUDA_PAGE < stop; number += 32) {
       int following = (number + 32) * DMS_CUDA_PAGE < stop ? page_at(walk, number + 32) : next_page;
@@ -67,11 +71,17 @@ __device__ void produce(const DmsCudaCache &cache, int layer, TileMemory<D, P> &
         int before = (number + i) * DMS_CUDA_PAGE, row = max(first - before, 0),
             rows = min(DMS_CUDA_PAGE, (stop - before + 15) & ~15) - row, bytes = rows * D * (int)sizeof(P);
         const P *source = page_base<P>(cache, __shfl_sync(~0u, page, i)) + row * D;
-        Tile<D, P> &tile = memory.tile[stage];
-        barrier_wait(&memory.empty[stage], phase);
-        copy_to_shared((char *)(tile.keys + row * D) - kScales, (const char *)source - kScales, bytes + kScales,
-                       tile.values + row * D, source + DMS_CUDA_PAGE * D, bytes, &memory.full[stage]);
-        if (++stage == kStages) stage = 0, phase ^= 1;
+        for (int is_value = 0; is_value < 2; is_value++, halves++) {
+          int stage = halves / 2 % kRing, earlier = halves - kInFlight<D, P>;
+          if (earlier >= 0) barrier_wait(&memory.full[earlier / 2 % kRing][earlier % 2], earlier / 2 / kRing % 2);
+          if (!is_value) barrier_wait(&memory.empty[stage], halves / 2 / kRing % 2 ^ 1);
+          Tile<D, P> &tile = memory.tile[stage];
+          if (is_value)
+            copy_to_shared(tile.values + row * D, source + DMS_CUDA_PAGE * D, bytes, &memory.full[stage][1]);
+          else
+            copy_to_shared((char *)(tile.keys + row * D) - kScales, (const char *)source - kScales, bytes + kScales,
+                           &memory.full[stage][0]);
+        }
       }
       page = following;
     }
@@ -205,6 +215,7 @@ __device__ __forceinline__ void store_four(bf16 *to, const float4 &sum, float we
   *reinterpret_cast<uint2 *>(to) =
       make_uint2(pack(sum.x / weight, sum.y / weight), pack(sum.z / weight, sum.w / weight));
 }
+
 /* The four warps' softmaxes into two, those of the first two warps, in shared memory. */
 template <int D, typename P>
 __device__ __forceinline__ void halve(TileMemory<D, P> &memory, float *top, float *weight, float (*sum)[4]) {
@@ -259,13 +270,18 @@ __device__ void finish(const DmsCudaHeads &heads, const Walk<P> &walk, TileMemor
       publish(&partials[blockIdx.x].top_weight[i / 4], top, weight, kLeft);
       continue;
     }
-    for (int part = walk.first_part(); part < blockIdx.x; part++) {
-      float4 x, *left = &partials[part].sum[i / 4];
-      float2 y, *left_top = &partials[part].top_weight[i / 4];
-      await_both<1>(
-          &x, [&](int) { return left; }, &y, [&](int) { return left_top; }, kLeft);
-      add(untagged(x), untagged(y.x), untagged(y.y));
-      *left = {}, *left_top = {};
+    for (int first = walk.first_part(), n = blockIdx.x - first; n > 0; first += kAtOnce, n -= kAtOnce) {
+      float4 x[kAtOnce];
+      float2 y[kAtOnce];
+      await_both<kAtOnce>(
+          x, [&](int p) { return p < n ? &partials[first + p].sum[i / 4] : nullptr; }, y,
+          [&](int p) { return p < n ? &partials[first + p].top_weight[i / 4] : nullptr; }, kLeft);
+#pragma unroll
+      for (int p = 0; p < kAtOnce; p++) {
+        if (p >= n) break;
+        add(untagged(x[p]), untagged(y[p].x), untagged(y[p].y));
+        partials[first + p].sum[i / 4] = {}, partials[first + p].top_weight[i / 4] = {};
+      }
     }
     store_four(to + i, sum, weight);
   }
@@ -290,7 +306,7 @@ __device__ void consume(const DmsCudaRope &rope, const DmsCudaCache &cache, bf16
     int first = walk.first(), stop = walk.stop();
     for (int before = first & -DMS_CUDA_PAGE; before < stop; before += DMS_CUDA_PAGE) {
       Tile<D, P> &tile = memory.tile[stage];
-      barrier_wait(&memory.full[stage], phase);
+      for (int half = 0; half < 2; half++) barrier_wait(&memory.full[stage][half], phase);
       if (before + mine >= first && before + mine < stop) {
         float page_scale[2] = {scale_in(tile, 0), scale_in(tile, 1)};
         if ((walk.list.arriving & -DMS_CUDA_PAGE) == before) append(cache, walk.list, group, tile, mine, page_scale);
@@ -299,7 +315,7 @@ __device__ void consume(const DmsCudaRope &rope, const DmsCudaCache &cache, bf16
       }
       __syncwarp();
       if (lane == 0) barrier_arrive(&memory.empty[stage]);
-      if (++stage == kStages) stage = 0, phase ^= 1;
+      if (++stage == kStages<D, P>) stage = 0, phase ^= 1;
     }
 #pragma unroll
     for (int c = 0; c < 2; c++)
@@ -321,8 +337,10 @@ __global__ __launch_bounds__(kThreads) void decode_attention_kernel(DmsCudaRope 
                                                                     DmsCudaRows rows, bf16 *out, Partial<D> *partials) {
   TileMemory<D, P> &memory = *reinterpret_cast<TileMemory<D, P> *>(dynamic_shared());
   if (threadIdx.x == 0) {
-    for (int i = 0; i < kStages; i++)
-      barrier_init(&memory.full[i], kCopyArrivals), barrier_init(&memory.empty[i], kConsumers);
+    for (int i = 0; i < kStages<D, P>; i++) {
+      for (int half = 0; half < 2; half++) barrier_init(&memory.full[i][half], kCopyArrivals);
+      barrier_init(&memory.empty[i], kConsumers);
+    }
     for (int i = 0; i < 2; i++)
       barrier_init(&memory.ready[i], kConsumers + 1), barrier_init(&memory.taken[i], kConsumers);
     barrier_init_fence();

@@ -275,6 +275,18 @@ static void run_prompt(Device *device, GRand *random, List (*lists)[KV_HEADS]) {
          device->dim);
 }
 
+/* From qkv to `out`; to do it again changes nothing. */
+static void attend(Device *device) {
+  const DmsCudaRope rope = {.heads = device->heads,
+                            .rule = {.decision = DMS_CUDA_RANDOM, .shift = 1, .rate = RATE},
+                            .qkv = device->qkv,
+                            .eps = 1e-6f,
+                            .rope = device->rope};
+  if (device->rows.parts) g_assert_cmpint(device->plan_shares(NULL, &device->cache, &device->rows), ==, 0);
+  g_assert_cmpint(device->attention(NULL, &rope, &device->cache, &device->rows, device->out, device->scratch), ==, 0);
+  g_assert_cmpint(driver.wait(), ==, 0);
+}
+
 /* One step of the slots that have begun; slot s begins at step s * LATE. `poison`: a value of the last slot is NaN. */
 static void run_step(Device *device, GRand *random, int step, gboolean poison, uint16_t *qkv, List (*lists)[KV_HEADS]) {
   const DmsCudaHeads *heads = &device->heads;
@@ -289,17 +301,10 @@ static void run_step(Device *device, GRand *random, int step, gboolean poison, u
       append(&lists[s][h], h, row + (heads->heads + h) * device->dim, row + (heads->heads + KV_HEADS + h) * device->dim,
              device->dim);
   }
-  const DmsCudaRope rope = {.heads = *heads,
-                            .rule = {.decision = DMS_CUDA_RANDOM, .shift = 1, .rate = RATE},
-                            .qkv = device->qkv,
-                            .eps = 1e-6f,
-                            .rope = device->rope};
   g_assert_cmpint(driver.to_device((uint64_t)device->qkv, qkv, SLOTS * heads->stride * 2), ==, 0);
   g_assert_cmpint(driver.to_device((uint64_t)device->rows.entries, entries, sizeof entries), ==, 0);
   g_assert_cmpint(device->plan_step(NULL, &device->cache, &device->samplers, &device->rows), ==, 0);
-  if (device->rows.parts) g_assert_cmpint(device->plan_shares(NULL, &device->cache, &device->rows), ==, 0);
-  g_assert_cmpint(device->attention(NULL, &rope, &device->cache, &device->rows, device->out, device->scratch), ==, 0);
-  g_assert_cmpint(driver.wait(), ==, 0);
+  attend(device);
 }
 
 /* Where a channel lies in a page's K or V, as page_offset() of element.cuh says. */
@@ -407,6 +412,14 @@ static void test_shape(gconstpointer data) {
   for (int step = 0; step < STEPS - 1; step++) run_step(&device, random, step, FALSE, qkv, lists);
   check_pages(&device, lists);
   check_attention(&device, qkv, lists);
+  /* The same by few CTAs, each of which has several lists and parts of lists. */
+  for (int all = device.rows.parts, parts = 1; parts < MIN(all, 8); parts++) {
+    device.rows.parts = parts;
+    attend(&device);
+    device.rows.parts = all;
+    check_pages(&device, lists);
+    check_attention(&device, qkv, lists);
+  }
   run_step(&device, random, STEPS - 1, TRUE, qkv, lists);
   check_poison(&device);
   device_close(&device);
