@@ -1,8 +1,6 @@
 /* Pages: who gets which, and the lists made of them. The free list is a stack; a kernel either takes pages or gives
  * them back, never both, so the entries below the top are stable while it runs. */
-#include "engine/cuda/element.cuh"
-
-enum { kLeastItems = 4 * DMS_CUDA_PAGE + DMS_CUDA_LIST_COST }; /* of one CTA's share of a layer's attention */
+#include "engine/cuda/decode_plan.cuh"
 
 /* Takes `need` pages: the index of the first in the free list, or -1. Exact under contention, unlike a decrement that
  * is undone. */
@@ -88,73 +86,6 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
   if (sum) atomicAdd(&live, sum);
   __syncthreads();
   if (threadIdx.x == 0) cache.live[slot] = live, cache.position[slot] = position + 1;
-}
-
-/* Inclusive sum over a block of 1024 threads. */
-__device__ int block_scan(int x, int *shared) {
-  int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  for (int offset = 1; offset < 32; offset <<= 1) {
-    int other = __shfl_up_sync(~0u, x, offset);
-    if (lane >= offset) x += other;
-  }
-  if (lane == 31) shared[warp] = x;
-  __syncthreads();
-  if (warp == 0) {
-    int sum = lane < blockDim.x / 32 ? shared[lane] : 0;
-    for (int offset = 1; offset < 32; offset <<= 1) {
-      int other = __shfl_up_sync(~0u, sum, offset);
-      if (lane >= offset) sum += other;
-    }
-    shared[lane] = sum;
-  }
-  __syncthreads();
-  if (warp) x += shared[warp - 1];
-  return x;
-}
-
-/* The list that has place `place`: before[list] <= place < before[list + 1]. */
-__device__ int list_at(const int *before, int lists, int place) {
-  int low = 0, high = lists;
-  while (high - low > 1) {
-    int middle = (low + high) / 2;
-    if (before[middle] <= place)
-      low = middle;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-/* A CTA a layer. Places are counted in shared memory, [lists + 1]; then each list finds its place and each part its
- * last list. */
-__global__ void plan_shares_kernel(int lists, int block, DmsCudaRows rows) {
-  extern __shared__ int before[];
-  __shared__ int shared[32];
-  wait_for_previous();
-  let_next_start();
-  int running = 0, cost = DMS_CUDA_LIST_COST / block;
-  DmsCudaList *list = rows.lists + (size_t)blockIdx.x * lists;
-  for (int first = 0; first < lists; first += blockDim.x) {
-    int i = first + threadIdx.x, mine = i < lists ? (list[i].length + block - 1) / block : 0;
-    int sum = running + block_scan(mine ? mine + cost : 0, shared);
-    if (i < lists) before[i + 1] = list[i].end = sum;
-    running += shared[blockDim.x / 32 - 1];
-    __syncthreads();
-  }
-  if (threadIdx.x == 0) before[0] = 0;
-  __syncthreads();
-  /* A CTA fetches its first pages all at once, so fewer would only add partial results to merge. */
-  int parts = min(rows.parts, max(running / (kLeastItems / block), 1)), chunk = (running + parts - 1) / parts;
-  for (int part = threadIdx.x; part < rows.parts; part += blockDim.x) {
-    DmsCudaShare share = {};
-    int begin = part * chunk, end = min(begin + chunk, running), last = list_at(before, lists, end - 1);
-    if (end <= before[last] + cost) {
-      end = before[last];
-      last = list_at(before, lists, end - 1);
-    }
-    if (begin < end) share = DmsCudaShare{last, begin, end, chunk, list[last]};
-    rows.shares[(size_t)blockIdx.x * rows.parts + part] = share;
-  }
 }
 
 /* Eight or four neighbouring channels of an item into its page. */
@@ -351,14 +282,13 @@ extern "C" cudaError_t dms_cuda_plan_step(cudaStream_t stream, const DmsCudaCach
 }
 
 extern "C" cudaError_t dms_cuda_plan_shares(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaRows *rows) {
-  int lists = rows->rows * cache->kv_heads;
-  size_t shared = (lists + 1) * sizeof(int);
+  size_t shared = (kScanRoom + rows->rows * cache->kv_heads + 1) * sizeof(int);
   if (shared > 40 << 10) {
     cudaError_t status =
         cudaFuncSetAttribute(plan_shares_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared);
     if (status != cudaSuccess) return status;
   }
-  return launch(stream, cache->layers, 1024, shared, plan_shares_kernel, lists, dms_cuda_block(cache->type), *rows);
+  return launch(stream, cache->layers, 1024, shared, plan_shares_kernel, *cache, dms_cuda_block(cache->type), *rows);
 }
 
 extern "C" cudaError_t dms_cuda_cache_keep(cudaStream_t stream, const DmsCudaCache *cache, const DmsCudaHeads *heads,

@@ -15,8 +15,7 @@ template <typename P> struct Walk {
   int batch_last;
   DmsCudaList batch; /* list number batch_last - lane */
 
-  __device__ Walk(const DmsCudaRows &rows, int kv_heads, int layer) {
-    const DmsCudaShare &share = rows.shares[(size_t)layer * rows.parts + blockIdx.x];
+  __device__ Walk(const DmsCudaShare &share, const DmsCudaRows &rows, int kv_heads, int layer) {
     lists = rows.lists + (size_t)layer * rows.rows * kv_heads;
     begin = share.begin, end = share.end, chunk = share.chunk, index = share.list, list = share.last;
     if (more()) load_batch(index);

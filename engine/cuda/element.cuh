@@ -49,6 +49,28 @@ __device__ __forceinline__ float block_sum(float x, float *shared) {
   return x;
 }
 
+/* Inclusive sum over a block of 1024 threads. `shared` has room for 32. */
+__device__ __forceinline__ int block_scan(int x, int *shared) {
+  int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  for (int offset = 1; offset < 32; offset <<= 1) {
+    int other = __shfl_up_sync(~0u, x, offset);
+    if (lane >= offset) x += other;
+  }
+  if (lane == 31) shared[warp] = x;
+  __syncthreads();
+  if (warp == 0) {
+    int sum = lane < blockDim.x / 32 ? shared[lane] : 0;
+    for (int offset = 1; offset < 32; offset <<= 1) {
+      int other = __shfl_up_sync(~0u, sum, offset);
+      if (lane >= offset) sum += other;
+    }
+    shared[lane] = sum;
+  }
+  __syncthreads();
+  if (warp) x += shared[warp - 1];
+  return x;
+}
+
 /* Where channel `dim` of row `row` lies within a page's K or V, in elements. Rows of 64 and 128 channels of the tensor
  * cores' types have their 16-byte chunks permuted by the row, so that ldmatrix finds eight rows in eight different
  * banks. */

@@ -74,7 +74,7 @@ static inline int dms_cuda_block(DmsCudaType type) {
 
 /* A list as attention sees it. A layer's order of work has a place for each block of items; the list's places end at
  * `end`, and DMS_CUDA_LIST_COST items' places before them stand for what a list costs beside its items. */
-typedef struct {
+typedef struct __attribute__((aligned(16))) {
   int32_t slot;
   int32_t length;   /* items, the arriving one included */
   int32_t arriving; /* which of them that is */
@@ -86,6 +86,8 @@ typedef struct {
   int32_t list, begin, end;
   int32_t chunk;    /* places of a CTA */
   DmsCudaList last; /* that list */
+  int32_t position; /* of its row */
+  int32_t page;     /* the first of it that the CTA has */
 } DmsCudaShare;
 
 /* The rows of a step, one sequence each. `rows` is the batch bucket; rows that do not run have slot -1. */

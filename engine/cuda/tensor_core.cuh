@@ -191,21 +191,27 @@ enum { kCopyArrivals = 32 };
 enum { kCopyArrivals = 1 };
 #endif
 
-/* A copy, of a multiple of 16 bytes, that completes `barrier`. A whole warp calls it. */
-__device__ __forceinline__ void copy_to_shared(void *to, const void *from, int bytes, uint64_t *barrier) {
+/* Two copies, of multiples of 16 bytes, that complete `barrier` together. A whole warp calls it. */
+__device__ __forceinline__ void copy_to_shared(void *to, const void *from, int bytes, void *to2, const void *from2,
+                                               int bytes2, uint64_t *barrier) {
   int lane = threadIdx.x % 32;
 #if __CUDA_ARCH__ >= 900
   if (lane == 0) {
     uint32_t b = shared_address(barrier);
-    asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(b), "r"(bytes) : "memory");
+    asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(b), "r"(bytes + bytes2) : "memory");
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                      shared_address(to)),
                  "l"(from), "r"(bytes), "r"(b)
+                 : "memory");
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                     shared_address(to2)),
+                 "l"(from2), "r"(bytes2), "r"(b)
                  : "memory");
   }
   __syncwarp();
 #else
   for (int i = lane * 16; i < bytes; i += 32 * 16) copy_16((char *)to + i, (const char *)from + i);
+  for (int i = lane * 16; i < bytes2; i += 32 * 16) copy_16((char *)to2 + i, (const char *)from2 + i);
   asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(shared_address(barrier)) : "memory");
 #endif
 }

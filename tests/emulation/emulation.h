@@ -67,6 +67,9 @@ template <typename T> T __shfl_xor_sync(unsigned, T x, int offset) {
 template <typename T> T __shfl_sync(unsigned, T x, int lane) {
   return emulated_lane(x, lane);
 }
+template <typename T> T __shfl_up_sync(unsigned, T x, int offset) {
+  return emulated_lane(x, max((int)threadIdx.x % 32 - offset, 0));
+}
 inline uint32_t __reduce_max_sync(unsigned, uint32_t x) {
   for (int offset = 16; offset; offset >>= 1) x = max(x, __shfl_xor_sync(~0u, x, offset));
   return x;

@@ -1,4 +1,4 @@
-/* What engine/cuda/tensor_core.cuh names, as far as single_row.cu uses it, emulated. */
+/* What engine/cuda/tensor_core.cuh names, as far as the kernels that tests emulate use it, emulated. */
 #pragma once
 
 #include "engine/cuda/element.cuh"
@@ -63,17 +63,77 @@ inline uint32_t pack(float low, float high) {
   std::memcpy(&bits, &pair, sizeof bits);
   return bits;
 }
-/* mma.m16n8k16 from its definition: d [16][8] += a [16][16] b [16][8], the operands spread over the lanes. */
-inline void multiply(float *d, const uint32_t *a, const uint32_t *b) {
+inline uint32_t pack_halves(float low, float high) {
+  __half2 pair = __floats2half2_rn(low, high);
+  uint32_t bits;
+  std::memcpy(&bits, &pair, sizeof bits);
+  return bits;
+}
+constexpr float kHalvesUnit = 1;
+inline void to_halves(uint32_t four, uint32_t &low, uint32_t &high) {
+  auto value = [&](int i) {
+    e4m3 x;
+    x.__x = (uint8_t)(four >> 8 * i);
+    return to_float(x);
+  };
+  low = pack_halves(value(0), value(1)), high = pack_halves(value(2), value(3));
+}
+
+/* mma.m16n8k16 from its definition: d [16][8] += a [16][16] b [16][8], the operands spread over the lanes. `value` says
+ * what 16 bits mean. */
+template <typename Value> void emulated_multiply(float *d, const uint32_t *a, const uint32_t *b, Value value) {
   auto lanes = reinterpret_cast<uint32_t(*)[8]>(emulated_warp_scratch());
   int lane = threadIdx.x % 32;
   std::copy(a, a + 4, lanes[lane]), std::copy(b, b + 2, lanes[lane] + 4);
   emulated_warp_barrier();
-  auto half = [&](int of_lane, int reg, int k) { return __uint_as_float(lanes[of_lane][reg] >> 16 * (k % 2) << 16); };
+  auto half = [&](int of_lane, int reg, int k) { return value((uint16_t)(lanes[of_lane][reg] >> 16 * (k % 2))); };
   for (int i = 0; i < 4; i++) {
     int row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
     for (int k = 0; k < 16; k++)
       d[i] += half(row % 8 * 4 + k % 8 / 2, row / 8 + k / 8 * 2, k) * half(column * 4 + k % 8 / 2, 4 + k / 8, k);
   }
+  emulated_warp_barrier();
+}
+inline void multiply(float *d, const uint32_t *a, const uint32_t *b) {
+  emulated_multiply(d, a, b, [](uint16_t bits) { return __uint_as_float((uint32_t)bits << 16); });
+}
+inline void multiply_halves(float *d, const uint32_t *a, const uint32_t *b) {
+  emulated_multiply(d, a, b, [](uint16_t bits) { return __half2float(__ushort_as_half(bits)); });
+}
+
+/* ldmatrix: four 8x8 matrices, a row from each lane's address; a lane gets two neighbours of a row, or of a column. */
+inline void load_matrices(uint32_t *r, const void *row) {
+  int lane = threadIdx.x % 32;
+  for (int m = 0; m < 4; m++)
+    std::memcpy(&r[m], emulated_lane((const char *)row, m * 8 + lane / 4) + lane % 4 * 4, sizeof *r);
+}
+inline void load_matrices_transposed(uint32_t *r, const void *row) {
+  int lane = threadIdx.x % 32;
+  for (int m = 0; m < 4; m++) {
+    uint16_t two[2];
+    for (int i = 0; i < 2; i++)
+      std::memcpy(&two[i], emulated_lane((const char *)row, m * 8 + lane % 4 * 2 + i) + lane / 4 * 2, sizeof *two);
+    r[m] = (uint32_t)two[1] << 16 | two[0];
+  }
+}
+inline uint32_t transpose(uint32_t x) {
+  int lane = threadIdx.x % 32;
+  uint32_t y = 0;
+  for (int i = 0; i < 2; i++)
+    y |= (emulated_lane(x, (lane % 4 * 2 + i) * 4 + lane / 8) >> lane / 4 % 2 * 16 & 0xFFFF) << 16 * i;
+  return y;
+}
+
+enum { kCopyArrivals = 1 };
+inline void fence_before_copies() {}
+inline void copy_to_shared(void *to, const void *from, int bytes, void *to2, const void *from2, int bytes2,
+                           uint64_t *barrier) {
+  if (((uintptr_t)to | (uintptr_t)from | (uintptr_t)to2 | (uintptr_t)from2 | (uintptr_t)(bytes | bytes2)) % 16)
+    __builtin_trap();
+  if (threadIdx.x % 32 == 0)
+    emulated_later([=] {
+      std::memcpy(to, from, bytes), std::memcpy(to2, from2, bytes2);
+      barrier_arrive(barrier);
+    });
   emulated_warp_barrier();
 }
