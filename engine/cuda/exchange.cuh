@@ -1,15 +1,28 @@
 /* How the CTAs of one kernel give each other values without meeting: a value carries in its last bits which layer it is
  * of, and who needs it reads until it finds that. So a value takes one way to the L2 cache and one back, where a
- * barrier takes two of each and the fences besides. What the bits cost is 2^-17 of a value.
+ * barrier takes two of each and the fences besides.
  *
- * A place that is written in every layer may hold no other tag than those of this layer and the one before; one that is
- * not has to be cleared before the kernel ends, lest an older value be taken for a new one. All CTAs must run at once.
- */
+ * Values that are multiplied as bf16 anyway have half of their word for the tag; sums are floats but for 7 bits, which
+ * cost 2^-17 of them. A place that is written in every layer may hold no other tag than those of this layer and the one
+ * before; one that is not has to be cleared before the kernel ends, lest an older value be taken for a new one. All CTAs
+ * must run at once. */
 #pragma once
 
 #include "engine/cuda/tensor_core.cuh"
 
-enum { kTagBits = 7, kTagMask = (1 << kTagBits) - 1, kMostTags = kTagMask };
+enum { kValueMask = 0xFFFF };                                                /* the tag of a value */
+enum { kTagBits = 7, kTagMask = (1 << kTagBits) - 1, kMostTags = kTagMask }; /* and of a sum */
+
+__device__ __forceinline__ void publish_value(uint32_t *to, float x, uint32_t tag) {
+  store_relaxed(to, pack(0, x) | tag);
+}
+__device__ __forceinline__ float value_of(uint32_t word) {
+  return __uint_as_float(word & ~(uint32_t)kValueMask);
+}
+/* Two of them as a pair of bf16. */
+__device__ __forceinline__ uint32_t both_values(uint32_t low, uint32_t high) {
+  return __byte_perm(low, high, 0x7632);
+}
 
 __device__ __forceinline__ uint32_t tagged(float x, uint32_t tag) {
   return (__float_as_uint(x) & ~(uint32_t)kTagMask) | tag;
@@ -31,19 +44,25 @@ __device__ __forceinline__ void publish(float4 *to, const float4 &x, uint32_t ta
   store_relaxed(to, tagged(x.x, tag), tagged(x.y, tag), tagged(x.z, tag), tagged(x.w, tag));
 }
 
-/* The bits in which a tag is not the one that is waited for. A mask of 0 takes any. */
-__device__ __forceinline__ uint32_t missing(float x, uint32_t tag, uint32_t mask = kTagMask) {
-  return (__float_as_uint(x) ^ tag) & mask;
+/* The bits in which a tag is not the one that is waited for. */
+__device__ __forceinline__ uint32_t missing(uint32_t x, uint32_t tag, uint32_t mask) {
+  return (x ^ tag) & mask;
 }
-__device__ __forceinline__ uint32_t missing(const float2 &x, uint32_t tag, uint32_t mask = kTagMask) {
+__device__ __forceinline__ uint32_t missing(const uint2 &x, uint32_t tag, uint32_t mask) {
   return missing(x.x, tag, mask) | missing(x.y, tag, mask);
 }
-__device__ __forceinline__ uint32_t missing(const float4 &x, uint32_t tag, uint32_t mask = kTagMask) {
+__device__ __forceinline__ uint32_t missing(float x, uint32_t tag, uint32_t mask) {
+  return missing(__float_as_uint(x), tag, mask);
+}
+__device__ __forceinline__ uint32_t missing(const float2 &x, uint32_t tag, uint32_t mask) {
+  return missing(x.x, tag, mask) | missing(x.y, tag, mask);
+}
+__device__ __forceinline__ uint32_t missing(const float4 &x, uint32_t tag, uint32_t mask) {
   return missing(x.x, tag, mask) | missing(x.y, tag, mask) | missing(x.z, tag, mask) | missing(x.w, tag, mask);
 }
 
 /* Looks at `n` places of two kinds until all have the tag; a place that is NULL is left out. Between looks the warp
- * leaves the memory to those that have work. */
+ * leaves the memory to those that have work. A mask of 0 takes any tag. */
 template <int n, typename V, typename PlaceV, typename W, typename PlaceW>
 __device__ __forceinline__ void await_both(V *v, const PlaceV &place_v, W *w, const PlaceW &place_w, uint32_t tag,
                                            uint32_t mask = kTagMask) {
@@ -66,7 +85,7 @@ __device__ __forceinline__ void await_both(V *v, const PlaceV &place_v, W *w, co
 }
 /* The same of one kind. */
 template <int n, typename V, typename Place>
-__device__ __forceinline__ void await(V *v, uint32_t tag, uint32_t mask, const Place &place) {
+__device__ __forceinline__ void await_all(V *v, uint32_t tag, uint32_t mask, const Place &place) {
   V none[n];
   await_both<n>(
       v, place, none, [](int) { return (const V *)nullptr; }, tag, mask);

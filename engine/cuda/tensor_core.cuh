@@ -5,6 +5,14 @@
 
 #include "engine/cuda/element.cuh"
 
+/* threadIdx.x in round `round` of a long loop: what follows from it is worked out in that round, where the compiler would
+ * rather do that before the loop and keep it all in registers. */
+__device__ __forceinline__ int thread_index(int round) {
+  int x;
+  asm("mov.u32 %0, %%tid.x; // %1" : "=r"(x) : "r"(round));
+  return x;
+}
+
 __device__ __forceinline__ uint32_t shared_address(const void *pointer) {
   return (uint32_t)__cvta_generic_to_shared(pointer);
 }
@@ -69,6 +77,13 @@ __device__ __forceinline__ uint32_t pack_halves(float low, float high) {
   return *reinterpret_cast<uint32_t *>(&pair);
 }
 
+/* 2^x in one instruction, as good as a float is. */
+__device__ __forceinline__ float power_of_two(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
 __device__ __forceinline__ void named_barrier(int name, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(name), "r"(threads) : "memory");
 }
@@ -80,6 +95,9 @@ __device__ __forceinline__ char *dynamic_shared() {
 }
 
 /* Past the L1 cache, so that CTAs of one kernel see each other's values; each float for itself. */
+__device__ __forceinline__ void store_relaxed(uint32_t *to, uint32_t x) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(x) : "memory");
+}
 __device__ __forceinline__ void store_relaxed(float *to, uint32_t x) {
   asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(x) : "memory");
 }
@@ -106,6 +124,16 @@ __device__ __forceinline__ float4 load_relaxed(const float4 *at) {
                : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
                : "l"(at)
                : "memory");
+  return x;
+}
+__device__ __forceinline__ uint32_t load_relaxed(const uint32_t *at) {
+  uint32_t x;
+  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(x) : "l"(at) : "memory");
+  return x;
+}
+__device__ __forceinline__ uint2 load_relaxed(const uint2 *at) {
+  uint2 x;
+  asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];" : "=r"(x.x), "=r"(x.y) : "l"(at) : "memory");
   return x;
 }
 __device__ __forceinline__ void prefetch_to_l2(const void *at) {

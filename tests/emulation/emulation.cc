@@ -102,7 +102,7 @@ bool run_warp(int first, int n) {
 /* Opens the barriers at which enough have come. */
 bool open_barriers(int cta) {
   bool opened = false;
-  for (int name = 0; name < 2; name++) {
+  for (int name = 0; name < 16; name++) {
     int came = 0, wanted = 0;
     for (int i = cta * blockDim.x; i < (cta + 1) * blockDim.x; i++)
       if (fibers[i].state == AT_BARRIER && fibers[i].barrier == name) came++, wanted = fibers[i].threads;

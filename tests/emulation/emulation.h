@@ -93,6 +93,9 @@ inline uint32_t __byte_perm(uint32_t a, uint32_t b, uint32_t selector) {
 inline float rsqrtf(float x) {
   return 1 / std::sqrt(x);
 }
+inline float __fdividef(float x, float y) {
+  return x / y;
+}
 inline float __expf(float x) {
   return std::exp(x);
 }

@@ -277,7 +277,7 @@ struct Fixture {
     double apart = 0, all = 0;
     for (int i = 0; i < VOCAB; i++) apart += std::pow(logits[i] - want[i], 2), all += want[i] * want[i];
     g_test_message("logits off by %.1e", std::sqrt(apart / all));
-    g_assert_cmpfloat(std::sqrt(apart / all), <, 4e-3);
+    g_assert_cmpfloat(std::sqrt(apart / all), <, 1e-2); /* between products values are bf16 */
   }
   /* The arriving tokens lie in their places, what is behind them is clear where it has to be, all else is as it was. */
   void check_pages(std::vector<char> before) {

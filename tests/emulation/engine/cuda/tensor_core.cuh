@@ -3,8 +3,17 @@
 
 #include "engine/cuda/element.cuh"
 
+inline int thread_index(int) {
+  return threadIdx.x;
+}
+inline float power_of_two(float x) {
+  return std::exp2(x);
+}
 inline char *dynamic_shared() {
   return emulated_shared();
+}
+inline void store_relaxed(uint32_t *to, uint32_t x) {
+  emulated_store(to, x);
 }
 inline void store_relaxed(float *to, uint32_t x) {
   emulated_store(to, x);
