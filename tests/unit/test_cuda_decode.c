@@ -157,8 +157,8 @@ static void compare_sequence(DmsBackend *backend, const DmsConfig *config, const
   }
 }
 
-/* `sequences` of one prompt in steps of all of them, greedy but for a first token that tells one from the other; or 200
- * tokens of a single one. FALSE after g_test_skip(). */
+/* `sequences` of one prompt in steps of changing numbers of them, greedy but for a first token that tells one from the
+ * other; or 200 tokens of a single one. FALSE after g_test_skip(). */
 static gboolean compare_steps(const DmsModel *model, DmsPrecision precision, int sequences, double short_of,
                               Agreement *agreement) {
   const DmsConfig *config = &model->config;
@@ -170,6 +170,7 @@ static gboolean compare_steps(const DmsModel *model, DmsPrecision precision, int
   g_autofree uint64_t *live = g_new(uint64_t, sequences * MOST_STEPS);
   g_autofree DmsStepEntry *entries = g_new(DmsStepEntry, sequences);
   g_autofree DmsStepResult *results = g_new(DmsStepResult, sequences);
+  g_autofree int *taken = g_new0(int, sequences);
   g_autoptr(GError) error = NULL;
   for (int i = 0; i < PROMPT; i++) ids[i] = (i * 7919 + 13) % config->vocab;
   prefill(backend, 0, ids, PROMPT);
@@ -178,17 +179,25 @@ static gboolean compare_steps(const DmsModel *model, DmsPrecision precision, int
     memmove(ids + s * (PROMPT + MOST_STEPS), ids, PROMPT * sizeof *ids);
   }
   ops->release(backend, 0);
-  for (int i = 0, n; i < steps; i++) {
-    for (int s = 0; s < sequences; s++)
-      entries[s] = (DmsStepEntry){.slot = s + 1, .index = i, .forced = i < forced ? (s * 37 + 11) % config->vocab : -1};
-    ops->step(backend, entries, sequences, &error);
+  for (int round = 0, left = sequences * steps; left; round++) {
+    /* Mostly all of them, now and then half of them or one alone: buckets change from step to step. */
+    int first = round % 5 == 4 ? round % sequences : 0, n = 0, got;
+    int end = round % 5 == 4 ? first + 1 : round % 5 == 2 ? (sequences + 1) / 2 : sequences;
+    for (int s = first; s < end; s++)
+      if (taken[s] < steps) {
+        int token = taken[s] < forced ? (s * 37 + 11) % config->vocab : -1;
+        entries[n++] = (DmsStepEntry){.slot = s + 1, .index = taken[s], .forced = token};
+      }
+    if (!n) continue;
+    ops->step(backend, entries, n, &error);
     g_assert_no_error(error);
-    ops->collect(backend, results, &n, &error);
+    ops->collect(backend, results, &got, &error);
     g_assert_no_error(error);
-    g_assert_cmpint(n, ==, sequences);
-    for (int s = 0; s < sequences; s++) {
-      g_assert_cmpint(results[s].token, >=, 0);
-      ids[s * (PROMPT + MOST_STEPS) + PROMPT + i] = results[s].token, live[s * MOST_STEPS + i] = results[s].live;
+    g_assert_cmpint(got, ==, n);
+    for (int i = 0; i < n; i++, left--) {
+      int s = entries[i].slot - 1, at = taken[s]++;
+      g_assert_cmpint(results[i].token, >=, 0);
+      ids[s * (PROMPT + MOST_STEPS) + PROMPT + at] = results[i].token, live[s * MOST_STEPS + at] = results[i].live;
     }
   }
   *agreement = (Agreement){0};
