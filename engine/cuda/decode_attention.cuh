@@ -23,8 +23,7 @@ template <typename P> constexpr int kResident = sizeof(P) == 1 ? 3 : 2;
 template <int D, typename P> constexpr int kStages = (sizeof(P) == 1 ? 48 : 96) * 1024 / kPageBytes<D, P>;
 template <int D, typename P> constexpr int kInFlight = 32 * 1024 / kPageBytes<D, P>;
 enum { kColumns = 8, kConsumers = 4, kThreads = (kConsumers + 2) * 32 };
-enum { kSumWidth = 128 + 4 };      /* padded: the accumulator's lanes fall into different banks */
-constexpr float kNothing = -1e30f; /* below every score, and finite, so that differences are numbers */
+enum { kSumWidth = 128 + 4 }; /* padded: the accumulator's lanes fall into different banks */
 
 /* What a row of qkv has for one KV head, ready for attention. */
 template <int D> struct HeadGroup {

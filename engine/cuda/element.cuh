@@ -49,6 +49,9 @@ __device__ __forceinline__ float block_sum(float x, float *shared) {
   return x;
 }
 
+/* Below every score of attention, and finite, so that differences are numbers. */
+constexpr float kNothing = -1e30f;
+
 /* Inclusive sum over a block of 1024 threads. `shared` has room for 32. */
 __device__ __forceinline__ int block_scan(int x, int *shared) {
   int lane = threadIdx.x % 32, warp = threadIdx.x / 32;

@@ -11,14 +11,10 @@
  * channels of the four items that its part of P speaks of. */
 #pragma once
 
-#include "engine/cuda/decision.cuh"
 #include "engine/cuda/exchange.cuh"
-#include "engine/cuda/head_vector.cuh"
+#include "engine/cuda/head_group.cuh"
 #include "engine/cuda/tensor_core.cuh"
 #include "engine/cuda/weight_stream.cuh"
-
-/* Below every score, and finite, so that differences are numbers. */
-constexpr float kNothing = -1e30f;
 
 enum { kItems = 16, kMergeChannels = 32, kMostGroup = 8 };
 
@@ -281,10 +277,8 @@ template <int D> struct Share {
       float last = q.last(D / 2);
       if (thread % 32 == 0) memory.borrowed = last;
     }
-    bool lends = warp == 0 && m.rope.rule.borrowed;
-    if (lends) q.clear_last(D / 2);
-    q.rotate(memory.turn, D / 2);
-    if (lends && m.rope.rule.rezero) q.clear_last(D / 2);
+    normalise_and_rotate(q, nullptr, m.rope.eps, memory.turn, warp == 0 && m.rope.rule.borrowed, m.rope.rule.rezero,
+                         D / 2);
 #pragma unroll
     for (int p = 0; p < D / 64; p++) {
       int channel = thread % 32 + 32 * p;

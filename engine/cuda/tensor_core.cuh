@@ -95,10 +95,7 @@ __device__ __forceinline__ char *dynamic_shared() {
 }
 
 /* Past the L1 cache, so that CTAs of one kernel see each other's values; each float for itself. */
-__device__ __forceinline__ void store_relaxed(uint32_t *to, uint32_t x) {
-  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(x) : "memory");
-}
-__device__ __forceinline__ void store_relaxed(float *to, uint32_t x) {
+__device__ __forceinline__ void store_relaxed(void *to, uint32_t x) {
   asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(x) : "memory");
 }
 __device__ __forceinline__ void store_relaxed(float2 *to, uint32_t x, uint32_t y) {
@@ -127,14 +124,11 @@ __device__ __forceinline__ float4 load_relaxed(const float4 *at) {
   return x;
 }
 __device__ __forceinline__ uint32_t load_relaxed(const uint32_t *at) {
-  uint32_t x;
-  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(x) : "l"(at) : "memory");
-  return x;
+  return __float_as_uint(load_relaxed(reinterpret_cast<const float *>(at)));
 }
 __device__ __forceinline__ uint2 load_relaxed(const uint2 *at) {
-  uint2 x;
-  asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];" : "=r"(x.x), "=r"(x.y) : "l"(at) : "memory");
-  return x;
+  float2 x = load_relaxed(reinterpret_cast<const float2 *>(at));
+  return make_uint2(__float_as_uint(x.x), __float_as_uint(x.y));
 }
 __device__ __forceinline__ void prefetch_to_l2(const void *at) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(at));
