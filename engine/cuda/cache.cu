@@ -63,7 +63,7 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
     int layer = pair / cache.kv_heads, head = pair % cache.kv_heads;
     size_t at = ((size_t)layer * rows.rows + row) * cache.kv_heads + head, list = (size_t)slot * pairs + pair;
     if (!runs) {
-      rows.lengths[at] = 0, rows.lists[at] = DmsCudaList{-1, 0, 0, 0};
+      rows.lists[at] = DmsCudaList{-1, 0, 0, 0};
       continue;
     }
     int count = cache.count[list], item = overwritten_item(cache, slot, position, pair);
@@ -79,7 +79,7 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
     }
     if (cache.ring) cache.recent[recent_index(cache, slot, position, pair)] = item << 1;
     rows.items[at] = cache.table[list * cache.max_pages + item / DMS_CUDA_PAGE] * DMS_CUDA_PAGE + item % DMS_CUDA_PAGE;
-    rows.lengths[at] = count, rows.lists[at] = DmsCudaList{slot, count, item, 0};
+    rows.lists[at] = DmsCudaList{slot, count, item, 0};
     sum += count;
   }
   if (!runs) return; /* the same for the whole block */

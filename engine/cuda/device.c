@@ -204,7 +204,6 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
       {&b->rows.slots, rows * sizeof(int32_t)},
       {&b->rows.positions, rows * sizeof(int32_t)},
       {&b->rows.items, lists * c->layers * sizeof(int32_t)},
-      {&b->rows.lengths, lists * c->layers * sizeof(int32_t)},
       {&b->rows.lists, lists * c->layers * sizeof(DmsCudaList)},
       {&b->rows.shares, b->rows.parts * (gsize)c->layers * sizeof(DmsCudaShare)},
   };

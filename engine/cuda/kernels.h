@@ -97,7 +97,6 @@ typedef struct {
   DmsStepResult *results;              /* [rows] */
   int32_t *tokens, *slots, *positions; /* [rows] */
   int32_t *items;                      /* [layers][rows][kv_heads] where the arriving token goes: page * 64 + row */
-  int32_t *lengths;                    /* [layers][rows][kv_heads] items of the list, the arriving one included */
   DmsCudaList *lists;                  /* [layers][rows][kv_heads] */
   DmsCudaShare *shares;                /* [layers][parts] */
   int parts;                           /* CTAs among which a layer's items are dealt out */

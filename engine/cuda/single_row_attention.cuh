@@ -214,8 +214,8 @@ template <int D> struct Share {
     int block = blockIdx.x + warp / findings.mergers * gridDim.x, query_head = block / (D / kMergeChannels);
     bool merges = query_head < heads.heads;
     int kv_head = merges ? query_head / heads.group : head;
-    length = m.rows.lengths[pair()], place = m.rows.items[pair()];
-    int groups = (m.rows.lengths[pair() - head + kv_head] + kItems - 1) / kItems, number = any() ? page(first) : 0;
+    length = m.rows.lists[pair()].length, place = m.rows.items[pair()];
+    int groups = (m.rows.lists[pair() - head + kv_head].length + kItems - 1) / kItems, number = any() ? page(first) : 0;
     errand() = {length,
                 place,
                 number,

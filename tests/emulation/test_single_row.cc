@@ -49,19 +49,18 @@ struct Fixture {
   size_t layer_bytes, head, norm; /* the others are of the first layer */
   std::vector<float> x, logits;
   std::vector<float2> rope;
-  std::vector<int32_t> table, count, recent, items, lengths, slots, positions;
+  std::vector<int32_t> table, count, recent, items, slots, positions;
+  std::vector<DmsCudaList> lists;
   DmsCudaSingleRow row = {};
-  /* Of the step under way, by layer and KV head: the arriving token's place in its list, its key and value, whether it
-   * says evict and whether that is a near thing. */
-  std::vector<int> arriving;
+  /* Of the step under way, by layer and KV head: the arriving token's key and value, whether it says evict and whether
+   * that is a near thing. */
   std::vector<Vector> key, value;
   std::vector<bool> evicts, nearly;
 
   explicit Fixture(const TestShape &shape)
       : s(shape), group(s.heads / s.kv_heads), stride((s.heads + 2 * s.kv_heads) * s.head_dim),
         pairs(LAYERS * s.kv_heads), max_pages((s.longest + MOST_STEPS) / DMS_CUDA_PAGE + 1), x(s.hidden), logits(VOCAB),
-        items(pairs), lengths(pairs), slots{SLOT}, positions(1), arriving(pairs), key(pairs), value(pairs),
-        evicts(pairs), nearly(pairs) {
+        items(pairs), slots{SLOT}, positions(1), lists(pairs), key(pairs), value(pairs), evicts(pairs), nearly(pairs) {
     emulated_processors = s.processors;
     make_weights();
     make_row();
@@ -141,7 +140,7 @@ struct Fixture {
     cache.pool = (uint8_t *)pool.base(), cache.page_bytes = 2 * DMS_CUDA_PAGE * s.head_dim * sizeof(bf16);
     cache.table = table.data(), cache.count = count.data(), cache.recent = recent.data();
     row.rows.rows = 1, row.rows.slots = slots.data(), row.rows.positions = positions.data();
-    row.rows.items = items.data(), row.rows.lengths = lengths.data();
+    row.rows.items = items.data(), row.rows.lists = lists.data();
     row.x = x.data(), row.logits = logits.data();
   }
 
@@ -171,9 +170,8 @@ struct Fixture {
     positions[0] = position;
     for (float &value : x) value = (float)normal();
     for (int pair = 0; pair < pairs; pair++) {
-      int &n = count[SLOT * pairs + pair],
-          item = arriving[pair] = n && emulated_random() % 3 == 0 ? emulated_random() % n : n++;
-      lengths[pair] = n;
+      int &n = count[SLOT * pairs + pair], item = n && emulated_random() % 3 == 0 ? emulated_random() % n : n++;
+      lists[pair] = {SLOT, n, item, 0};
       items[pair] =
           table[(SLOT * pairs + pair) * max_pages + item / DMS_CUDA_PAGE] * DMS_CUDA_PAGE + item % DMS_CUDA_PAGE;
       for (int i = 0; i < RING; i++) recent[(SLOT * RING + i) * pairs + pair] &= ~1;
@@ -225,9 +223,9 @@ struct Fixture {
   }
   /* One query head over a list. */
   void attend(int pair, const double *query, double *to) {
-    int n = lengths[pair], dim = s.head_dim;
+    int n = lists[pair].length, dim = s.head_dim;
     auto at = [&](int item, int is_value, int channel) -> double {
-      if (item == arriving[pair]) return (is_value ? value : key)[pair][channel];
+      if (item == lists[pair].arriving) return (is_value ? value : key)[pair][channel];
       return to_float(element(pair, item, is_value, channel));
     };
     Vector weight(n);
@@ -285,7 +283,7 @@ struct Fixture {
       return *(bf16 *)(before.data() + ((char *)&place - pool.bytes.data()));
     };
     for (int pair = 0; pair < pairs; pair++) {
-      int item = arriving[pair];
+      int item = lists[pair].arriving;
       for (int is_value = 0; is_value < 2; is_value++) {
         double apart = 0, all = 0;
         for (int i = 0; i < s.head_dim; i++) {
@@ -295,7 +293,7 @@ struct Fixture {
         }
         g_assert_cmpfloat(std::sqrt(apart / all), <, 1e-2);
       }
-      for (int behind = item + 1; item % 16 == 0 && item == lengths[pair] - 1 && behind < item + 16; behind++)
+      for (int behind = item + 1; item % 16 == 0 && item == lists[pair].length - 1 && behind < item + 16; behind++)
         for (int i = 0; i < s.head_dim; i++) {
           bf16 &place = element(pair, behind, 1, i);
           g_assert_cmpfloat(to_float(place), ==, 0);

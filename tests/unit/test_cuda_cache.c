@@ -217,8 +217,7 @@ static void device_open(Device *device, void *library, gboolean e4m3, int dim, i
   take(device, &rows->entries, SLOTS * sizeof(DmsStepEntry)),
       take(device, &rows->results, SLOTS * sizeof(DmsStepResult));
   take(device, &rows->tokens, SLOTS * 4), take(device, &rows->slots, SLOTS * 4);
-  take(device, &rows->positions, SLOTS * 4), take(device, &rows->items, lists * 4),
-      take(device, &rows->lengths, lists * 4);
+  take(device, &rows->positions, SLOTS * 4), take(device, &rows->items, lists * 4);
   take(device, &rows->lists, lists * sizeof(DmsCudaList)),
       take(device, &rows->shares, rows->parts * sizeof(DmsCudaShare));
   take(device, &device->scratch, scratch), take(device, &device->qkv, SLOTS * heads->stride * 2);
