@@ -138,6 +138,11 @@ static gboolean run_steps(DmsBench *bench, DmsStepEntry *entries, int batch, int
     collected++;
     *live = 0;
     for (int i = 0; i < filled; i++) {
+      if (results[i].token == DMS_TOKEN_INVALID) {
+        g_set_error(error, DMS_ERROR, DMS_ERROR_DEVICE, "slot %d, step %d: the logits are not numbers", entries[i].slot,
+                    index + collected - 1);
+        return FALSE;
+      }
       if (results[i].token == DMS_TOKEN_STALLED) {
         g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY,
                     "KV memory ran out while steps were timed; take a smaller batch or context");

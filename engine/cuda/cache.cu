@@ -269,9 +269,10 @@ __global__ void cache_fill_kernel(DmsCudaCache cache, int slot, int position, co
     cache.table[list * cache.max_pages + i] = page, cache.users[page] = 1;
     if (cache.type == DMS_CUDA_E4M3) page_scales(cache, page)[0] = page_scales(cache, page)[1] = 1;
   }
-  for (int back = threadIdx.x + 1; back <= cache.ring && back <= count; back += blockDim.x) {
+  for (int back = threadIdx.x + 1; back <= cache.ring && back <= position; back += blockDim.x) {
     uint32_t draw = (uint32_t)dms_philox(pair, slot, position - back);
-    cache.recent[recent_index(cache, slot, position - back, pair)] = (count - back) << 1 | (draw < rate * 4294967296.0);
+    cache.recent[recent_index(cache, slot, position - back, pair)] =
+        back > count ? 0 : (count - back) << 1 | (draw < rate * 4294967296.0); /* 0: nothing is overwritten */
   }
 }
 

@@ -270,6 +270,33 @@ static void test_borrowed_steps(gconstpointer data) {
   }
 }
 
+/* What was decided for a slot's last occupant does not reach the next one, also when that one is made up with fewer
+ * items than the window holds. */
+static void test_made_up_occupants(void) {
+  enum { POSITION = 600, MOST = 300, LEAST = 5, STEPS = 20 };
+  DmsModel *model = random_model(256, 256, 8, 2, 64, 0.9);
+  int lists = model->config.layers * model->config.kv_heads;
+  DmsBackendOptions options = options_for(model, DMS_PRECISION_BF16, 1, 64 << 20);
+  DmsBackend *backend = open_or_skip(&options);
+  g_autofree int32_t *live = g_new(int32_t, lists);
+  for (int round = 0; backend && round < 2; round++) {
+    g_autoptr(GError) error = NULL;
+    int count = round ? LEAST : MOST;
+    for (int i = 0; i < lists; i++) live[i] = count;
+    ops->fill(backend, 0, POSITION, live, round ? 0 : 0.9, &error);
+    g_assert_no_error(error);
+    fork_slot(backend, 0, 0, &(DmsSampler){.temperature = 1, .top_p = 1});
+    for (int i = 0; i < STEPS; i++) {
+      DmsStepResult result = step_one(backend, (DmsStepEntry){.slot = 0, .index = i, .forced = -1});
+      g_assert_cmpint(result.token, >=, 0);
+      if (round) g_assert_cmpuint(result.live, ==, (guint64)lists * (LEAST + i));
+    }
+    ops->release(backend, 0);
+  }
+  if (backend) ops->close(backend);
+  dms_model_free(model);
+}
+
 /* Generates `steps` tokens of `threads` sampled threads of one prompt in a pool of `kv_bytes`. A stalled thread, when
  * all that run are stalled, has another one preempted, which is replayed by forced tokens later: what the engine does.
  * Returns tokens [threads][steps]. */
@@ -392,6 +419,7 @@ int main(int argc, char **argv) {
     g_autofree char *borrowed = g_strconcat("/cuda/borrowed-steps/", precisions[i].name, NULL);
     g_test_add_data_func(borrowed, data, test_borrowed_steps);
   }
+  g_test_add_func("/cuda/made-up-occupants", test_made_up_occupants);
   g_test_add_func("/cuda/fork-shares-pages", test_fork_shares_pages);
   return g_test_run();
 }
