@@ -161,7 +161,7 @@ $(BUILD)/tests/emulation/%.o: tests/emulation/%.cc
 	$(Q)g++ -std=c++17 -Wall -Wno-unknown-pragmas $(CFLAGS) -Itests/emulation -I. -isystem $(CUDA_HOME)/include \
 	  $(shell pkg-config --cflags glib-2.0) -MMD -MP -c $< -o $@
 
-$(BUILD)/tests/emulation/%: $(BUILD)/tests/emulation/%.o $(BUILD)/tests/emulation/emulation.o
+$(BUILD)/tests/emulation/%: $(BUILD)/tests/emulation/%.o $(addprefix $(BUILD)/tests/emulation/,emulation.o runtime.o shared_memory.o)
 	$(call show,LINK)
 	$(Q)g++ $^ -o $@ $(shell pkg-config --libs glib-2.0)
 

@@ -65,3 +65,12 @@ template <typename T> __device__ __forceinline__ void publish(T &mine, int bytes
   uint4 *to = reinterpret_cast<uint4 *>(&of_rank(mine, share.rank));
   for (int i = share.thread; i < bytes / 16; i += share.threads) to[i] = from[i];
 }
+
+/* The same with addresses of 32 bits, which are faster. */
+__device__ __forceinline__ uint32_t address_at(const void *mine, int rank) {
+  uint32_t address = (uint32_t)__cvta_generic_to_shared(mine);
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(address), "r"(rank));
+#endif
+  return address;
+}

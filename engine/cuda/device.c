@@ -180,7 +180,8 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
   } want[] = {
       {&b->x, tokens * c->hidden * sizeof(float)},
       {&b->normed, chunk * c->hidden * b->element},
-      {&b->squares, DMS_CUDA_GEMV_ROWS * (c->hidden / DMS_CUDA_SQUARES) * sizeof(float)},
+      {&b->squares, MAX(DMS_CUDA_GEMV_ROWS * (c->hidden / DMS_CUDA_SQUARES),
+                        DMS_CUDA_PRODUCT_ROWS * DMS_CUDA_PRODUCT_SQUARES) * sizeof(float)},
       {&b->qkv, tokens * b->heads.stride * b->element},
       {&b->attended, tokens * c->heads * c->head_dim * b->element},
       {&b->gate_up, chunk * 2 * c->intermediate * b->element},
@@ -296,7 +297,8 @@ static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error
   b->graphs = g_hash_table_new_full(NULL, NULL, NULL, graph_destroy);
   gboolean ok = set_shapes(b, error) && open_device(b, error) && (b->gemm = dms_gemm_new(b->type, b->stream, error)) &&
                 dms_cuda_weights_load(b, error) && make_rope(b, error) && allocate_work(b, error) &&
-                dms_cuda_single_row_prepare(b, error) && allocate_cache(b, error);
+                dms_cuda_single_row_prepare(b, error) && dms_cuda_batch_prepare(b, error) &&
+                allocate_cache(b, error);
   if (ok) {
     b->own_products = takes_own_products(b);
     return b;

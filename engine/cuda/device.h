@@ -69,7 +69,7 @@ struct DmsBackend {
   int max_rows, max_tokens;  /* of a step; of a prefill */
   float *x;                  /* residual stream [tokens][hidden] */
   void *normed;              /* T [chunk][hidden] */
-  float *squares;            /* [DMS_CUDA_GEMV_ROWS][hidden / DMS_CUDA_SQUARES] */
+  float *squares;            /* [rows][hidden / DMS_CUDA_SQUARES or DMS_CUDA_PRODUCT_SQUARES] */
   void *qkv, *attended;      /* T [tokens][stride], [tokens][heads * head_dim] */
   void *gate_up, *activated; /* T [chunk][2 * intermediate], [chunk][intermediate] */
   float *decisions;          /* [tokens][kv_heads] logits of decisions made outside the rotating kernel, or NULL */
@@ -81,6 +81,7 @@ struct DmsBackend {
   unsigned long long *reads; /* [slots] */
   void *scratch;             /* decode attention */
   void *exchange;            /* of the kernel for one row, or NULL where it does not take the model */
+  int32_t *arrivals;         /* [layers + 1] of the kernel for a batch, or NULL where it does not take the model */
   int32_t *first_slot;       /* [1] whose first token is being sampled */
 
   DmsCudaRows rows; /* of the largest bucket */

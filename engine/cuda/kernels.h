@@ -277,6 +277,32 @@ cudaError_t dms_cuda_single_row_plan(const DmsCudaSingleRow *step, gsize *exchan
  */
 cudaError_t dms_cuda_single_row(cudaStream_t stream, const DmsCudaSingleRow *step);
 
+/* ---- layer_products.cu: the products between the attention of two layers in one kernel, for steps of a batch ---- */
+enum {
+  DMS_CUDA_PRODUCT_ROWS = 64,     /* at most */
+  DMS_CUDA_PRODUCT_RANKS = 4,     /* CTAs of a cluster */
+  DMS_CUDA_PRODUCT_CLUSTERS = 32, /* at most */
+  DMS_CUDA_PRODUCT_SQUARES = 2 * DMS_CUDA_PRODUCT_CLUSTERS,
+  DMS_CUDA_PRODUCT_ARRIVALS = 4 * DMS_CUDA_PRODUCT_CLUSTERS,
+};
+typedef struct {
+  int rows;
+  DmsCudaLinear output, gate_up, down; /* of a layer; without weights before the first one */
+  DmsCudaLinear qkv;                   /* of the next layer; without weights behind the last one */
+  const float *post_norm, *next_norm;  /* [hidden]; the latter of the next layer, or before the head */
+  float eps;
+  const void *attended; /* bf16 [rows][output.k] */
+  float *x;             /* [rows][hidden] residual stream, added to */
+  void *normed;         /* bf16 [rows][hidden] x times the norm's weight: left by whoever wrote x last, as squares are */
+  float *squares;       /* [rows][DMS_CUDA_PRODUCT_SQUARES] whose sum is that of the squares of a row of x */
+  void *activated;      /* bf16 [rows][down.k] */
+  void *qkv_out;        /* bf16 [rows][qkv.n] */
+  int32_t *arrivals;    /* [DMS_CUDA_PRODUCT_ARRIVALS] zeros */
+} DmsCudaLayerProducts;
+/* Whether the kernel takes these shapes on this device. */
+cudaError_t dms_cuda_layer_products_takes(const DmsCudaLayerProducts *products, int *takes);
+cudaError_t dms_cuda_layer_products(cudaStream_t stream, const DmsCudaLayerProducts *products);
+
 /* ---- rates.cu: what the device can do ---- */
 /* Keeps the stream busy for some nanoseconds. */
 cudaError_t dms_cuda_pause(cudaStream_t stream, uint64_t nanoseconds);

@@ -28,4 +28,13 @@ gboolean dms_cuda_few_head(DmsBackend *backend, int n, GError **error);
 gboolean dms_cuda_single_row_prepare(DmsBackend *backend, GError **error);
 gboolean dms_cuda_single_row_queue(DmsBackend *backend, GError **error);
 
+/* ---- batch_rows.c: the same for steps of up to DMS_CUDA_PRODUCT_ROWS rows, by one kernel between two attentions ---- */
+/* Allocates backend->arrivals, if the kernel takes the model in this precision on this device. */
+gboolean dms_cuda_batch_prepare(DmsBackend *backend, GError **error);
+gboolean dms_cuda_batch_rows(const DmsBackend *backend, int n);
+/* Embedding, and qkv of the first layer. */
+gboolean dms_cuda_batch_begin(DmsBackend *backend, int n, GError **error);
+/* attended -> x, and qkv of the next layer. */
+gboolean dms_cuda_batch_layer_out(DmsBackend *backend, int layer, int n, GError **error);
+
 #endif

@@ -93,6 +93,11 @@ __device__ __forceinline__ char *dynamic_shared() {
   extern __shared__ __align__(128) char shared[];
   return shared;
 }
+/* Beside it, the kernel's one T. */
+template <typename T> __device__ __forceinline__ T &static_shared() {
+  __shared__ T object;
+  return object;
+}
 
 /* Past the L1 cache, so that CTAs of one kernel see each other's values; each float for itself. */
 __device__ __forceinline__ void store_relaxed(void *to, uint32_t x) {

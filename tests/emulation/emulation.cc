@@ -1,8 +1,8 @@
 #include "tests/emulation/emulation.h"
 
-#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
+#include <list>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <vector>
@@ -12,27 +12,30 @@ int emulated_processors, emulated_shared_bytes = 227 << 10;
 
 namespace {
 
-enum State { RUNS, AT_WARP_BARRIER, AT_BARRIER, RETURNED };
+enum State : uint8_t { RUNS, AT_WARP_BARRIER, AT_BARRIER, AT_CLUSTER_BARRIER, AT_MBARRIER, RETURNED };
+const char *const STATES[] = {"runs", "warp barrier", "barrier", "cluster barrier", "mbarrier", "returned"};
+
 struct Fiber {
-  ucontext_t context; /* where it begins */
-  jmp_buf here;       /* and goes on: unlike swapcontext() this makes no system call */
-  bool begun;
-  int cta, thread, barrier, threads; /* what it waits at, and how many have to come */
-  State state;
+  void *here[5]; /* where it goes on */
+  State state = RUNS;
+  bool begun = false;
+  int barrier = 0, threads = 0;        /* what it waits at, and how many have to come */
+  const uint64_t *mbarrier = nullptr;  /* the same */
+  uint32_t parity = 0;                 /* of the mbarrier's phase */
+  std::list<std::function<void()>> in_order;
 };
 
 constexpr size_t STACK = 64 << 10;
-constexpr int MOST_IDLE_ROUNDS = 5000;
+constexpr int MOST_IDLE_ROUNDS = 5000, MOST_NAMED = 20;
 
 std::vector<Fiber> fibers;
-ucontext_t unused;
-jmp_buf scheduler;
-int current;
+char *stacks;
+void *scheduler[5];
+int current, ranks_of_cluster;
 const std::function<void()> *body;
+std::vector<int> left; /* [CTAs] threads that have not returned */
 std::vector<uint64_t> shuffled; /* [warps][32] */
 std::vector<uint32_t> scratch;  /* [warps][32][8] */
-std::vector<char> shared;       /* [CTAs][shared_bytes] */
-size_t shared_of_cta;
 std::vector<std::function<void()>> pending;
 uint32_t state_of_random = 1;
 
@@ -40,24 +43,36 @@ int warps_of_cta() {
   return (blockDim.x + 31) / 32;
 }
 int warp() {
-  return fibers[current].cta * warps_of_cta() + fibers[current].thread / 32;
+  return blockIdx.x * warps_of_cta() + threadIdx.x / 32;
 }
-void leave(State state) {
+
+/* Unlike swapcontext() these make no system call. Callers must keep nothing in registers: noipa. */
+__attribute__((noipa, noreturn)) void jump(void **to) {
+  __builtin_longjmp(to, 1);
+}
+__attribute__((noipa)) void leave(State state) {
   Fiber &fiber = fibers[current];
   fiber.state = state;
-  if (!_setjmp(fiber.here)) _longjmp(scheduler, 1);
+  if (!__builtin_setjmp(fiber.here)) jump(scheduler);
 }
 void run_body() {
   (*body)();
+  left[blockIdx.x]--;
   leave(RETURNED);
 }
-void resume(int i) {
-  Fiber &fiber = fibers[i];
-  current = i, threadIdx.x = fiber.thread, blockIdx.x = fiber.cta;
-  if (_setjmp(scheduler)) return;
-  if (fiber.begun) _longjmp(fiber.here, 1);
+__attribute__((noipa)) void begin(Fiber &fiber) {
+  ucontext_t unused, context;
   fiber.begun = true;
-  swapcontext(&unused, &fiber.context);
+  getcontext(&context);
+  context.uc_stack.ss_sp = stacks + current * STACK, context.uc_stack.ss_size = STACK;
+  makecontext(&context, run_body, 0);
+  swapcontext(&unused, &context);
+}
+__attribute__((noipa)) void resume(int i) {
+  current = i, threadIdx.x = i % blockDim.x, blockIdx.x = i / blockDim.x;
+  if (__builtin_setjmp(scheduler)) return;
+  if (fibers[i].begun) jump(fibers[i].here);
+  begin(fibers[i]);
 }
 int draw(int n) {
   return (int)(emulated_random() % (uint32_t)n);
@@ -68,8 +83,9 @@ bool do_pending() {
   if (pending.empty()) return false;
   for (int n = 1 + draw((int)pending.size()); n; n--) {
     std::swap(pending[draw((int)pending.size())], pending.back());
-    pending.back()();
+    std::function<void()> action = std::move(pending.back());
     pending.pop_back();
+    action();
   }
   return true;
 }
@@ -77,41 +93,70 @@ bool do_pending() {
 /* Lets a warp run for a while. Returns whether any of its threads got somewhere. */
 bool run_warp(int first, int n) {
   bool progress = false;
+  for (int k = 0; k < n; k++) {
+    Fiber &fiber = fibers[first + k];
+    if (fiber.state == AT_MBARRIER && emulated_mbarrier_done(fiber.mbarrier, fiber.parity))
+      fiber.state = RUNS, progress = true;
+  }
   for (int turns = 1 + draw(32); turns; turns--) {
     bool ran = false;
-    int waiting = 0, running = 0;
+    int waiting = 0, others = 0;
     for (int k = 0, start = draw(n); k < n; k++) {
       Fiber &fiber = fibers[first + (start + k) % n];
       if (fiber.state != RUNS) continue;
       resume(first + (start + k) % n);
       ran = true, progress |= fiber.state != RUNS;
     }
-    for (int k = 0; k < n; k++)
-      waiting += fibers[first + k].state == AT_WARP_BARRIER, running += fibers[first + k].state == RUNS;
+    if (!ran) break;
+    for (int k = 0; k < n; k++) {
+      State state = fibers[first + k].state;
+      waiting += state == AT_WARP_BARRIER, others += state == RUNS || state == AT_MBARRIER;
+    }
     if (waiting == n) {
       for (int k = 0; k < n; k++) fibers[first + k].state = RUNS;
-    } else if (waiting && !running) {
-      std::fprintf(stderr, "a warp's threads wait for each other at different places\n");
-      std::abort();
+    } else if (waiting && !others) {
+      emulated_fail("threads of a warp wait for each other at different places");
     }
-    if (!ran) break;
   }
   return progress;
 }
 
-/* Opens the barriers at which enough have come. */
-bool open_barriers(int cta) {
+/* Opens a barrier of threads first .. end - 1 if enough have come. */
+bool open_barrier(State state, int name, int first, int end) {
+  int came = 0, wanted = 0;
+  auto waits = [&](const Fiber &f) { return f.state == state && f.barrier == name; };
+  for (int i = first; i < end; i++)
+    if (waits(fibers[i])) came++, wanted = fibers[i].threads;
+  if (!came || came < wanted) return false;
+  for (int i = first; i < end; i++)
+    if (waits(fibers[i])) fibers[i].state = RUNS;
+  return true;
+}
+bool open_barriers() {
   bool opened = false;
-  for (int name = 0; name < 16; name++) {
-    int came = 0, wanted = 0;
-    for (int i = cta * blockDim.x; i < (cta + 1) * blockDim.x; i++)
-      if (fibers[i].state == AT_BARRIER && fibers[i].barrier == name) came++, wanted = fibers[i].threads;
-    if (!came || came < wanted) continue;
-    for (int i = cta * blockDim.x; i < (cta + 1) * blockDim.x; i++)
-      if (fibers[i].state == AT_BARRIER && fibers[i].barrier == name) fibers[i].state = RUNS;
-    opened = true;
-  }
+  int n = (int)fibers.size(), of_cluster = ranks_of_cluster * blockDim.x;
+  for (int first = 0; first < n; first += blockDim.x)
+    for (int name = 0; name < 16; name++) opened |= open_barrier(AT_BARRIER, name, first, first + blockDim.x);
+  for (int first = 0; first < n; first += of_cluster)
+    opened |= open_barrier(AT_CLUSTER_BARRIER, 0, first, first + of_cluster);
   return opened;
+}
+
+/* Says where the threads that hang are: a thread of each warp. */
+[[noreturn]] void report_hang() {
+  int named = 0;
+  for (size_t i = 0, next = 0; i < fibers.size() && named < MOST_NAMED; i++) {
+    const Fiber &f = fibers[i];
+    if (i < next || f.state == RETURNED) continue;
+    std::fprintf(stderr, "CTA %d thread %d: %s", (int)i / blockDim.x, (int)i % blockDim.x, STATES[f.state]);
+    blockIdx.x = (int)i / blockDim.x;
+    if (f.state == AT_MBARRIER)
+      std::fprintf(stderr, " at byte %d, parity %u", (int)((const char *)f.mbarrier - emulated_shared()), f.parity);
+    std::fprintf(stderr, "\n");
+    next = i / blockDim.x * blockDim.x + (i % blockDim.x / 32 + 1) * 32, named++;
+  }
+  std::fprintf(stderr, "threads wait in vain\n");
+  std::abort();
 }
 
 } // namespace
@@ -125,12 +170,24 @@ uint32_t emulated_random() { /* xorshift */
   return x;
 }
 
+void emulated_fail(const char *what) {
+  std::fprintf(stderr, "CTA %d thread %d: %s\n", blockIdx.x, threadIdx.x, what);
+  std::abort();
+}
 void emulated_yield() {
   leave(RUNS);
 }
 void emulated_barrier(int name, int threads) {
   fibers[current].barrier = name, fibers[current].threads = threads;
   leave(AT_BARRIER);
+}
+void emulated_cluster_barrier() {
+  fibers[current].barrier = 0, fibers[current].threads = ranks_of_cluster * blockDim.x;
+  leave(AT_CLUSTER_BARRIER);
+}
+void emulated_mbarrier_await(const uint64_t *barrier, uint32_t parity) {
+  fibers[current].mbarrier = barrier, fibers[current].parity = parity;
+  leave(AT_MBARRIER);
 }
 void emulated_warp_barrier() {
   leave(AT_WARP_BARRIER);
@@ -143,51 +200,52 @@ uint64_t emulated_shuffle(uint64_t x, int lane) {
   emulated_warp_barrier();
   return x;
 }
-char *emulated_shared() {
-  return &shared[fibers[current].cta * shared_of_cta];
-}
 uint32_t *emulated_warp_scratch() {
   return &scratch[(size_t)warp() * 32 * 8];
 }
+int emulated_thread() {
+  return current;
+}
+bool emulated_exited(int cta) {
+  return !left[cta];
+}
 void emulated_later(std::function<void()> action) {
   pending.push_back(std::move(action));
+}
+void emulated_in_order(std::function<void()> action) {
+  std::list<std::function<void()>> &in_order = fibers[current].in_order;
+  in_order.push_back(std::move(action));
+  emulated_later([&] {
+    in_order.front()();
+    in_order.pop_front();
+  });
 }
 void emulated_store(void *to, uint32_t x) {
   emulated_later([=] { std::memcpy(to, &x, sizeof x); });
 }
 
-void emulate(int grid, int threads, size_t shared_bytes, const std::function<void()> &thread) {
+void emulate(int grid, int threads, size_t shared_bytes, const std::function<void()> &thread, int ranks) {
   int n = grid * threads;
-  gridDim.x = grid, blockDim.x = threads, body = &thread;
-  void *stacks = mmap(nullptr, n * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (stacks == MAP_FAILED) std::abort();
-  shared_of_cta = (shared_bytes + 1023) / 1024 * 1024, shared.resize(grid * shared_of_cta);
-  for (char &byte : shared) byte = (char)emulated_random();
+  gridDim.x = grid, blockDim.x = threads, ranks_of_cluster = ranks, body = &thread;
+  void *memory = mmap(nullptr, n * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) std::abort();
+  stacks = (char *)memory;
+  emulated_shared_begin(grid, ranks, shared_bytes);
   shuffled.assign((size_t)grid * warps_of_cta() * 32, 0), scratch.assign((size_t)grid * warps_of_cta() * 32 * 8, 0);
-  fibers.resize(n);
-  for (int i = 0; i < n; i++) {
-    Fiber &fiber = fibers[i];
-    fiber.cta = i / threads, fiber.thread = i % threads, fiber.state = RUNS, fiber.begun = false;
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = (char *)stacks + i * STACK, fiber.context.uc_stack.ss_size = STACK;
-    makecontext(&fiber.context, run_body, 0);
-  }
+  fibers.assign(n, {}), left.assign(grid, threads);
   std::vector<int> order((size_t)grid * warps_of_cta());
   for (size_t i = 0; i < order.size(); i++) order[i] = (int)i;
-  for (int idle = 0, left = 1; left || !pending.empty();) {
+  int idle = 0;
+  while (std::any_of(left.begin(), left.end(), [](int threads_left) { return threads_left > 0; }) || !pending.empty()) {
     bool progress = do_pending();
     for (int i = (int)order.size() - 1; i > 0; i--) std::swap(order[i], order[draw(i + 1)]);
     for (int w : order) {
       int first = w % warps_of_cta() * 32;
       progress |= run_warp(w / warps_of_cta() * threads + first, std::min(32, threads - first));
     }
-    for (int cta = 0; cta < grid; cta++) progress |= open_barriers(cta);
-    left = 0;
-    for (const Fiber &fiber : fibers) left += fiber.state != RETURNED;
+    progress |= open_barriers();
     idle = progress ? 0 : idle + 1;
-    if (idle < MOST_IDLE_ROUNDS) continue;
-    std::fprintf(stderr, "%d of %d threads wait in vain\n", left, n);
-    std::abort();
+    if (idle == MOST_IDLE_ROUNDS) report_hang();
   }
   munmap(stacks, n * STACK);
 }

@@ -4,8 +4,8 @@
  *
  * Every CUDA thread is a fiber. Warps take turns in an order drawn anew each round. Values that CTAs hand to each other
  * and copies into shared memory arrive late and out of order, and shared memory begins with noise. So what holds here
- * does not hold by luck; but data races proper and the memory model are not emulated. Included before any header of the
- * engine. */
+ * does not hold by luck; but data races proper, the memory model and kernels that overlap are not emulated. Included
+ * before any header of the engine. */
 #pragma once
 
 #include <cuda_bf16.h>
@@ -39,14 +39,31 @@ struct EmulatedIndex {
 };
 extern EmulatedIndex threadIdx, blockIdx, blockDim, gridDim;
 
-void emulated_yield();                             /* lets others run */
-void emulated_barrier(int name, int threads);      /* of a CTA; __syncthreads() is number 0 */
-void emulated_warp_barrier();                      /* of the 32 threads of a warp */
-uint64_t emulated_shuffle(uint64_t x, int lane);   /* lane's x; the whole warp calls it */
-char *emulated_shared();                           /* the CTA's dynamic shared memory */
-void emulated_store(void *to, uint32_t x);         /* seen by others some time later */
-void emulated_later(std::function<void()> action); /* done some time later */
-uint32_t *emulated_warp_scratch();                 /* [32][8] */
+void emulated_yield();                                /* lets others run */
+void emulated_barrier(int name, int threads);         /* of a CTA; __syncthreads() is number 0 */
+void emulated_cluster_barrier();                      /* of all threads of the cluster */
+void emulated_warp_barrier();                         /* of the 32 threads of a warp */
+uint64_t emulated_shuffle(uint64_t x, int lane);      /* lane's x; the whole warp calls it */
+void emulated_store(void *to, uint32_t x);            /* seen by others some time later */
+void emulated_later(std::function<void()> action);    /* done some time later */
+void emulated_in_order(std::function<void()> action); /* the same, after those that this thread had done in order */
+uint32_t *emulated_warp_scratch();                    /* [32][8] */
+int emulated_thread();                                /* among all of the grid */
+int emulated_rank();                                  /* of the CTA in its cluster */
+[[noreturn]] void emulated_fail(const char *what);    /* says who did it, and aborts */
+
+/* ---- Shared memory: a CTA's begins with what the kernel declares, the cluster's lies together ---- */
+
+enum { EMULATED_CTA_BYTES = 256 << 10, EMULATED_STATIC_BYTES = 47 * 128 /* no multiple of 1,024 */ };
+char *emulated_shared();                              /* this CTA's */
+uint32_t emulated_address(const void *place);         /* in the cluster */
+char *emulated_place(uint32_t address, size_t bytes); /* the reverse; all of it exists, in a CTA that has not exited */
+void emulated_check(const void *place, size_t bytes); /* the same of a place in any cluster */
+
+/* mbarriers: of the running CTA; those that are counted may be any CTA's. */
+void emulated_mbarrier_init(uint64_t *barrier, int arrivals);
+void emulated_mbarrier_count(uint64_t *barrier, int arrivals, int bytes); /* that are to come; have come: negative */
+void emulated_mbarrier_wait(const uint64_t *barrier, uint32_t parity);
 
 using std::max;
 using std::min;
@@ -102,17 +119,27 @@ inline float __expf(float x) {
 template <typename T> T __ldg(const T *at) {
   return *at;
 }
+template <typename T> T __ldcg(const T *at) {
+  return *at;
+}
 inline void __nanosleep(int) {
   emulated_yield();
 }
 
 /* ---- For the test ---- */
 
-/* Runs `thread` as every thread of `grid` CTAs until all have returned. Aborts when they wait for each other in vain.
- */
-void emulate(int grid, int threads, size_t shared_bytes, const std::function<void()> &thread);
+/* Runs `thread` as every thread of `grid` CTAs, in clusters of `ranks`, until all have returned. Aborts when they wait
+ * for each other in vain. */
+void emulate(int grid, int threads, size_t shared_bytes, const std::function<void()> &thread, int ranks = 1);
 /* What the emulated device says of itself. */
 extern int emulated_processors, emulated_shared_bytes;
 /* The draw of all orders and of the tests' numbers. */
 uint32_t emulated_random();
 void emulated_seed(uint32_t seed);
+
+/* ---- For emulation.cc and shared_memory.cc ---- */
+
+void emulated_shared_begin(int grid, int ranks, size_t bytes); /* noise */
+bool emulated_exited(int cta);
+bool emulated_mbarrier_done(const uint64_t *barrier, uint32_t parity);
+void emulated_mbarrier_await(const uint64_t *barrier, uint32_t parity); /* lets others run until it is done */

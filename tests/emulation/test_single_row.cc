@@ -4,8 +4,7 @@
 
 #include "engine/cuda/single_row.cu"
 
-#include <glib.h>
-#include <vector>
+#include "tests/emulation/reference.h"
 
 namespace {
 
@@ -18,28 +17,6 @@ struct TestShape {
 
 enum { LAYERS = 2, VOCAB = 300, SLOTS = 2, SLOT = 1, RING = 24, SINKS = 3, MOST_STEPS = 3, FIRST_POSITION = 300 };
 constexpr float RATE = 0.5f, SCALE = 100, OFFSET = 5, EPS = 1e-6f;
-
-typedef std::vector<double> Vector;
-
-double uniform() {
-  return (emulated_random() >> 8) / 16777216.0;
-}
-double normal() {
-  return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(2 * G_PI * uniform());
-}
-
-/* Memory that lies as on the device. */
-struct Arena {
-  std::vector<char> bytes;
-  size_t used = 0;
-
-  size_t place(size_t n) {
-    used += (n + 255) / 256 * 256;
-    return used - (n + 255) / 256 * 256;
-  }
-  char *base() { return bytes.data() + (256 - (uintptr_t)bytes.data() % 256); }
-  void allocate() { bytes.assign(used + 256, 0); }
-};
 
 struct Fixture {
   const TestShape &s;
@@ -90,25 +67,23 @@ struct Fixture {
     layer_bytes = weights.used, weights.used *= LAYERS;
     head = matrix(VOCAB, s.hidden), norm = vector(s.hidden);
     weights.allocate();
-    auto fill = [&](size_t at, int layer, size_t n, double deviation) {
-      for (size_t i = 0; i < n; i++)
-        in_layer<bf16>(at, layer)[i] =
-            __float2bfloat16((float)((uniform() + uniform() + uniform() - 1.5) * 2 * deviation));
+    auto fill_matrix = [&](size_t at, int layer, size_t n, double deviation) {
+      fill(in_layer<bf16>(at, layer), n, deviation);
     };
     auto fill_floats = [&](size_t at, int layer, int n, double mean, double deviation) {
-      for (int i = 0; i < n; i++) in_layer<float>(at, layer)[i] = (float)(mean + deviation * normal());
+      fill(in_layer<float>(at, layer), n, mean, deviation);
     };
     for (int layer = 0; layer < LAYERS; layer++) {
-      fill(qkv, layer, (size_t)stride * s.hidden, 1 / std::sqrt(s.hidden));
-      fill(output, layer, s.hidden * attended, 1 / std::sqrt(attended));
-      fill(gate_up, layer, (size_t)2 * s.intermediate * s.hidden, 1 / std::sqrt(s.hidden));
-      fill(down, layer, (size_t)s.hidden * s.intermediate, 1 / std::sqrt(s.intermediate));
-      fill(qkv_bias, layer, stride, 0.3);
+      fill_matrix(qkv, layer, (size_t)stride * s.hidden, 1 / std::sqrt(s.hidden));
+      fill_matrix(output, layer, s.hidden * attended, 1 / std::sqrt(attended));
+      fill_matrix(gate_up, layer, (size_t)2 * s.intermediate * s.hidden, 1 / std::sqrt(s.hidden));
+      fill_matrix(down, layer, (size_t)s.hidden * s.intermediate, 1 / std::sqrt(s.intermediate));
+      fill_matrix(qkv_bias, layer, stride, 0.3);
       fill_floats(output_bias, layer, s.hidden, 0, 0.3), fill_floats(down_bias, layer, s.hidden, 0, 0.3);
       fill_floats(input_norm, layer, s.hidden, 1, 0.2), fill_floats(post_norm, layer, s.hidden, 1, 0.2);
       fill_floats(q_norm, layer, s.head_dim, 1, 0.2), fill_floats(k_norm, layer, s.head_dim, 1, 0.2);
     }
-    fill(head, 0, (size_t)VOCAB * s.hidden, 1 / std::sqrt(s.hidden)), fill_floats(norm, 0, s.hidden, 1, 0.2);
+    fill_matrix(head, 0, (size_t)VOCAB * s.hidden, 1 / std::sqrt(s.hidden)), fill_floats(norm, 0, s.hidden, 1, 0.2);
   }
 
   void make_row() {
@@ -181,20 +156,15 @@ struct Fixture {
   /* ---- What is to come of it ---- */
 
   Vector multiply_by(const DmsCudaLinear &linear, int layer, const Vector &from, bool wide_bias) {
-    Vector to(linear.n);
     auto moved = [&](const void *at) { return (const char *)at + layer * layer_bytes; };
-    const bf16 *weight = (const bf16 *)moved(linear.weight);
-    for (int i = 0; i < linear.n; i++) {
-      if (linear.bias)
-        to[i] = wide_bias ? ((const float *)moved(linear.bias))[i] : to_float(((const bf16 *)moved(linear.bias))[i]);
-      for (int j = 0; j < linear.k; j++) to[i] += (double)to_float(weight[(size_t)i * linear.k + j]) * from[j];
-    }
+    Vector to = ::multiply_by(moved(linear.weight), linear.n, from);
+    for (int i = 0; linear.bias && i < linear.n; i++)
+      to[i] += wide_bias ? ((const float *)moved(linear.bias))[i] : to_float(((const bf16 *)moved(linear.bias))[i]);
     return to;
   }
   static void normalise(double *x, int n, const float *weight) {
-    double squares = 0;
-    for (int i = 0; i < n; i++) squares += x[i] * x[i];
-    for (int i = 0; i < n; i++) x[i] *= weight[i] / std::sqrt(squares / n + EPS);
+    double factor = inverse_rms(x, n, EPS);
+    for (int i = 0; i < n; i++) x[i] *= weight[i] * factor;
   }
   Vector normalised(Vector x, const float *weight) {
     normalise(x.data(), (int)x.size(), weight);
@@ -262,8 +232,7 @@ struct Fixture {
       }
       add(multiply_by(row.output, layer, attended, true));
       Vector both = multiply_by(row.gate_up, layer, normalised(stream, in_layer<float>(post_norm, layer)), false);
-      for (int i = 0; i < s.intermediate; i++)
-        active[i] = both[i] / (1 + std::exp(-both[i])) * both[i + s.intermediate];
+      for (int i = 0; i < s.intermediate; i++) active[i] = swiglu_of(both[i], both[i + s.intermediate]);
       add(multiply_by(row.down, layer, active, true));
     }
     return multiply_by(row.head, 0, normalised(stream, in_layer<float>(norm, 0)), false);
@@ -336,13 +305,6 @@ void test_shape(gconstpointer data) {
 }
 
 } // namespace
-
-/* For element.cuh, which asks what the kernel was compiled for. */
-extern "C" cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *) {
-  *attributes = {};
-  attributes->ptxVersion = 90;
-  return cudaSuccess;
-}
 
 int main(int argc, char **argv) {
   static const struct {

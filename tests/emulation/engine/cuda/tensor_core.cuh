@@ -10,7 +10,14 @@ inline float power_of_two(float x) {
   return std::exp2(x);
 }
 inline char *dynamic_shared() {
-  return emulated_shared();
+  return emulated_shared() + EMULATED_STATIC_BYTES;
+}
+template <typename T> T &static_shared() {
+  static_assert(sizeof(T) <= EMULATED_STATIC_BYTES, "more than is kept for it");
+  return *reinterpret_cast<T *>(emulated_shared());
+}
+inline uint32_t shared_address(const void *pointer) {
+  return emulated_address(pointer);
 }
 inline void store_relaxed(uint32_t *to, uint32_t x) {
   emulated_store(to, x);
@@ -34,35 +41,26 @@ inline void named_barrier(int name, int threads) {
   emulated_barrier(name, threads);
 }
 
-/* An mbarrier: arrivals that are still to come in this phase, all of a phase, and phases completed. */
-struct EmulatedBarrier {
-  uint16_t missing, arrivals;
-  uint32_t phases;
-};
-static_assert(sizeof(EmulatedBarrier) == sizeof(uint64_t), "in the place of one");
-
-inline EmulatedBarrier &emulated(uint64_t *barrier) {
-  return *reinterpret_cast<EmulatedBarrier *>(barrier);
-}
 inline void barrier_init(uint64_t *barrier, int arrivals) {
-  emulated(barrier) = {(uint16_t)arrivals, (uint16_t)arrivals, 0};
+  emulated_mbarrier_init(barrier, arrivals);
 }
 inline void barrier_init_fence() {}
 inline void barrier_arrive(uint64_t *barrier) {
-  EmulatedBarrier &b = emulated(barrier);
-  if (--b.missing == 0) b.phases++, b.missing = b.arrivals;
+  emulated_mbarrier_count(barrier, 1, 0);
 }
 inline void barrier_wait(uint64_t *barrier, uint32_t parity) {
-  while ((emulated(barrier).phases & 1) == parity) emulated_yield();
+  emulated_mbarrier_wait(barrier, parity);
 }
 inline uint64_t read_once_policy() {
   return 0;
 }
 inline void copy_once(void *to, const void *from, int bytes, uint64_t *barrier, uint64_t) {
   if (((uintptr_t)to | (uintptr_t)from | (uintptr_t)bytes) % 16) __builtin_trap();
+  emulated_mbarrier_count(barrier, 1, bytes);
   emulated_later([=] {
+    emulated_check(to, bytes);
     std::memcpy(to, from, bytes);
-    barrier_arrive(barrier);
+    emulated_mbarrier_count(barrier, 0, -bytes);
   });
 }
 
@@ -125,6 +123,7 @@ inline void load_matrices_transposed(uint32_t *r, const void *row) {
     r[m] = (uint32_t)two[1] << 16 | two[0];
   }
 }
+/* Of an 8x8 matrix, of which a lane has two elements of a row. */
 inline uint32_t transpose(uint32_t x) {
   int lane = threadIdx.x % 32;
   uint32_t y = 0;
