@@ -19,21 +19,22 @@ struct Fiber {
   void *here[5]; /* where it goes on */
   State state = RUNS;
   bool begun = false;
-  int barrier = 0, threads = 0;        /* what it waits at, and how many have to come */
-  const uint64_t *mbarrier = nullptr;  /* the same */
-  uint32_t parity = 0;                 /* of the mbarrier's phase */
+  int barrier = 0, threads = 0;       /* what it waits at, and how many have to come */
+  const uint64_t *mbarrier = nullptr; /* the same */
+  uint32_t parity = 0;                /* of the mbarrier's phase */
   std::list<std::function<void()>> in_order;
 };
 
 constexpr size_t STACK = 64 << 10;
-constexpr int MOST_IDLE_ROUNDS = 5000, MOST_NAMED = 20;
+constexpr int MOST_IDLE_ROUNDS = 5000, MOST_NAMED = 20, LONGEST_NAP = 64;
 
 std::vector<Fiber> fibers;
 char *stacks;
 void *scheduler[5];
 int current, ranks_of_cluster;
 const std::function<void()> *body;
-std::vector<int> left; /* [CTAs] threads that have not returned */
+std::vector<int> left;          /* [CTAs] threads that have not returned */
+std::vector<int> naps;          /* [warps] rounds that a warp sleeps */
 std::vector<uint64_t> shuffled; /* [warps][32] */
 std::vector<uint32_t> scratch;  /* [warps][32][8] */
 std::vector<std::function<void()>> pending;
@@ -119,6 +120,12 @@ bool run_warp(int first, int n) {
     }
   }
   return progress;
+}
+
+/* Now and then a warp or a CTA falls behind. */
+void nap() {
+  int n = draw(4) == 0 ? warps_of_cta() : 1, first = draw((int)naps.size() / n) * n;
+  std::fill_n(naps.begin() + first, n, draw(LONGEST_NAP));
 }
 
 /* Opens a barrier of threads first .. end - 1 if enough have come. */
@@ -232,14 +239,16 @@ void emulate(int grid, int threads, size_t shared_bytes, const std::function<voi
   stacks = (char *)memory;
   emulated_shared_begin(grid, ranks, shared_bytes);
   shuffled.assign((size_t)grid * warps_of_cta() * 32, 0), scratch.assign((size_t)grid * warps_of_cta() * 32 * 8, 0);
-  fibers.assign(n, {}), left.assign(grid, threads);
+  fibers.assign(n, {}), left.assign(grid, threads), naps.assign((size_t)grid * warps_of_cta(), 0);
   std::vector<int> order((size_t)grid * warps_of_cta());
   for (size_t i = 0; i < order.size(); i++) order[i] = (int)i;
   int idle = 0;
   while (std::any_of(left.begin(), left.end(), [](int threads_left) { return threads_left > 0; }) || !pending.empty()) {
     bool progress = do_pending();
     for (int i = (int)order.size() - 1; i > 0; i--) std::swap(order[i], order[draw(i + 1)]);
+    nap();
     for (int w : order) {
+      if (naps[w] && naps[w]--) continue;
       int first = w % warps_of_cta() * 32;
       progress |= run_warp(w / warps_of_cta() * threads + first, std::min(32, threads - first));
     }

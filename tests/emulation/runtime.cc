@@ -11,8 +11,8 @@ static CUresult encode(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t di
                        CUtensorMapL2promotion, CUtensorMapFloatOOBfill fill) {
   bool good = dimensions >= 1 && dimensions <= 5 && (uintptr_t)map % 64 == 0 && (uintptr_t)address % 16 == 0 &&
               type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 && interleave == CU_TENSOR_MAP_INTERLEAVE_NONE &&
-              swizzle == CU_TENSOR_MAP_SWIZZLE_128B && fill == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE &&
-              box[0] * 2 <= 128 && box[0] * 2 % 16 == 0;
+              swizzle == CU_TENSOR_MAP_SWIZZLE_128B && fill == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE && box[0] * 2 <= 128 &&
+              box[0] * 2 % 16 == 0;
   EmulatedMap made = {};
   made.address = (const char *)address, made.dimensions = dimensions;
   for (cuuint32_t i = 0; good && i < dimensions; i++) {

@@ -36,6 +36,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(
   int clusters, ranks = emulated_ranks(config), grid = config->gridDim.x;
   cudaOccupancyMaxActiveClusters(&clusters, kernel, config);
   if (grid % ranks || grid / ranks > clusters) return cudaErrorInvalidConfiguration;
-  emulate(grid, config->blockDim.x, config->dynamicSmemBytes, [&] { kernel(argument); }, ranks);
+  emulate(
+      grid, config->blockDim.x, config->dynamicSmemBytes, [&] { kernel(argument); }, ranks);
   return cudaSuccess;
 }
