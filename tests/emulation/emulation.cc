@@ -99,25 +99,20 @@ bool run_warp(int first, int n) {
     if (fiber.state == AT_MBARRIER && emulated_mbarrier_done(fiber.mbarrier, fiber.parity))
       fiber.state = RUNS, progress = true;
   }
-  for (int turns = 1 + draw(32); turns; turns--) {
-    bool ran = false;
+  bool moved = true; /* who yields waits for others */
+  for (int turns = 1 + draw(32); turns && moved; turns--) {
     int waiting = 0, others = 0;
-    for (int k = 0, start = draw(n); k < n; k++) {
-      Fiber &fiber = fibers[first + (start + k) % n];
-      if (fiber.state != RUNS) continue;
-      resume(first + (start + k) % n);
-      ran = true, progress |= fiber.state != RUNS;
+    moved = false;
+    for (int k = 0, lane = draw(n); k < n; k++, lane = lane + 1 < n ? lane + 1 : 0) {
+      Fiber &fiber = fibers[first + lane];
+      if (fiber.state == RUNS) resume(first + lane), moved |= fiber.state != RUNS;
+      waiting += fiber.state == AT_WARP_BARRIER, others += fiber.state == RUNS || fiber.state == AT_MBARRIER;
     }
-    if (!ran) break;
-    for (int k = 0; k < n; k++) {
-      State state = fibers[first + k].state;
-      waiting += state == AT_WARP_BARRIER, others += state == RUNS || state == AT_MBARRIER;
-    }
-    if (waiting == n) {
+    progress |= moved;
+    if (waiting == n)
       for (int k = 0; k < n; k++) fibers[first + k].state = RUNS;
-    } else if (waiting && !others) {
+    else if (waiting && !others)
       emulated_fail("threads of a warp wait for each other at different places");
-    }
   }
   return progress;
 }
