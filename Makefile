@@ -158,7 +158,7 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/libharness.a $(BUILD)/libhype
 $(BUILD)/tests/emulation/%.o: tests/emulation/%.cc
 	@mkdir -p $(@D)
 	$(call show,CXX )
-	$(Q)g++ -std=c++17 -Wall -Wno-unknown-pragmas $(CFLAGS) -Itests/emulation -I. -isystem $(CUDA_HOME)/include \
+	$(Q)g++ -std=c++17 -Wall -Wno-unknown-pragmas -Wno-psabi $(CFLAGS) -Itests/emulation -I. -isystem $(CUDA_HOME)/include \
 	  $(shell pkg-config --cflags glib-2.0) -MMD -MP -c $< -o $@
 
 $(BUILD)/tests/emulation/%: $(BUILD)/tests/emulation/%.o $(addprefix $(BUILD)/tests/emulation/,emulation.o runtime.o shared_memory.o)

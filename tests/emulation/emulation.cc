@@ -47,7 +47,7 @@ int warp() {
   return blockIdx.x * warps_of_cta() + threadIdx.x / 32;
 }
 
-/* Unlike swapcontext() these make no system call. Callers must keep nothing in registers: noipa. */
+/* Unlike swapcontext() these make no system call. They lose all registers: noipa, for the compiler to know. */
 __attribute__((noipa, noreturn)) void jump(void **to) {
   __builtin_longjmp(to, 1);
 }

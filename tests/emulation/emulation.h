@@ -1,11 +1,12 @@
 /* Runs CUDA kernels on the CPU, thread by thread, for tests where there is no GPU: those that are made of element.cuh
- * and of the instructions that engine/cuda/tensor_core.cuh names, for which tests/emulation has headers of the same
- * names.
+ * and of what engine/cuda's tensor_core.cuh, warpgroup.cuh, cluster.cuh and cooperative.cuh name, for which
+ * tests/emulation has headers of the same names.
  *
- * Every CUDA thread is a fiber. Warps take turns in an order drawn anew each round. Values that CTAs hand to each other
- * and copies into shared memory arrive late and out of order, and shared memory begins with noise. So what holds here
- * does not hold by luck; but data races proper, the memory model and kernels that overlap are not emulated. Included
- * before any header of the engine. */
+ * Every CUDA thread is a fiber. Warps take turns in an order drawn anew each round, and now and then fall behind. Values
+ * that CTAs hand to each other, arrivals at their barriers and copies into shared memory come late and out of order;
+ * until a copy has come NaNs lie in its place, and shared memory begins with noise. Tensor cores read their operands as
+ * late as they may. So what holds here does not hold by luck; but data races proper, the memory model and kernels that
+ * overlap are not emulated. Included before any header of the engine. */
 #pragma once
 
 #include <cuda_bf16.h>
@@ -59,6 +60,7 @@ char *emulated_shared();                              /* this CTA's */
 uint32_t emulated_address(const void *place);         /* in the cluster */
 char *emulated_place(uint32_t address, size_t bytes); /* the reverse; all of it exists, in a CTA that has not exited */
 void emulated_check(const void *place, size_t bytes); /* the same of a place in any cluster */
+void emulated_spoil(void *place, size_t bytes);       /* NaNs until a copy has come */
 
 /* mbarriers: of the running CTA; those that are counted may be any CTA's. */
 void emulated_mbarrier_init(uint64_t *barrier, int arrivals);

@@ -1,4 +1,5 @@
-/* Numbers for the tests of kernels, and what is to come of them in double precision. Included after the kernel. */
+/* What tests of kernels share: numbers to begin with, what is to come of them in double precision, tables of shapes.
+ * Included after the kernel. */
 #pragma once
 
 #include <glib.h>
@@ -49,3 +50,15 @@ struct Arena {
   char *base() { return bytes.data() + (256 - (uintptr_t)bytes.data() % 256); }
   void allocate() { bytes.assign(used + 256, 0); }
 };
+
+template <typename Shape> struct NamedShape {
+  const char *path;
+  Shape shape;
+};
+template <typename Shape, size_t n>
+void add_tests(const char *suite, const NamedShape<Shape> (&tests)[n], GTestDataFunc test) {
+  for (const NamedShape<Shape> &named : tests) {
+    g_autofree char *path = g_strconcat("/emulation/", suite, "/", named.path, NULL);
+    g_test_add_data_func(path, &named.shape, test);
+  }
+}

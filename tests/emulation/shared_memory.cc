@@ -64,6 +64,10 @@ void emulated_check(const void *place, size_t bytes) {
     emulated_fail("a place outside shared memory");
   if (emulated_exited((int)cta)) emulated_fail("the shared memory of a CTA that has exited");
 }
+void emulated_spoil(void *place, size_t bytes) {
+  emulated_check(place, bytes);
+  std::memset(place, 0xFF, bytes);
+}
 uint32_t emulated_address(const void *place) {
   emulated_check(place, 0);
   return (uint32_t)((const char *)place - memory_of_cluster());

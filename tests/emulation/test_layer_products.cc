@@ -237,10 +237,7 @@ void test_refusals(void) {
 } // namespace
 
 int main(int argc, char **argv) {
-  static const struct {
-    const char *path;
-    TestShape shape;
-  } tests[] = {
+  static const NamedShape<TestShape> tests[] = {
       {"one-row", {1, 1, 8, 227, 256, 256, 256, 384, false, 1, {}}},
       {"odd-depth", {2, 5, 12, 227, 256, 768, 768, 392, true, 1, {kOutput, kDown}}},
       {"two-passes", {1, 16, 8, 227, 256, 256, 1024, 384, false, 2, {kDown}}},
@@ -254,10 +251,7 @@ int main(int argc, char **argv) {
       {"three-layers", {3, 12, 12, 227, 512, 256, 1280, 264, true, 1, {kQkv}}},
   };
   g_test_init(&argc, &argv, NULL);
-  for (const auto &test : tests) {
-    g_autofree char *path = g_strconcat("/emulation/layer-products/", test.path, NULL);
-    g_test_add_data_func(path, &test.shape, test_shape);
-  }
+  add_tests("layer-products", tests, test_shape);
   g_test_add_func("/emulation/layer-products/refusals", test_refusals);
   return g_test_run();
 }

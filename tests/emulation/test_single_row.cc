@@ -67,23 +67,23 @@ struct Fixture {
     layer_bytes = weights.used, weights.used *= LAYERS;
     head = matrix(VOCAB, s.hidden), norm = vector(s.hidden);
     weights.allocate();
-    auto fill_matrix = [&](size_t at, int layer, size_t n, double deviation) {
+    auto fill_weights = [&](size_t at, int layer, size_t n, double deviation) {
       fill(in_layer<bf16>(at, layer), n, deviation);
     };
     auto fill_floats = [&](size_t at, int layer, int n, double mean, double deviation) {
       fill(in_layer<float>(at, layer), n, mean, deviation);
     };
     for (int layer = 0; layer < LAYERS; layer++) {
-      fill_matrix(qkv, layer, (size_t)stride * s.hidden, 1 / std::sqrt(s.hidden));
-      fill_matrix(output, layer, s.hidden * attended, 1 / std::sqrt(attended));
-      fill_matrix(gate_up, layer, (size_t)2 * s.intermediate * s.hidden, 1 / std::sqrt(s.hidden));
-      fill_matrix(down, layer, (size_t)s.hidden * s.intermediate, 1 / std::sqrt(s.intermediate));
-      fill_matrix(qkv_bias, layer, stride, 0.3);
+      fill_weights(qkv, layer, (size_t)stride * s.hidden, 1 / std::sqrt(s.hidden));
+      fill_weights(output, layer, s.hidden * attended, 1 / std::sqrt(attended));
+      fill_weights(gate_up, layer, (size_t)2 * s.intermediate * s.hidden, 1 / std::sqrt(s.hidden));
+      fill_weights(down, layer, (size_t)s.hidden * s.intermediate, 1 / std::sqrt(s.intermediate));
+      fill_weights(qkv_bias, layer, stride, 0.3);
       fill_floats(output_bias, layer, s.hidden, 0, 0.3), fill_floats(down_bias, layer, s.hidden, 0, 0.3);
       fill_floats(input_norm, layer, s.hidden, 1, 0.2), fill_floats(post_norm, layer, s.hidden, 1, 0.2);
       fill_floats(q_norm, layer, s.head_dim, 1, 0.2), fill_floats(k_norm, layer, s.head_dim, 1, 0.2);
     }
-    fill_matrix(head, 0, (size_t)VOCAB * s.hidden, 1 / std::sqrt(s.hidden)), fill_floats(norm, 0, s.hidden, 1, 0.2);
+    fill_weights(head, 0, (size_t)VOCAB * s.hidden, 1 / std::sqrt(s.hidden)), fill_floats(norm, 0, s.hidden, 1, 0.2);
   }
 
   void make_row() {
@@ -307,10 +307,7 @@ void test_shape(gconstpointer data) {
 } // namespace
 
 int main(int argc, char **argv) {
-  static const struct {
-    const char *path;
-    TestShape shape;
-  } tests[] = {
+  static const NamedShape<TestShape> tests[] = {
       {"head_dim-128/drawn", {3, 6, 256, 512, 8, 2, 128, DMS_CUDA_RANDOM, true, false, false, false, 1, 150}},
       {"head_dim-64/borrowed", {3, 6, 256, 512, 8, 2, 64, DMS_CUDA_BORROWED, true, false, true, true, 1, 150}},
       {"head_dim-128/borrowed-unshifted",
@@ -327,9 +324,6 @@ int main(int argc, char **argv) {
       {"deep/longest", {1, 4, 256, 27648, 4, 2, 64, DMS_CUDA_RANDOM, true, false, false, false, 1, 60}},
   };
   g_test_init(&argc, &argv, NULL);
-  for (const auto &test : tests) {
-    g_autofree char *path = g_strconcat("/emulation/single-row/", test.path, NULL);
-    g_test_add_data_func(path, &test.shape, test_shape);
-  }
+  add_tests("single-row", tests, test_shape);
   return g_test_run();
 }

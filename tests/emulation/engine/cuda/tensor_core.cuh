@@ -57,6 +57,7 @@ inline uint64_t read_once_policy() {
 inline void copy_once(void *to, const void *from, int bytes, uint64_t *barrier, uint64_t) {
   if (((uintptr_t)to | (uintptr_t)from | (uintptr_t)bytes) % 16) __builtin_trap();
   emulated_mbarrier_count(barrier, 1, bytes);
+  emulated_spoil(to, bytes);
   emulated_later([=] {
     emulated_check(to, bytes);
     std::memcpy(to, from, bytes);

@@ -101,12 +101,7 @@ inline void barrier_arrive_at(uint64_t *barrier, int rank) {
   emulated_in_order([=] { emulated_mbarrier_count(there, 1, 0); });
 }
 
-/* ---- Copies: until they have come there are NaNs in their place ---- */
-
-inline void emulated_spoil(char *to, size_t bytes) {
-  emulated_check(to, bytes);
-  std::memset(to, 0xFF, bytes);
-}
+/* ---- Copies ---- */
 
 inline void store_async(uint32_t to, float x, float y, uint32_t barrier) {
   char *there = emulated_place(to, 2 * sizeof(float));
