@@ -38,6 +38,7 @@ std::vector<int> naps;          /* [warps] rounds that a warp sleeps */
 std::vector<uint64_t> shuffled; /* [warps][32] */
 std::vector<uint32_t> scratch;  /* [warps][32][8] */
 std::vector<std::function<void()>> pending;
+std::function<void()> previous; /* what the kernel before has still to do */
 uint32_t state_of_random = 1;
 
 int warps_of_cta() {
@@ -222,6 +223,12 @@ void emulated_in_order(std::function<void()> action) {
     in_order.pop_front();
   });
 }
+void emulated_overlap(std::function<void()> end) {
+  previous = std::move(end);
+}
+void emulated_wait_for_previous() {
+  while (previous) emulated_yield();
+}
 void emulated_store(void *to, uint32_t x) {
   emulated_later([=] { std::memcpy(to, &x, sizeof x); });
 }
@@ -237,11 +244,13 @@ void emulate(int grid, int threads, size_t shared_bytes, const std::function<voi
   fibers.assign(n, {}), left.assign(grid, threads), naps.assign((size_t)grid * warps_of_cta(), 0);
   std::vector<int> order((size_t)grid * warps_of_cta());
   for (size_t i = 0; i < order.size(); i++) order[i] = (int)i;
-  int idle = 0;
-  while (std::any_of(left.begin(), left.end(), [](int threads_left) { return threads_left > 0; }) || !pending.empty()) {
+  int idle = 0, rounds = previous ? draw(LONGEST_NAP) : 0; /* until the kernel before ends */
+  while (std::any_of(left.begin(), left.end(), [](int threads_left) { return threads_left > 0; }) || !pending.empty() ||
+         previous) {
     bool progress = do_pending();
     for (int i = (int)order.size() - 1; i > 0; i--) std::swap(order[i], order[draw(i + 1)]);
     nap();
+    if (previous && !rounds--) previous(), previous = nullptr;
     for (int w : order) {
       if (naps[w] && naps[w]--) continue;
       int first = w % warps_of_cta() * 32;

@@ -5,8 +5,8 @@
  * Every CUDA thread is a fiber. Warps take turns in an order drawn anew each round, and now and then fall behind. Values
  * that CTAs hand to each other, arrivals at their barriers and copies into shared memory come late and out of order;
  * until a copy has come NaNs lie in its place, and shared memory begins with noise. Tensor cores read their operands as
- * late as they may. So what holds here does not hold by luck; but data races proper, the memory model and kernels that
- * overlap are not emulated. Included before any header of the engine. */
+ * late as they may. So what holds here does not hold by luck; but data races proper and the memory model are not
+ * emulated. Included before any header of the engine. */
 #pragma once
 
 #include <cuda_bf16.h>
@@ -50,6 +50,7 @@ void emulated_later(std::function<void()> action);    /* done some time later */
 void emulated_in_order(std::function<void()> action); /* the same, after those that this thread had done in order */
 uint32_t *emulated_warp_scratch();                    /* [32][8] */
 int emulated_thread();                                /* among all of the grid */
+void emulated_wait_for_previous();                    /* until the kernel before has ended */
 int emulated_rank();                                  /* of the CTA in its cluster */
 [[noreturn]] void emulated_fail(const char *what);    /* says who did it, and aborts */
 
@@ -133,6 +134,8 @@ inline void __nanosleep(int) {
 /* Runs `thread` as every thread of `grid` CTAs, in clusters of `ranks`, until all have returned. Aborts when they wait
  * for each other in vain. */
 void emulate(int grid, int threads, size_t shared_bytes, const std::function<void()> &thread, int ranks = 1);
+/* Of the next emulate(): the kernel before it ends some time after this one has begun, and has then done `end`. */
+void emulated_overlap(std::function<void()> end);
 /* What the emulated device says of itself. */
 extern int emulated_processors, emulated_shared_bytes;
 /* The draw of all orders and of the tests' numbers. */

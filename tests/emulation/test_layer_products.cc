@@ -60,7 +60,7 @@ struct Fixture {
   }
   /* What the embedding leaves. No attention here: what it would leave is drawn. */
   void begin_step() {
-    std::memset(at<char>(work), 0xFF, memory.used - work);
+    spoil(work, memory.used - work);
     std::fill_n(at<int32_t>(arrivals), (s.layers + 1) * DMS_CUDA_PRODUCT_ARRIVALS, 0);
     fill(at<float>(x), s.rows * s.hidden, 0, 1);
     std::fill_n(at<float>(squares), s.rows * SQUARES, 0.0f);
@@ -92,14 +92,26 @@ struct Fixture {
     return p;
   }
 
+  void spoil(size_t place, size_t bytes) { std::memset(at<char>(place), 0xFF, bytes); }
   /* Nothing that a launch is to write has its value before: NaNs lie there. */
-  void spoil(const DmsCudaLayerProducts &p) {
-    auto spoil_rows = [&](size_t place, int n) { std::memset(at<char>(place), 0xFF, s.rows * n * sizeof(bf16)); };
-    if (p.qkv.weight) spoil_rows(qkv_out, s.qkv);
+  void spoil_outputs(const DmsCudaLayerProducts &p) {
+    if (p.qkv.weight) spoil(qkv_out, s.rows * s.qkv * sizeof(bf16));
     if (!p.output.weight) return;
-    spoil_rows(normed, s.hidden), spoil_rows(activated, s.intermediate);
+    spoil(normed, s.rows * s.hidden * sizeof(bf16)), spoil(activated, s.rows * s.intermediate * sizeof(bf16));
     int written = std::min<int>(s.processors / kRanks, kMostClusters) * kFinishers;
     for (int row = 0; row < s.rows; row++) std::fill_n(at<float>(squares) + row * SQUARES, written, NAN);
+  }
+  /* What the launch is to read is not there either before the kernel before it has ended, which may read what this one
+   * writes. */
+  void overlap() {
+    std::vector<char> values(at<char>(work), at<char>(memory.used));
+    spoil(attended, s.rows * s.attended * sizeof(bf16)), spoil(x, s.rows * s.hidden * sizeof(float));
+    spoil(normed, s.rows * s.hidden * sizeof(bf16)), spoil(squares, s.rows * SQUARES * sizeof(float));
+    std::vector<char> spoiled(at<char>(work), at<char>(memory.used));
+    emulated_overlap([=] {
+      g_assert_true(!std::memcmp(at<char>(work), spoiled.data(), spoiled.size()));
+      std::copy(values.begin(), values.end(), at<char>(work));
+    });
   }
 
   /* ---- What is to come of it ---- */
@@ -183,8 +195,9 @@ struct Fixture {
     fill(at<bf16>(attended), (size_t)s.rows * s.attended, 1);
     std::vector<Row> wanted;
     for (int row = 0; checks && row < s.rows; row++) wanted.push_back(want(p, row));
-    spoil(p);
+    spoil_outputs(p);
     emulated_seed(order);
+    overlap();
     g_assert_cmpint(dms_cuda_layer_products(nullptr, &p), ==, cudaSuccess);
     for (int row = 0; checks && row < s.rows; row++) check_row(row, wanted[row]);
     check_guards();

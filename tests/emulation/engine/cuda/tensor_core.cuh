@@ -9,6 +9,8 @@ inline int thread_index(int) {
 inline float power_of_two(float x) {
   return std::exp2(x);
 }
+#define wait_for_previous emulated_wait_for_previous
+
 inline char *dynamic_shared() {
   return emulated_shared() + EMULATED_STATIC_BYTES;
 }
