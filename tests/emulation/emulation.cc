@@ -26,7 +26,7 @@ struct Fiber {
 };
 
 constexpr size_t STACK = 64 << 10;
-constexpr int MOST_IDLE_ROUNDS = 5000, MOST_NAMED = 20, LONGEST_NAP = 64;
+constexpr int MOST_IDLE_ROUNDS = 5000, MOST_NAMED = 20, LONGEST_NAP = 512;
 
 std::vector<Fiber> fibers;
 char *stacks;
@@ -118,10 +118,10 @@ bool run_warp(int first, int n) {
   return progress;
 }
 
-/* Now and then a warp or a CTA falls behind. */
+/* A warp or a CTA falls behind: seldom far. */
 void nap() {
   int n = draw(4) == 0 ? warps_of_cta() : 1, first = draw((int)naps.size() / n) * n;
-  std::fill_n(naps.begin() + first, n, draw(LONGEST_NAP));
+  std::fill_n(naps.begin() + first, n, draw(LONGEST_NAP) >> draw(8));
 }
 
 /* Opens a barrier of threads first .. end - 1 if enough have come. */
@@ -244,7 +244,7 @@ void emulate(int grid, int threads, size_t shared_bytes, const std::function<voi
   fibers.assign(n, {}), left.assign(grid, threads), naps.assign((size_t)grid * warps_of_cta(), 0);
   std::vector<int> order((size_t)grid * warps_of_cta());
   for (size_t i = 0; i < order.size(); i++) order[i] = (int)i;
-  int idle = 0, rounds = previous ? draw(LONGEST_NAP) : 0; /* until the kernel before ends */
+  int idle = 0, rounds = previous ? draw(LONGEST_NAP) >> draw(8) : 0; /* until the kernel before ends */
   while (std::any_of(left.begin(), left.end(), [](int threads_left) { return threads_left > 0; }) || !pending.empty() ||
          previous) {
     bool progress = do_pending();

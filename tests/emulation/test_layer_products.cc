@@ -259,7 +259,7 @@ int main(int argc, char **argv) {
       {"wide", {2, 40, 12, 227, 512, 256, 512, 640, true, 1, {kGateUp}}},
       {"all-rows", {2, 64, 12, 227, 512, 512, 768, 512, false, 1, {kGateUp}}},
       {"tight-ring", {2, 9, 12, 76, 512, 256, 512, 264, false, 1, {kGateUp, kQkv}}},
-      {"around-the-slots", {1, 12, 16, 82, 768, 256, 1024, 256, false, 2, {kGateUp}}},
+      {"around-the-slots", {1, 12, 16, 82, 768, 256, 2304, 256, false, 3, {kGateUp}}},
       {"all-stages", {1, 1, 24, 227, 256, 9216, 256, 256, false, 1, {kOutput}}},
       {"three-layers", {3, 12, 12, 227, 512, 256, 1280, 264, true, 1, {kQkv}}},
   };
