@@ -19,6 +19,7 @@ struct Fiber {
   void *here[5]; /* where it goes on */
   State state = RUNS;
   bool begun = false;
+  unsigned shuffles = 0;
   int barrier = 0, threads = 0;       /* what it waits at, and how many have to come */
   const uint64_t *mbarrier = nullptr; /* the same */
   uint32_t parity = 0;                /* of the mbarrier's phase */
@@ -35,7 +36,7 @@ int current, ranks_of_cluster;
 const std::function<void()> *body;
 std::vector<int> left;          /* [CTAs] threads that have not returned */
 std::vector<int> naps;          /* [warps] rounds that a warp sleeps */
-std::vector<uint64_t> shuffled; /* [warps][32] */
+std::vector<uint64_t> shuffled; /* [warps][2][32] */
 std::vector<uint32_t> scratch;  /* [warps][32][8] */
 std::vector<std::function<void()>> pending;
 std::function<void()> previous; /* what the kernel before has still to do */
@@ -196,12 +197,11 @@ void emulated_warp_barrier() {
   leave(AT_WARP_BARRIER);
 }
 uint64_t emulated_shuffle(uint64_t x, int lane) {
-  uint64_t *values = &shuffled[(size_t)warp() * 32];
+  int turn = fibers[current].shuffles++ % 2; /* others may still read what was shuffled before */
+  uint64_t *values = &shuffled[(size_t)(warp() * 2 + turn) * 32];
   values[threadIdx.x % 32] = x;
   emulated_warp_barrier();
-  x = values[lane & 31];
-  emulated_warp_barrier();
-  return x;
+  return values[lane & 31];
 }
 uint32_t *emulated_warp_scratch() {
   return &scratch[(size_t)warp() * 32 * 8];
@@ -240,7 +240,7 @@ void emulate(int grid, int threads, size_t shared_bytes, const std::function<voi
   if (memory == MAP_FAILED) std::abort();
   stacks = (char *)memory;
   emulated_shared_begin(grid, ranks, shared_bytes);
-  shuffled.assign((size_t)grid * warps_of_cta() * 32, 0), scratch.assign((size_t)grid * warps_of_cta() * 32 * 8, 0);
+  shuffled.assign((size_t)grid * warps_of_cta() * 2 * 32, 0), scratch.assign((size_t)grid * warps_of_cta() * 32 * 8, 0);
   fibers.assign(n, {}), left.assign(grid, threads), naps.assign((size_t)grid * warps_of_cta(), 0);
   std::vector<int> order((size_t)grid * warps_of_cta());
   for (size_t i = 0; i < order.size(); i++) order[i] = (int)i;
