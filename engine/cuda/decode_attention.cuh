@@ -282,15 +282,18 @@ __device__ void finish(const DmsCudaHeads &heads, const Walk<P> &walk, TileMemor
       continue;
     }
     for (int first = walk.first_part(), n = blockIdx.x - first; n > 0; first += kAtOnce, n -= kAtOnce) {
-      float4 x[kAtOnce];
-      float2 y[kAtOnce];
-      await_both<kAtOnce>(
-          x, [&](int p) { return p < n ? &partials[first + p].sum[i / 4] : nullptr; }, y,
-          [&](int p) { return p < n ? &partials[first + p].top_weight[i / 4] : nullptr; }, kLeft);
+      Pair<float4, float2> x[kAtOnce]; /* sum; top and weight */
+      await_all<kAtOnce>(
+          x, kLeft, kTagMask,
+          [&](int p) {
+            const Partial<D> &part = partials[first + p];
+            return Pair<float4, float2>{load_relaxed(&part.sum[i / 4]), load_relaxed(&part.top_weight[i / 4])};
+          },
+          [&](int p) { return p < n; });
 #pragma unroll
       for (int p = 0; p < kAtOnce; p++) {
         if (p >= n) break;
-        add(untagged(x[p]), untagged(y[p].x), untagged(y[p].y));
+        add(untagged(x[p].first), untagged(x[p].second.x), untagged(x[p].second.y));
         partials[first + p].sum[i / 4] = {}, partials[first + p].top_weight[i / 4] = {};
       }
     }

@@ -61,32 +61,32 @@ __device__ __forceinline__ uint32_t missing(const float4 &x, uint32_t tag, uint3
   return missing(x.x, tag, mask) | missing(x.y, tag, mask) | missing(x.z, tag, mask) | missing(x.w, tag, mask);
 }
 
-/* Looks at `n` places of two kinds until all have the tag; a place that is NULL is left out. Between looks the warp
- * leaves the memory to those that have work. A mask of 0 takes any tag. */
-template <int n, typename V, typename PlaceV, typename W, typename PlaceW>
-__device__ __forceinline__ void await_both(V *v, const PlaceV &place_v, W *w, const PlaceW &place_w, uint32_t tag,
-                                           uint32_t mask = kTagMask) {
+/* Two values that belong together. */
+template <typename V, typename W> struct Pair {
+  V first;
+  W second;
+};
+template <typename V, typename W>
+__device__ __forceinline__ uint32_t missing(const Pair<V, W> &x, uint32_t tag, uint32_t mask) {
+  return missing(x.first, tag, mask) | missing(x.second, tag, mask);
+}
+
+/* Looks, by `look`, at `n` values until all have the tag, except those that are not `in`; what has been found is not looked
+ * at again. Between looks the warp leaves the memory to those that have work. A mask of 0 takes any tag. */
+template <int n, typename V, typename Look, typename In>
+__device__ __forceinline__ void await_all(V *v, uint32_t tag, uint32_t mask, const Look &look, const In &in) {
+  bool open[n];
+#pragma unroll
+  for (int i = 0; i < n; i++) open[i] = in(i), v[i] = V{};
 #pragma unroll 1
   for (;;) {
-    uint32_t open = 0;
+    bool any = false;
 #pragma unroll
-    for (int i = 0; i < n; i++) {
-      v[i] = place_v(i) ? load_relaxed(place_v(i)) : V{};
-      w[i] = place_w(i) ? load_relaxed(place_w(i)) : W{};
-    }
+    for (int i = 0; i < n; i++)
+      if (open[i]) v[i] = look(i);
 #pragma unroll
-    for (int i = 0; i < n; i++) {
-      if (place_v(i)) open |= missing(v[i], tag, mask);
-      if (place_w(i)) open |= missing(w[i], tag, mask);
-    }
-    if (!open) return;
+    for (int i = 0; i < n; i++) open[i] = open[i] && missing(v[i], tag, mask), any |= open[i];
+    if (!any) return;
     __nanosleep(40);
   }
-}
-/* The same of one kind. */
-template <int n, typename V, typename Place>
-__device__ __forceinline__ void await_all(V *v, uint32_t tag, uint32_t mask, const Place &place) {
-  V none[n];
-  await_both<n>(
-      v, place, none, [](int) { return (const V *)nullptr; }, tag, mask);
 }

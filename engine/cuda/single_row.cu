@@ -18,9 +18,10 @@ enum { kQkv, kOutput, kGateUp, kDown, kHead, kProducts };
 typedef enum { kStore, kAdd, kSwiglu, kLogits } End;
 enum { kNormed = 4, kMostNormed = kNormed * 8 }; /* pieces of a warp, chunks of a row, where the vector is normalised */
 
-/* Outputs of a product that are a CTA's. */
+/* Outputs of a product that are a CTA's, and chunks of their rows. From shared memory they are kept in registers, where
+ * what lies in constant memory would be read again in every turn. */
 struct Range {
-  int low, high;
+  int low, high, chunks;
 };
 
 template <int D> struct Memory {
@@ -29,6 +30,7 @@ template <int D> struct Memory {
   float own[kMostOwn];
   Range range[kProducts];
   uint64_t full[kMostStages], empty[kMostStages];
+  int there, end; /* of the ring, as it says */
 };
 
 /* A product, of the first layer where it is not the head. What it is of and what it gives is in the exchange. */
@@ -57,7 +59,7 @@ template <typename T> __device__ __forceinline__ T *in_layer(T *first, const Ste
 
 __device__ __forceinline__ Range range_of(const Product &p) {
   return {(int)((unsigned)p.outputs * blockIdx.x / gridDim.x),
-          (int)((unsigned)p.outputs * (blockIdx.x + 1) / gridDim.x)};
+          (int)((unsigned)p.outputs * (blockIdx.x + 1) / gridDim.x), p.chunks};
 }
 /* Outputs that are finished together. */
 __device__ __forceinline__ int batch_of(const Product &p) {
@@ -75,6 +77,7 @@ struct Phase {
 
 __device__ void stream(const Step &step, const Ring &ring, const Range *ranges) {
   Filler filler(ring);
+  int end = 0;
 #pragma unroll 1
   for (int i = 0; i < Phase::all(step); i++) {
     Phase phase(step, i);
@@ -86,9 +89,10 @@ __device__ void stream(const Step &step, const Ring &ring, const Range *ranges) 
       int n = min(batch_of(p), range.high - low);
 #pragma unroll 1
       for (int half = 0; half <= (p.end == kSwiglu); half++)
-        filler.fill(weight + (size_t)(half * p.outputs + low) * p.chunks * kChunkBytes, n * p.chunks);
+        end += filler.fill(weight + (size_t)(half * p.outputs + low) * p.chunks * kChunkBytes, n * p.chunks);
     }
   }
+  store_shared(ring.end, end);
 }
 
 template <int D, int kPieces> struct Work {
@@ -145,7 +149,8 @@ template <int D, int kPieces> struct Work {
       Sums *sums = memory.sums[set++ & 1];
       float bias = load_bias(step, p, layer, low, n);
 #pragma unroll 1
-      for (int half = 0; half <= (p.end == kSwiglu); half++) multiply_rows(follower, x, n, p.chunks, sums + half * n);
+      for (int half = 0; half <= (p.end == kSwiglu); half++)
+        multiply_rows(follower, x, n, range.chunks, sums + half * n);
       if (p.norm && low == range.low) {
         square = warp_sum(square);
         if (thread % 32 == 0) squares.of_warp[thread / 32] = square;
@@ -213,18 +218,20 @@ __global__ __launch_bounds__(kThreads, 1) void single_row_kernel(const __grid_co
     for (int i = 0; i < step.stages; i++) barrier_init(&memory.full[i], 1), barrier_init(&memory.empty[i], kWarps);
     for (int i = 0; i < 2; i++) barrier_init(&memory.row.known[i], 32), barrier_init(&memory.row.done[i], kWarps);
     barrier_init_fence();
+    memory.there = 0, memory.end = -1;
     memory.row.head = blockIdx.x % step.m.cache.kv_heads, memory.row.part = blockIdx.x / step.m.cache.kv_heads;
   }
   if (threadIdx.x < kProducts) memory.range[threadIdx.x] = range_of(step.product[threadIdx.x]);
   __syncthreads();
-  Ring ring{shared, memory.full, memory.empty, step.stages};
+  Ring ring{shared, memory.full, memory.empty, &memory.there, &memory.end, step.stages};
   if (threadIdx.x < kWorkers) {
     grow_registers<kWorkRegisters>();
     Work<D, kPieces>{memory, {ring}}.run(step, slot);
   } else {
     shrink_registers<kStreamRegisters>();
     if (threadIdx.x == kWorkers) stream(step, ring, memory.range);
-    if (threadIdx.x / 32 == kWarps + 1) scout(step, memory.row, slot);
+    if (threadIdx.x == kWorkers + 32) count_stages(ring);
+    if (threadIdx.x / 32 == kWarps + 2) scout(step, memory.row, slot);
   }
 }
 

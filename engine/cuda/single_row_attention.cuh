@@ -261,9 +261,13 @@ template <int D> struct Share {
                                               int apart) const {
     constexpr int kLows = D / 64; /* pairs of a lane */
     uint32_t x[n][2][kLows];
-    await_all<n * 2 * kLows>(&x[0][0][0], tag(), kValueMask, [&](int i) {
-      return qkv + (at + i / (2 * kLows) * apart) * D + i / kLows % 2 * (D / 2) + i % kLows * 32 + thread % 32;
-    });
+    const uint32_t *from = qkv + at * D + thread % 32;
+    await_all<n * 2 * kLows>(
+        &x[0][0][0], tag(), kValueMask,
+        [&](int i) {
+          return load_relaxed(from + i / (2 * kLows) * apart * D + i / kLows % 2 * (D / 2) + i % kLows * 32);
+        },
+        [](int) { return true; });
 #pragma unroll
     for (int i = 0; i < n; i++)
       for (int p = 0; p < kLows; p++) vector[i].low[p] = value_of(x[i][0][p]), vector[i].high[p] = value_of(x[i][1][p]);
@@ -368,24 +372,26 @@ __device__ __forceinline__ void merge(const DmsCudaSingleRow &m, const Findings 
     enum { kAtOnce = 5 };
 #pragma unroll 1
     for (int first = warp & (mergers - 1); first <= n; first += kAtOnce * mergers) {
-      float x[kAtOnce];
-      float2 y[kAtOnce];
+      Pair<float2, float> x[kAtOnce]; /* top and weight; sum */
       auto in = [&](int i) { return first + i * mergers <= n; };
       /* Behind the others, the arriving token's. */
       auto found = [&](int i) { return (first + i * mergers < n ? first + i * mergers : last) * group; };
-      await_both<kAtOnce>(
-          y, [&](int i) { return in(i) ? tops + found(i) : nullptr; }, x,
-          [&](int i) { return in(i) ? sums + found(i) * D : nullptr; }, tag);
+      await_all<kAtOnce>(
+          x, tag, kTagMask,
+          [&](int i) {
+            return Pair<float2, float>{load_relaxed(tops + found(i)), load_relaxed(sums + found(i) * D)};
+          },
+          in);
       float high = top;
 #pragma unroll
       for (int i = 0; i < kAtOnce; i++)
-        if (in(i)) high = fmaxf(high, untagged(y[i].x));
+        if (in(i)) high = fmaxf(high, untagged(x[i].first.x));
       float factor = power_of_two(top - high);
       top = high, sum *= factor, weight *= factor;
 #pragma unroll
       for (int i = 0; i < kAtOnce; i++) {
-        factor = in(i) ? power_of_two(untagged(y[i].x) - high) : 0;
-        sum += untagged(x[i]) * factor, weight += untagged(y[i].y) * factor;
+        factor = in(i) ? power_of_two(untagged(x[i].first.x) - high) : 0;
+        sum += untagged(x[i].second) * factor, weight += untagged(x[i].first.y) * factor;
       }
     }
   }
@@ -393,15 +399,18 @@ __device__ __forceinline__ void merge(const DmsCudaSingleRow &m, const Findings 
   if (lane == 0) memory.top[warp] = top, memory.weight[warp] = weight;
   named_barrier(1, kWorkers);
   if (warp & (mergers - 1) || errand.block < 0) return;
-  float high = kNothing, all = 0, total = 0;
-#pragma unroll
-  for (int w = 0; w < kWarps; w++)
-    if (w < mergers) high = fmaxf(high, memory.top[warp + w]);
+  /* All of them at once: what lies behind the last is the last once more, with no weight. */
+  float tops[kWarps], high = kNothing, all = 0, total = 0;
 #pragma unroll
   for (int w = 0; w < kWarps; w++) {
-    if (w >= mergers) break;
-    float factor = power_of_two(memory.top[warp + w] - high);
-    all += memory.sum[warp + w][lane] * factor, total += memory.weight[warp + w] * factor;
+    tops[w] = w < mergers ? memory.top[warp + min(w, mergers - 1)] : -INFINITY;
+    high = fmaxf(high, tops[w]);
+  }
+#pragma unroll
+  for (int w = 0; w < kWarps; w++) {
+    int from = warp + min(w, mergers - 1);
+    float factor = power_of_two(tops[w] - high);
+    all += memory.sum[from][lane] * factor, total += memory.weight[from] * factor;
   }
   publish_value(attended + errand.block * kMergeChannels + lane, __fdividef(all, total), tag);
 }

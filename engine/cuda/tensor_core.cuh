@@ -139,6 +139,16 @@ __device__ __forceinline__ void prefetch_to_l2(const void *at) {
   asm volatile("prefetch.global.L2 [%0];" ::"l"(at));
 }
 
+/* A number in shared memory by which threads of a CTA tell others what they have seen done. */
+__device__ __forceinline__ void store_shared(int *to, int x) {
+  asm volatile("st.release.cta.shared.s32 [%0], %1;" ::"r"(shared_address(to)), "r"(x) : "memory");
+}
+__device__ __forceinline__ int load_shared(const int *at) {
+  int x;
+  asm volatile("ld.acquire.cta.shared.s32 %0, [%1];" : "=r"(x) : "r"(shared_address(at)) : "memory");
+  return x;
+}
+
 __device__ __forceinline__ void barrier_init(uint64_t *barrier, int arrivals) {
   asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
 }
@@ -150,21 +160,24 @@ __device__ __forceinline__ void barrier_init_fence() {
 __device__ __forceinline__ void barrier_arrive(uint64_t *barrier) {
   asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
-__device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t phase) {
+/* Whether the barrier's phase of this parity is over; before it says no it waits for a while, on Hopper. */
+__device__ __forceinline__ bool barrier_completed(uint64_t *barrier, uint32_t phase) {
   uint32_t done;
-  do {
 #if __CUDA_ARCH__ >= 900
-    asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
-                 : "=r"(done)
-                 : "r"(shared_address(barrier)), "r"(phase)
-                 : "memory");
+  asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+               : "=r"(done)
+               : "r"(shared_address(barrier)), "r"(phase)
+               : "memory");
 #else
-    asm volatile("{ .reg .pred p; mbarrier.test_wait.parity.shared.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
-                 : "=r"(done)
-                 : "r"(shared_address(barrier)), "r"(phase)
-                 : "memory");
+  asm volatile("{ .reg .pred p; mbarrier.test_wait.parity.shared.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+               : "=r"(done)
+               : "r"(shared_address(barrier)), "r"(phase)
+               : "memory");
 #endif
-  } while (!done);
+  return done;
+}
+__device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t phase) {
+  while (!barrier_completed(barrier, phase)) continue;
 }
 
 /* Moves registers from a warpgroup to others, each of which calls its part once. Hopper's alone. */

@@ -23,14 +23,16 @@ struct Place {
   int stage = 0;
   uint32_t lap = 0;
 
-  __device__ __forceinline__ void next(int n_stages) {
-    if (++stage == n_stages) stage = 0, lap ^= 1;
+  /* `n` stages further, less than a lap. */
+  __device__ __forceinline__ Place plus(int n, int n_stages) const {
+    return stage + n < n_stages ? Place{stage + n, lap} : Place{stage + n - n_stages, lap ^ 1};
   }
 };
 
 struct Ring {
   char *stages;
   uint64_t *full, *empty; /* [n_stages] */
+  int *there, *end;       /* stages that have been filled; how many ever will be, as soon as that is known */
   int n_stages;
 
   __device__ __forceinline__ void wait_full(const Place &at) const { barrier_wait(&full[at.stage], at.lap); }
@@ -49,57 +51,67 @@ struct Filler {
 
   __device__ explicit Filler(const Ring &ring)
       : ring(ring), spare(min(ring.n_stages, kUnderWay / kStageBytes)), policy(read_once_policy()) {}
-  /* A run of rows; it begins a stage. */
-  __device__ __forceinline__ void fill(const char *from, int chunks) {
+  /* A run of rows; it begins a stage. Returns the number of stages. */
+  __device__ __forceinline__ int fill(const char *from, int chunks) {
 #pragma unroll 1
     for (int bytes = chunks * kChunkBytes; bytes > 0; bytes -= kStageBytes, from += kStageBytes) {
       if (spare)
         spare--;
       else
-        ring.wait_full(behind), behind.next(ring.n_stages);
+        ring.wait_full(behind), behind = behind.plus(1, ring.n_stages);
       ring.wait_empty(next);
       copy_once(ring.stages + next.stage * kStageBytes, from, min(bytes, (int)kStageBytes), &ring.full[next.stage],
                 policy);
-      next.next(ring.n_stages);
+      next = next.plus(1, ring.n_stages);
     }
+    return (chunks + kStageChunks - 1) / kStageChunks;
   }
 };
+
+/* A thread that counts the stages that are there, for those that follow: asking a barrier takes 100 cycles and more,
+ * reading a number 30. */
+__device__ __forceinline__ void count_stages(const Ring &ring) {
+  Place at;
+#pragma unroll 1
+  for (int n = 0;;) {
+    if (barrier_completed(&ring.full[at.stage], at.lap))
+      store_shared(ring.there, ++n), at = at.plus(1, ring.n_stages);
+    else if (n == load_shared(ring.end))
+      return;
+  }
+}
 
 /* A warp that follows. */
 struct Follower {
   Ring ring;
-  Place next;     /* the stage to wait for */
   int oldest = 0; /* the stage that is not yet left */
-  int there = 0;  /* chunks that have been waited for and not passed */
-  int passed = 0; /* of the oldest stage */
+  int left = 0;   /* stages that have been left, in all */
+  int passed = 0; /* chunks of the oldest stage */
 
   /* Waits until the next `chunks` chunks are there. */
-  __device__ __forceinline__ void await(int chunks) {
-#pragma unroll 1
-    for (; there < chunks; there += kStageChunks) {
-      ring.wait_full(next);
-      next.next(ring.n_stages);
-    }
+  __device__ __forceinline__ void await(int chunks) const {
+    int needed = left + (passed + chunks + kStageChunks - 1) / kStageChunks;
+    while (load_shared(ring.there) < needed) continue;
   }
-  /* Of those, 16 bytes from byte `offset` on. */
-  __device__ __forceinline__ uint4 load(unsigned offset) const {
-    unsigned at = oldest * kStageBytes + passed * kChunkBytes + offset, all = ring.n_stages * kStageBytes;
-    return *reinterpret_cast<const uint4 *>(ring.stages + min(at, at - all));
-  }
-  __device__ __forceinline__ void leave() {
-    if (threadIdx.x % 32 == 0) barrier_arrive(&ring.empty[oldest]);
-    if (++oldest == ring.n_stages) oldest = 0;
-  }
-  __device__ __forceinline__ void pass(int chunks) {
-    __syncwarp();
-    there -= chunks, passed += chunks;
-#pragma unroll 1
-    for (; passed >= kStageChunks; passed -= kStageChunks) leave();
+  /* Where they begin, in bytes; they may go on at the ring's beginning. */
+  __device__ __forceinline__ unsigned begin() const { return oldest * kStageBytes + passed * kChunkBytes; }
+  __device__ __forceinline__ void pass(int lane, int chunks) {
+    passed += chunks;
+    leave(lane, passed / kStageChunks), passed %= kStageChunks;
   }
   /* Behind a run of rows: the next begins a stage. */
-  __device__ __forceinline__ void end_run() {
-    if (passed) leave();
-    there = passed = 0;
+  __device__ __forceinline__ void end_run(int lane) {
+    leave(lane, passed > 0);
+    passed = 0;
+  }
+
+private:
+  __device__ __forceinline__ void leave(int lane, int n) {
+    int mine = oldest + lane;
+    __syncwarp();
+    if (lane < n) barrier_arrive(&ring.empty[mine < ring.n_stages ? mine : mine - ring.n_stages]);
+    oldest += n, left += n;
+    if (oldest >= ring.n_stages) oldest -= ring.n_stages;
   }
 };
 
@@ -146,9 +158,10 @@ template <int kPieces> struct Part {
   }
   template <int n>
   __device__ __forceinline__ void await_values(const uint32_t *from, uint32_t tag, uint32_t mask, uint2 (&x)[n][2]) {
-    await_all<2 * n>(&x[0][0], tag, mask, [&](int i) {
-      return has(i / 2) ? reinterpret_cast<const uint2 *>(from + first(i / 2) + i % 2 * 4) : nullptr;
-    });
+    await_all<2 * n>(
+        &x[0][0], tag, mask,
+        [&](int i) { return load_relaxed(reinterpret_cast<const uint2 *>(from + first(i / 2) + i % 2 * 4)); },
+        [&](int i) { return has(i / 2); });
   }
 };
 
@@ -157,12 +170,13 @@ template <int kPieces> struct Part {
 __device__ __forceinline__ bool has_sum(int thread) {
   return (thread ^ thread >> 3) % 2 == 0;
 }
-__device__ __forceinline__ float own_sum(int thread, const float *even, const float *odd) {
+template <int n> __device__ __forceinline__ float own_sum(int thread, const float (*d)[4]) {
   int i = (thread & 4) / 4 + (thread & 2);
-  float d[4];
+  float sum[4];
 #pragma unroll
-  for (int j = 0; j < 4; j++) d[j] = even[j] + odd[j];
-  return i & 1 ? i & 2 ? d[3] : d[1] : i & 2 ? d[2] : d[0];
+  for (int j = 0; j < 4; j++)
+    sum[j] = n == 1 ? d[0][j] : n == 2 ? d[0][j] + d[1][j] : d[0][j] + d[1][j] + (d[2][j] + d[3][j]);
+  return i & 1 ? i & 2 ? sum[3] : sum[1] : i & 2 ? sum[2] : sum[0];
 }
 
 /* What the warps found of a row, or of the vector. Neighbours begin in other banks. */
@@ -180,41 +194,80 @@ struct Sums {
   }
 };
 
-/* Multiplies `n` rows of the ring, of `chunks` chunks each, four at a time or, where they are long, two. */
+/* Adds up what lanes have of kPairs pairs of rows; lane 16 h + i then has the sum of row h of pair i. Lanes that have
+ * nothing of a pair, and in the next round half of those that have, take over another one. */
+template <int kPairs> __device__ __forceinline__ float add_lanes(int lane, float *sum) {
+#pragma unroll
+  for (int i = 0; i < kPairs / 2; i++) {
+    float other = __shfl_xor_sync(~0u, sum[2 * i + 1], 1);
+    sum[i] = has_sum(lane) ? sum[2 * i] : other;
+  }
+  float mine = sum[0], other = mine;
+  if constexpr (kPairs == 4) mine = lane & 2 ? sum[1] : sum[0], other = lane & 2 ? sum[0] : sum[1];
+  mine += __shfl_xor_sync(~0u, other, 2);
+  mine += __shfl_xor_sync(~0u, mine, 4);
+  return mine + __shfl_xor_sync(~0u, mine, 9);
+}
+
+enum { kTurnChunks = 112 }; /* of the rows that a warp multiplies in one turn, at most, if they are more than two */
+
+/* A turn of a warp: up to 2 * kPairs rows that are there, four loads at a time; of one pair of rows four of the warp's
+ * `count` pieces, of four pairs one. A row or piece that is not there is another one once more, whose sum is not wanted or
+ * which is multiplied by zero. */
+template <int kPairs, int kPieces>
+__device__ __forceinline__ void multiply_turn(const Follower &follower, const Part<kPieces> &x, int count, int rows,
+                                              int row_bytes, Sums *sums) {
+  constexpr int kAtOnce = 4 / kPairs, kLimit = (kTurnChunks / kPairs + kWarps - 1) / kWarps,
+                kMost = kPairs > 1 && kLimit < kPieces ? kLimit : kPieces;
+  int lane = x.thread % 32, warp = x.thread / 32;
+  unsigned ring_bytes = follower.ring.n_stages * kStageBytes, from[kPairs];
+#pragma unroll
+  for (int p = 0; p < kPairs; p++)
+    from[p] = follower.begin() + min(2 * p + lane / 16, rows - 1) * row_bytes + warp * kPieceBytes + lane % 16 * 16;
+  float d[4][4] = {};
+#pragma unroll
+  for (int i = 0; i < kMost; i += kAtOnce) {
+    if (i >= count) break;
+    uint4 weights[4];
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      int piece = kAtOnce > 1 ? min(i + j % kAtOnce, count - 1) : i;
+      unsigned at = from[j / kAtOnce] + piece * (kWarps * kPieceBytes);
+      weights[j] = *reinterpret_cast<const uint4 *>(follower.ring.stages + min(at, at - ring_bytes));
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+      uint32_t a[4] = {weights[j].x, weights[j].y, weights[j].z, weights[j].w};
+      if (i + j % kAtOnce < kPieces) multiply(d[j], a, x.operand[i + j % kAtOnce]);
+    }
+  }
+  float sum[kPairs];
+#pragma unroll
+  for (int p = 0; p < kPairs; p++) sum[p] = own_sum<kAtOnce>(lane, d + p * kAtOnce);
+  float all = add_lanes<kPairs>(lane, sum);
+  int row = lane % 16 * 2 + lane / 16;
+  if (lane % 16 < kPairs && row < rows) sums[row].of_warp[warp] = all;
+}
+
+/* Multiplies `n` rows of the ring, of `chunks` chunks each. */
 template <int kPieces>
 __device__ __forceinline__ void multiply_rows(Follower &follower, const Part<kPieces> &x, int n, int chunks,
                                               Sums *sums) {
-  int lane = x.thread % 32, warp = x.thread / 32, at_once = chunks <= kStageChunks ? 4 : 2;
+  int at_once = chunks * 8 <= kTurnChunks   ? 8
+                : chunks * 4 <= kTurnChunks ? 4
+                                            : 2,
+      count = (x.pieces - x.thread / 32 + kWarps - 1) / kWarps, lane = x.thread % 32;
 #pragma unroll 1
-  for (int first = 0; first < n; first += at_once) {
-    int rows = min(at_once, n - first);
-    float d[2][2][4] = {}; /* by pair of rows; even and odd pieces, so that more products are under way */
+  for (; n > 0; n -= at_once, sums += at_once) {
+    int rows = min(at_once, n);
     follower.await(rows * chunks);
-#pragma unroll
-    for (int i = 0; i < kPieces; i += 2) {
-      if (!x.has(i)) break;
-      uint4 w[2][2] = {};
-#pragma unroll
-      for (int pair = 0; pair < 2; pair++)
-        for (int odd = 0; odd < 2; odd++)
-          if (2 * pair < rows && x.has(i + odd))
-            w[pair][odd] = follower.load(min(2 * pair + lane / 16, rows - 1) * chunks * kChunkBytes +
-                                         x.piece(i + odd) * kPieceBytes + lane % 16 * 16);
-#pragma unroll
-      for (int odd = 0; odd < 2; odd++)
-        for (int pair = 0; pair < 2; pair++) {
-          uint32_t a[4] = {w[pair][odd].x, w[pair][odd].y, w[pair][odd].z, w[pair][odd].w};
-          multiply(d[pair][odd], a, x.operand[i + odd]);
-        }
-    }
-    /* Lanes that have no sum of the first pair's take those of the second. */
-    float sum = own_sum(lane, d[0][0], d[0][1]), other = own_sum(lane, d[1][0], d[1][1]);
-    other = __shfl_xor_sync(~0u, other, 1);
-    if (!has_sum(lane)) sum = other;
-    sum += __shfl_xor_sync(~0u, sum, 2), sum += __shfl_xor_sync(~0u, sum, 4), sum += __shfl_xor_sync(~0u, sum, 9);
-    int row = lane % 16 * 2 + lane / 16;
-    if (lane % 16 < 2 && row < rows) sums[first + row].of_warp[warp] = sum;
-    follower.pass(rows * chunks);
+    if (at_once == 8)
+      multiply_turn<4>(follower, x, count, rows, chunks * kChunkBytes, sums);
+    else if (at_once == 4)
+      multiply_turn<2>(follower, x, count, rows, chunks * kChunkBytes, sums);
+    else
+      multiply_turn<1>(follower, x, count, rows, chunks * kChunkBytes, sums);
+    follower.pass(lane, rows * chunks);
   }
-  follower.end_run();
+  follower.end_run(lane);
 }

@@ -43,12 +43,24 @@ inline void named_barrier(int name, int threads) {
   emulated_barrier(name, threads);
 }
 
+inline void store_shared(int *to, int x) {
+  *to = x;
+}
+/* Others run meanwhile. */
+inline int load_shared(const int *at) {
+  emulated_yield();
+  return *at;
+}
+
 inline void barrier_init(uint64_t *barrier, int arrivals) {
   emulated_mbarrier_init(barrier, arrivals);
 }
 inline void barrier_init_fence() {}
 inline void barrier_arrive(uint64_t *barrier) {
   emulated_mbarrier_count(barrier, 1, 0);
+}
+inline bool barrier_completed(const uint64_t *barrier, uint32_t parity) {
+  return emulated_mbarrier_done(barrier, parity);
 }
 inline void barrier_wait(uint64_t *barrier, uint32_t parity) {
   emulated_mbarrier_wait(barrier, parity);
