@@ -28,8 +28,12 @@ __device__ __forceinline__ int overwritten_item(const DmsCudaCache &cache, int s
 __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, DmsCudaRows rows) {
   __shared__ int need, base, taken;
   __shared__ unsigned long long live;
+  __shared__ DmsStepEntry entry;
   int row = blockIdx.x, pairs = cache.layers * cache.kv_heads;
-  DmsStepEntry entry = rows.entries[row];
+  uint32_t step = rows.planned[0];
+  const DmsCudaMailbox &mailbox = rows.mailbox[step % DMS_CUDA_MAILBOXES];
+  if (threadIdx.x == 0) entry = mailbox.entries[row];
+  __syncthreads();
   int slot = entry.slot, position = slot < 0 ? 0 : cache.position[slot];
   int token = slot < 0 ? -1 : entry.forced >= 0 ? entry.forced : samplers.next[slot];
   /* A step that ran ahead of a stalled one finds the slot at another token than it was issued for. */
@@ -47,9 +51,8 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
   if (threadIdx.x == 0) {
     base = need ? reserve_pages(cache, need) : 0;
     if (slot >= 0) {
-      rows.results[row].slot = slot;
-      rows.results[row].token = base < 0 || !in_turn ? DMS_TOKEN_STALLED : token;
-      rows.results[row].live = cache.live[slot];
+      mailbox.results[row] = {
+          .slot = slot, .token = base < 0 || !in_turn ? DMS_TOKEN_STALLED : token, .live = cache.live[slot]};
       if (base >= 0 && in_turn && token >= 0) samplers.drawn[slot]++;
     }
     rows.tokens[row] = token;
@@ -82,10 +85,14 @@ __global__ void plan_step_kernel(DmsCudaCache cache, DmsCudaSamplers samplers, D
     rows.lists[at] = DmsCudaList{slot, count, item, 0};
     sum += count;
   }
-  if (!runs) return; /* the same for the whole block */
   if (sum) atomicAdd(&live, sum);
   __syncthreads();
-  if (threadIdx.x == 0) cache.live[slot] = live, cache.position[slot] = position + 1;
+  if (threadIdx.x) return;
+  if (runs) cache.live[slot] = live, cache.position[slot] = position + 1;
+  __threadfence();
+  if (atomicAdd(&rows.planned[1], 1) + 1 < gridDim.x) return;
+  *mailbox.free_pages = *(volatile int32_t *)cache.free_count;
+  rows.planned[0] = step + 1, rows.planned[1] = 0;
 }
 
 /* Eight or four neighbouring channels of an item into its page. */

@@ -180,8 +180,9 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
   } want[] = {
       {&b->x, tokens * c->hidden * sizeof(float)},
       {&b->normed, chunk * c->hidden * b->element},
-      {&b->squares, MAX(DMS_CUDA_GEMV_ROWS * (c->hidden / DMS_CUDA_SQUARES),
-                        DMS_CUDA_PRODUCT_ROWS * DMS_CUDA_PRODUCT_SQUARES) * sizeof(float)},
+      {&b->squares,
+       MAX(DMS_CUDA_GEMV_ROWS * (c->hidden / DMS_CUDA_SQUARES), DMS_CUDA_PRODUCT_ROWS * DMS_CUDA_PRODUCT_SQUARES) *
+           sizeof(float)},
       {&b->qkv, tokens * b->heads.stride * b->element},
       {&b->attended, tokens * c->heads * c->head_dim * b->element},
       {&b->gate_up, chunk * 2 * c->intermediate * b->element},
@@ -199,8 +200,7 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
       {&b->samplers.samplers, slots * sizeof(DmsSampler)},
       {&b->samplers.next, slots * sizeof(int32_t)},
       {&b->samplers.drawn, slots * sizeof(uint32_t)},
-      {&b->entries, rows * sizeof(DmsStepEntry)},
-      {&b->rows.results, rows * sizeof(DmsStepResult)},
+      {&b->rows.planned, 2 * sizeof(uint32_t)},
       {&b->rows.tokens, rows * sizeof(int32_t)},
       {&b->rows.slots, rows * sizeof(int32_t)},
       {&b->rows.positions, rows * sizeof(int32_t)},
@@ -210,13 +210,12 @@ static gboolean allocate_work(DmsBackend *b, GError **error) {
   };
   for (gsize i = 0; i < G_N_ELEMENTS(want); i++)
     if (!dms_cuda_allocate(b, want[i].bytes, "work buffers", want[i].pointer, error)) return FALSE;
-  b->rows.entries = b->entries;
-  for (int i = 0; i < DMS_CUDA_FLIGHTS; i++) {
-    DmsCudaFlight *flight = &b->flight[i];
-    if (!allocate_pinned(b, rows * sizeof(DmsStepEntry), &flight->entries, error)) return FALSE;
-    if (!allocate_pinned(b, rows * sizeof(DmsStepResult), &flight->results, error)) return FALSE;
-    if (!allocate_pinned(b, sizeof(int32_t), &flight->free_pages, error)) return FALSE;
-    TRY(cudaEventCreateWithFlags(&flight->done, cudaEventDisableTiming), "a step's event");
+  for (int i = 0; i < DMS_CUDA_MAILBOXES; i++) {
+    DmsCudaMailbox *mailbox = &b->rows.mailbox[i];
+    if (!allocate_pinned(b, rows * sizeof(DmsStepEntry), &mailbox->entries, error)) return FALSE;
+    if (!allocate_pinned(b, rows * sizeof(DmsStepResult), &mailbox->results, error)) return FALSE;
+    if (!allocate_pinned(b, sizeof(int32_t), &mailbox->free_pages, error)) return FALSE;
+    TRY(cudaEventCreateWithFlags(&b->flight[i].done, cudaEventDisableTiming), "a step's event");
   }
   return TRUE;
 }
@@ -266,7 +265,7 @@ static void close_backend(DmsBackend *b) {
   if (b->stream) cudaStreamSynchronize(b->stream);
   g_clear_pointer(&b->graphs, g_hash_table_unref);
   dms_gemm_free(b->gemm);
-  for (int i = 0; i < DMS_CUDA_FLIGHTS; i++)
+  for (int i = 0; i < DMS_CUDA_MAILBOXES; i++)
     if (b->flight[i].done) cudaEventDestroy(b->flight[i].done);
   for (guint i = 0; i < b->allocations->len; i++) cudaFree(b->allocations->pdata[i]);
   for (guint i = 0; i < b->pinned->len; i++) cudaFreeHost(b->pinned->pdata[i]);
@@ -297,8 +296,7 @@ static DmsBackend *open_backend(const DmsBackendOptions *options, GError **error
   b->graphs = g_hash_table_new_full(NULL, NULL, NULL, graph_destroy);
   gboolean ok = set_shapes(b, error) && open_device(b, error) && (b->gemm = dms_gemm_new(b->type, b->stream, error)) &&
                 dms_cuda_weights_load(b, error) && make_rope(b, error) && allocate_work(b, error) &&
-                dms_cuda_single_row_prepare(b, error) && dms_cuda_batch_prepare(b, error) &&
-                allocate_cache(b, error);
+                dms_cuda_single_row_prepare(b, error) && dms_cuda_batch_prepare(b, error) && allocate_cache(b, error);
   if (ok) {
     b->own_products = takes_own_products(b);
     return b;

@@ -22,18 +22,14 @@ typedef struct {
   DmsCudaLayer *layer; /* host memory, [layers] */
 } DmsCudaWeights;
 
-/* A step's way to the host: entries up, results and the number of free pages down. Pinned memory. */
+/* A step under way, whose mailbox has the same number. */
 typedef struct {
-  DmsStepEntry *entries;
-  DmsStepResult *results;
-  int32_t *free_pages;
   int n;
   cudaEvent_t done;
 } DmsCudaFlight;
 
 enum {
   DMS_CUDA_LATENCY = 1,
-  DMS_CUDA_FLIGHTS = DMS_CUDA_LATENCY + 2,
   DMS_CUDA_CHUNK = 8192 /* prompt tokens of one product */
 };
 
@@ -85,8 +81,7 @@ struct DmsBackend {
   int32_t *first_slot;       /* [1] whose first token is being sampled */
 
   DmsCudaRows rows; /* of the largest bucket */
-  DmsStepEntry *entries;
-  DmsCudaFlight flight[DMS_CUDA_FLIGHTS];
+  DmsCudaFlight flight[DMS_CUDA_MAILBOXES];
   unsigned issued, collected;
   GHashTable *graphs; /* bucket -> cudaGraphExec_t */
   gboolean noisy;     /* the pool holds made-up keys and values */

@@ -90,16 +90,24 @@ typedef struct {
   int32_t page;     /* the first of it that the CTA has */
 } DmsCudaShare;
 
+/* Where a step is ordered and answered: pinned memory of the host, so that nothing is copied between steps. */
+typedef struct {
+  DmsStepEntry *entries;  /* [rows] */
+  DmsStepResult *results; /* [rows] */
+  int32_t *free_pages;    /* when the step has taken what it needs */
+} DmsCudaMailbox;
+enum { DMS_CUDA_MAILBOXES = 3 };
+
 /* The rows of a step, one sequence each. `rows` is the batch bucket; rows that do not run have slot -1. */
 typedef struct {
   int rows;
-  const DmsStepEntry *entries;         /* [rows] */
-  DmsStepResult *results;              /* [rows] */
-  int32_t *tokens, *slots, *positions; /* [rows] */
-  int32_t *items;                      /* [layers][rows][kv_heads] where the arriving token goes: page * 64 + row */
-  DmsCudaList *lists;                  /* [layers][rows][kv_heads] */
-  DmsCudaShare *shares;                /* [layers][parts] */
-  int parts;                           /* CTAs among which a layer's items are dealt out */
+  DmsCudaMailbox mailbox[DMS_CUDA_MAILBOXES]; /* which steps take in turn */
+  uint32_t *planned;                          /* [2] steps so far; rows of the one under way */
+  int32_t *tokens, *slots, *positions;        /* [rows] */
+  int32_t *items;       /* [layers][rows][kv_heads] where the arriving token goes: page * 64 + row */
+  DmsCudaList *lists;   /* [layers][rows][kv_heads] */
+  DmsCudaShare *shares; /* [layers][parts] */
+  int parts;            /* CTAs among which a layer's items are dealt out */
 } DmsCudaRows;
 
 /* Sampling state of the slots. */

@@ -1,6 +1,6 @@
 /* Embedding, RMSNorm, the adapter's logits and SwiGLU: the kernels between the matrix products. Memory moves once, sums
  * are float. */
-#include "engine/cuda/element.cuh"
+#include "engine/cuda/tensor_core.cuh"
 
 template <typename T> __global__ void embed_kernel(const T *embed, const int32_t *tokens, int hidden, float *x) {
   wait_for_previous();
@@ -17,11 +17,17 @@ __global__ void embed_next_kernel(const bf16 *embed, const int32_t *tokens, int 
   wait_for_previous();
   let_next_start();
   int token = max(tokens[blockIdx.x], 0);
-  size_t row = (size_t)blockIdx.x * hidden;
+  const uint2 *from = reinterpret_cast<const uint2 *>(embed + (size_t)token * hidden);
+  float4 *to = reinterpret_cast<float4 *>(x + (size_t)blockIdx.x * hidden);
+  uint2 *to_next = reinterpret_cast<uint2 *>(next + (size_t)blockIdx.x * hidden);
   float sum = 0;
-  for (int i = threadIdx.x; i < hidden; i += blockDim.x) {
-    float value = to_float(embed[(size_t)token * hidden + i]);
-    x[row + i] = value, next[row + i] = __float2bfloat16(value * norm[i]), sum += value * value;
+  for (int i = threadIdx.x; i < hidden / 4; i += blockDim.x) {
+    uint2 four = from[i];
+    float4 v = {__uint_as_float(four.x << 16), __uint_as_float(four.x & 0xFFFF0000), __uint_as_float(four.y << 16),
+                __uint_as_float(four.y & 0xFFFF0000)};
+    float4 w = reinterpret_cast<const float4 *>(norm)[i];
+    to[i] = v, to_next[i] = {pack(v.x * w.x, v.y * w.y), pack(v.z * w.z, v.w * w.w)};
+    sum += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
   }
   sum = block_sum(sum, shared);
   for (int i = threadIdx.x; i < n_squares; i += blockDim.x) squares[blockIdx.x * n_squares + i] = i ? 0 : sum;
@@ -103,8 +109,8 @@ extern "C" cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, con
 extern "C" cudaError_t dms_cuda_embed_next(cudaStream_t stream, const void *embed, const int32_t *tokens, int rows,
                                            int hidden, float *x, const float *norm, void *next, float *squares,
                                            int n_squares) {
-  return launch(stream, rows, 256, 0, embed_next_kernel, (const bf16 *)embed, tokens, hidden, x, norm, (bf16 *)next,
-                squares, n_squares);
+  return launch(stream, rows, hidden >= 2048 ? 512 : 128, 0, embed_next_kernel, (const bf16 *)embed, tokens, hidden, x,
+                norm, (bf16 *)next, squares, n_squares);
 }
 
 extern "C" cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight,

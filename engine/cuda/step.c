@@ -1,4 +1,4 @@
-/* Steps: a CUDA graph for each batch bucket, launched without waiting; results come back through pinned memory. */
+/* Steps: a CUDA graph for each batch bucket, launched without waiting; orders and results go through mailboxes. */
 #include "engine/cuda/device.h"
 
 #include <string.h>
@@ -39,21 +39,16 @@ static cudaGraphExec_t graph_of(DmsBackend *b, int bucket, GError **error) {
 gboolean dms_cuda_step(DmsBackend *b, const DmsStepEntry *entries, int n, GError **error) {
   g_assert(n >= 1 && n <= b->max_rows && b->issued - b->collected <= DMS_CUDA_LATENCY);
   int bucket = dms_cuda_bucket(n);
-  DmsCudaFlight *flight = &b->flight[b->issued % DMS_CUDA_FLIGHTS];
-  memcpy(flight->entries, entries, n * sizeof *entries);
-  for (int i = n; i < bucket; i++) flight->entries[i] = (DmsStepEntry){.slot = -1, .forced = -1};
+  DmsCudaFlight *flight = &b->flight[b->issued % DMS_CUDA_MAILBOXES];
+  DmsStepEntry *order = b->rows.mailbox[b->issued % DMS_CUDA_MAILBOXES].entries;
+  memcpy(order, entries, n * sizeof *entries);
+  for (int i = n; i < bucket; i++) order[i] = (DmsStepEntry){.slot = -1, .forced = -1};
   cudaGraphExec_t graph = b->profile ? NULL : graph_of(b, bucket, error);
   if (!graph && !b->profile) return FALSE;
-  TRY(cudaMemcpyAsync(b->entries, flight->entries, bucket * sizeof *entries, cudaMemcpyHostToDevice, b->stream),
-      "sending a step");
   if (graph)
     TRY(cudaGraphLaunch(graph, b->stream), "launching a step");
   else if (!dms_cuda_step_queue(b, bucket, error))
     return FALSE;
-  TRY(cudaMemcpyAsync(flight->results, b->rows.results, n * sizeof *flight->results, cudaMemcpyDeviceToHost, b->stream),
-      "fetching a step's results");
-  TRY(cudaMemcpyAsync(flight->free_pages, b->cache.free_count, sizeof(int32_t), cudaMemcpyDeviceToHost, b->stream),
-      "counting free pages");
   TRY(cudaEventRecord(flight->done, b->stream), "ending a step");
   flight->n = n;
   b->issued++;
@@ -63,11 +58,12 @@ gboolean dms_cuda_step(DmsBackend *b, const DmsStepEntry *entries, int n, GError
 gboolean dms_cuda_collect(DmsBackend *b, DmsStepResult *results, int *n, GError **error) {
   *n = 0;
   if (b->collected == b->issued) return TRUE;
-  DmsCudaFlight *flight = &b->flight[b->collected % DMS_CUDA_FLIGHTS];
+  const DmsCudaFlight *flight = &b->flight[b->collected % DMS_CUDA_MAILBOXES];
+  const DmsCudaMailbox *mailbox = &b->rows.mailbox[b->collected % DMS_CUDA_MAILBOXES];
   TRY(cudaEventSynchronize(flight->done), "running a step");
-  memcpy(results, flight->results, flight->n * sizeof *results);
+  memcpy(results, mailbox->results, flight->n * sizeof *results);
   *n = flight->n;
-  b->free_pages = *flight->free_pages;
+  b->free_pages = *mailbox->free_pages;
   b->collected++;
   return TRUE;
 }

@@ -214,8 +214,13 @@ static void device_open(Device *device, void *library, gboolean e4m3, int dim, i
   take(device, &cache->free_count, 4), take(device, &cache->position, SLOTS * 4), take(device, &cache->live, SLOTS * 8);
   take(device, &device->samplers.samplers, SLOTS * sizeof(DmsSampler));
   take(device, &device->samplers.next, SLOTS * 4), take(device, &device->samplers.drawn, SLOTS * 4);
-  take(device, &rows->entries, SLOTS * sizeof(DmsStepEntry)),
-      take(device, &rows->results, SLOTS * sizeof(DmsStepResult));
+  for (int i = 0; i < DMS_CUDA_MAILBOXES; i++) {
+    DmsCudaMailbox *mailbox = &rows->mailbox[i];
+    take(device, &mailbox->entries, SLOTS * sizeof(DmsStepEntry));
+    take(device, &mailbox->results, SLOTS * sizeof(DmsStepResult));
+    take(device, &mailbox->free_pages, sizeof(int32_t));
+  }
+  take(device, &rows->planned, 2 * sizeof(uint32_t));
   take(device, &rows->tokens, SLOTS * 4), take(device, &rows->slots, SLOTS * 4);
   take(device, &rows->positions, SLOTS * 4), take(device, &rows->items, lists * 4);
   take(device, &rows->lists, lists * sizeof(DmsCudaList)),
@@ -301,7 +306,8 @@ static void run_step(Device *device, GRand *random, int step, gboolean poison, u
              device->dim);
   }
   g_assert_cmpint(driver.to_device((uint64_t)device->qkv, qkv, SLOTS * heads->stride * 2), ==, 0);
-  g_assert_cmpint(driver.to_device((uint64_t)device->rows.entries, entries, sizeof entries), ==, 0);
+  DmsStepEntry *order = device->rows.mailbox[step % DMS_CUDA_MAILBOXES].entries;
+  g_assert_cmpint(driver.to_device((uint64_t)order, entries, sizeof entries), ==, 0);
   g_assert_cmpint(device->plan_step(NULL, &device->cache, &device->samplers, &device->rows), ==, 0);
   attend(device);
 }
