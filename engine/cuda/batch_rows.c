@@ -1,5 +1,5 @@
-/* Steps of a batch, up to DMS_CUDA_PRODUCT_ROWS sequences, where layer_products.cu takes the model: all that lies between
- * the attention of two layers is one kernel. As in few_rows.c a row's normalised form is never stored. */
+/* Steps of a batch, up to DMS_CUDA_PRODUCT_ROWS sequences, where layer_products.cu takes the model: all that lies
+ * between the attention of two layers is one kernel. As in few_rows.c a row's normalised form is never stored. */
 #include "engine/cuda/layers.h"
 
 gboolean dms_cuda_batch_rows(const DmsBackend *b, int n) {

@@ -19,8 +19,8 @@ __device__ int list_at(const int *before, int lists, int place) {
   return low;
 }
 
-/* A CTA a layer. Places are counted in shared memory, [lists + 1] behind the scan's sums; then each list finds its place
- * and each part its last list. */
+/* A CTA a layer. Places are counted in shared memory, [lists + 1] behind the scan's sums; then each list finds its
+ * place and each part its last list. */
 __global__ void plan_shares_kernel(DmsCudaCache cache, int block, DmsCudaRows rows) {
   int *shared = reinterpret_cast<int *>(dynamic_shared()), *before = shared + kScanRoom;
   wait_for_previous();

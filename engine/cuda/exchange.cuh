@@ -71,8 +71,8 @@ __device__ __forceinline__ uint32_t missing(const Pair<V, W> &x, uint32_t tag, u
   return missing(x.first, tag, mask) | missing(x.second, tag, mask);
 }
 
-/* Looks, by `look`, at `n` values until all have the tag, except those that are not `in`; what has been found is not looked
- * at again. Between looks the warp leaves the memory to those that have work. A mask of 0 takes any tag. */
+/* Looks, by `look`, at `n` values until all have the tag, except those that are not `in`; what has been found is not
+ * looked at again. Between looks the warp leaves the memory to those that have work. A mask of 0 takes any tag. */
 template <int n, typename V, typename Look, typename In>
 __device__ __forceinline__ void await_all(V *v, uint32_t tag, uint32_t mask, const Look &look, const In &in) {
   bool open[n];

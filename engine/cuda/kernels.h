@@ -177,7 +177,8 @@ typedef struct {
 /* out [rows]: the channel that the layer's first query head lends, for rules that decide per layer. To be called before
  * the rotation. */
 cudaError_t dms_cuda_borrowed_logits(cudaStream_t stream, const DmsCudaRope *rope, int rows, float *out);
-/* One token a row, for plain attention: K and V also go to their place in the cache, the decision to the recent ring. */
+/* One token a row, for plain attention: K and V also go to their place in the cache, the decision to the recent ring.
+ */
 cudaError_t dms_cuda_rope_append(cudaStream_t stream, const DmsCudaRope *rope, const DmsCudaCache *cache,
                                  const DmsCudaRows *rows);
 /* Prompts: K stays in qkv; flags [kv_heads][tokens] are set. */
@@ -208,8 +209,8 @@ cudaError_t dms_cuda_cache_fill(cudaStream_t stream, const DmsCudaCache *cache, 
 /* ---- decode_attention.cu, plain_attention.cu ---- */
 /* Whether the tensor core kernel takes these shapes; else the plain ones run. */
 int dms_cuda_decode_attention_tiled(const DmsCudaHeads *heads);
-/* CTAs among which it wants its work dealt out, and bytes of scratch that it needs (zeroed once). `cache` is the type of
- * the cache. */
+/* CTAs among which it wants its work dealt out, and bytes of scratch that it needs (zeroed once). `cache` is the type
+ * of the cache. */
 cudaError_t dms_cuda_decode_attention_plan(const DmsCudaHeads *heads, DmsCudaType cache, int *parts,
                                            gsize *scratch_bytes);
 /* From the qkv product of one token a row to out T [rows][heads * head_dim]: queries and keys are normalised and
@@ -301,11 +302,11 @@ typedef struct {
   float eps;
   const void *attended; /* bf16 [rows][output.k] */
   float *x;             /* [rows][hidden] residual stream, added to */
-  void *normed;         /* bf16 [rows][hidden] x times the norm's weight: left by whoever wrote x last, as squares are */
-  float *squares;       /* [rows][DMS_CUDA_PRODUCT_SQUARES] whose sum is that of the squares of a row of x */
-  void *activated;      /* bf16 [rows][down.k] */
-  void *qkv_out;        /* bf16 [rows][qkv.n] */
-  int32_t *arrivals;    /* [DMS_CUDA_PRODUCT_ARRIVALS] zeros */
+  void *normed;      /* bf16 [rows][hidden] x times the norm's weight: left by whoever wrote x last, as squares are */
+  float *squares;    /* [rows][DMS_CUDA_PRODUCT_SQUARES] whose sum is that of the squares of a row of x */
+  void *activated;   /* bf16 [rows][down.k] */
+  void *qkv_out;     /* bf16 [rows][qkv.n] */
+  int32_t *arrivals; /* [DMS_CUDA_PRODUCT_ARRIVALS] zeros */
 } DmsCudaLayerProducts;
 /* Whether the kernel takes these shapes on this device. */
 cudaError_t dms_cuda_layer_products_takes(const DmsCudaLayerProducts *products, int *takes);

@@ -122,9 +122,9 @@ __device__ __forceinline__ void send_sums(const Memory<kColumns> &m, int height,
     }
 }
 
-/* This CTA's rows of a cluster's outputs: all parts of the depth added up, in their order. kAdd: to the residual stream,
- * and what the next product reads; else the next layer's qkv. A lane has four rows of an output; kFinishers warps have
- * the same rows. */
+/* This CTA's rows of a cluster's outputs: all parts of the depth added up, in their order. kAdd: to the residual
+ * stream, and what the next product reads; else the next layer's qkv. A lane has four rows of an output; kFinishers
+ * warps have the same rows. */
 template <int kColumns, bool kAdd>
 __device__ __forceinline__ void finish_rows(const Layer &l, const Memory<kColumns> &m, int phase, Progress &at) {
   const DmsCudaLayerProducts &s = l.step;
@@ -289,8 +289,8 @@ struct Launch {
   }
 };
 
-/* Clusters that run at once, each CTA with `shared` bytes: 0 where the kernels are not for the device. Elsewhere than on
- * Hopper they are empty, and have no shared memory. */
+/* Clusters that run at once, each CTA with `shared` bytes: 0 where the kernels are not for the device. Elsewhere than
+ * on Hopper they are empty, and have no shared memory. */
 static cudaError_t ask_clusters(int rows, int *clusters, int *shared) {
   cudaFuncAttributes attributes;
   int processors;

@@ -60,8 +60,8 @@ struct Place {
   int stage = 0, offset = 0;
   unsigned passed = 0; /* bytes, with what was left out at the ring's end */
 
-  /* Before a phase of such boxes. One is kept until the next one has come: where they might not both fit behind the ring's
-   * end and before it, they begin at its start. */
+  /* Before a phase of such boxes. One is kept until the next one has come: where they might not both fit behind the
+   * ring's end and before it, they begin at its start. */
   __device__ __forceinline__ void begin(int bytes, int ring_bytes) {
     if (3 * bytes > ring_bytes && offset) passed += ring_bytes - offset, offset = 0;
   }

@@ -247,7 +247,6 @@ static gsize memory_bytes(int head_dim) {
 
 typedef void Kernel(Step);
 
-enum { kNeither = 8 }; /* Rows of 7 and 8 chunks are better off with gemv.cu (measured on an H200). */
 enum { kLong = 6, kLonger = 10, kLongest = 14, kMostChunks = kLongest * 8 };     /* pieces of a warp */
 enum { kLeastStages = (2 * kMostChunks + 2 * kStageChunks - 2) / kStageChunks }; /* for the rows of one turn */
 
@@ -261,7 +260,7 @@ template <int D> static Kernel *kernel_for(int chunks) {
 
 static Kernel *kernel_of(const DmsCudaSingleRow &m) {
   int wide = m.qkv.k / kChunk, most = MAX(MAX(wide, m.output.k / kChunk), m.down.k / kChunk);
-  if (wide > kMostNormed || wide == kNeither - 1 || wide == kNeither) return nullptr;
+  if (wide > kMostNormed) return nullptr;
   switch (m.rope.heads.head_dim) {
   case 64:
     return kernel_for<64>(most);

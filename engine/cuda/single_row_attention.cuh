@@ -135,8 +135,8 @@ template <int D> struct Softmax {
 
   __device__ explicit Softmax(int thread) : thread(thread) {}
 
-  /* The weights of the items that Values::item() names, from the lane's head's scores; what was summed up before is made
-   * to agree with them. */
+  /* The weights of the items that Values::item() names, from the lane's head's scores; what was summed up before is
+   * made to agree with them. */
   __device__ __forceinline__ void weigh(const float *scores, int n, int absent, float scale, float *p) {
     float high = top;
 #pragma unroll

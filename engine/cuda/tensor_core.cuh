@@ -1,12 +1,12 @@
 /* The instructions that have no name in C: mma.m16n8k16, ldmatrix, mbarriers, copies into shared memory, accesses that
- * other CTAs of the same kernel are to see. What is made of these and of element.cuh alone also runs in the emulation of
- * tests/emulation. */
+ * other CTAs of the same kernel are to see. What is made of these and of element.cuh alone also runs in the emulation
+ * of tests/emulation. */
 #pragma once
 
 #include "engine/cuda/element.cuh"
 
-/* threadIdx.x in round `round` of a long loop: what follows from it is worked out in that round, where the compiler would
- * rather do that before the loop and keep it all in registers. */
+/* threadIdx.x in round `round` of a long loop: what follows from it is worked out in that round, where the compiler
+ * would rather do that before the loop and keep it all in registers. */
 __device__ __forceinline__ int thread_index(int round) {
   int x;
   asm("mov.u32 %0, %%tid.x; // %1" : "=r"(x) : "r"(round));

@@ -1,5 +1,5 @@
-/* The instructions of Hopper's warpgroups: products of tiles in shared memory (wgmma), copies of boxes of a tensor
- * into it (TMA), barriers of other CTAs. They exist for sm_90a alone: what uses them is compiled under DMS_WARPGROUPS. */
+/* The instructions of Hopper's warpgroups: products of tiles in shared memory (wgmma), copies of boxes of a tensor into
+ * it (TMA), barriers of other CTAs. They exist for sm_90a alone: what uses them is compiled under DMS_WARPGROUPS. */
 #pragma once
 
 #include "engine/cuda/tensor_core.cuh"

@@ -73,12 +73,8 @@ struct Filler {
 __device__ __forceinline__ void count_stages(const Ring &ring) {
   Place at;
 #pragma unroll 1
-  for (int n = 0;;) {
-    if (barrier_completed(&ring.full[at.stage], at.lap))
-      store_shared(ring.there, ++n), at = at.plus(1, ring.n_stages);
-    else if (n == load_shared(ring.end))
-      return;
-  }
+  for (int n = 0; n != load_shared(ring.end);)
+    if (barrier_completed(&ring.full[at.stage], at.lap)) store_shared(ring.there, ++n), at = at.plus(1, ring.n_stages);
 }
 
 /* A warp that follows. */
@@ -165,8 +161,8 @@ template <int kPieces> struct Part {
   }
 };
 
-/* What the products of two rows, of lanes 0-15 and 16-31, leave in a lane: its segments are lane / 4 % 4 and 4 more, and
- * the sum of the one whose column it has counts, if it has either's. */
+/* What the products of two rows, of lanes 0-15 and 16-31, leave in a lane: its segments are lane / 4 % 4 and 4 more,
+ * and the sum of the one whose column it has counts, if it has either's. */
 __device__ __forceinline__ bool has_sum(int thread) {
   return (thread ^ thread >> 3) % 2 == 0;
 }
@@ -212,8 +208,8 @@ template <int kPairs> __device__ __forceinline__ float add_lanes(int lane, float
 enum { kTurnChunks = 112 }; /* of the rows that a warp multiplies in one turn, at most, if they are more than two */
 
 /* A turn of a warp: up to 2 * kPairs rows that are there, four loads at a time; of one pair of rows four of the warp's
- * `count` pieces, of four pairs one. A row or piece that is not there is another one once more, whose sum is not wanted or
- * which is multiplied by zero. */
+ * `count` pieces, of four pairs one. A row or piece that is not there is another one once more, whose sum is not wanted
+ * or which is multiplied by zero. */
 template <int kPairs, int kPieces>
 __device__ __forceinline__ void multiply_turn(const Follower &follower, const Part<kPieces> &x, int count, int rows,
                                               int row_bytes, Sums *sums) {

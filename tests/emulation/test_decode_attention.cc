@@ -1,5 +1,5 @@
-/* Decode attention by the tensor cores' kernel (engine/cuda/decode_attention.cuh) and the plan that deals it out, run on
- * the CPU by tests/emulation, against double precision: what is attended to, the pages that it appends to, its
+/* Decode attention by the tensor cores' kernel (engine/cuda/decode_attention.cuh) and the plan that deals it out, run
+ * on the CPU by tests/emulation, against double precision: what is attended to, the pages that it appends to, its
  * decisions. */
 #include "tests/emulation/emulation.h"
 

@@ -319,6 +319,7 @@ int main(int argc, char **argv) {
       {"head_dim-64/long-lists", {3, 4, 256, 512, 8, 2, 64, DMS_CUDA_KEEP, true, false, false, false, 1, 2000}},
       {"wide/middle", {3, 6, 256, 512, 18, 3, 128, DMS_CUDA_RANDOM, true, false, false, false, 1, 100}},
       {"wide/long", {3, 12, 256, 512, 40, 5, 128, DMS_CUDA_RANDOM, true, true, false, false, 1, 60}},
+      {"wide/7-chunks", {1, 28, 1792, 512, 4, 2, 64, DMS_CUDA_RANDOM, true, false, false, false, 1, 60}},
       {"deep/long", {1, 4, 256, 12288, 4, 2, 64, DMS_CUDA_RANDOM, true, false, false, false, 1, 60}},
       {"deep/longer", {1, 4, 256, 18944, 4, 2, 64, DMS_CUDA_RANDOM, true, true, false, false, 1, 60}},
       {"deep/longest", {1, 4, 256, 27648, 4, 2, 64, DMS_CUDA_RANDOM, true, false, false, false, 1, 60}},
