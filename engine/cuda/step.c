@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* A mailbox is written to again when its step has been collected. */
+G_STATIC_ASSERT(DMS_CUDA_MAILBOXES > DMS_CUDA_LATENCY + 1);
+
 /* Few enough that each can have its graph, dense enough that padding costs little. */
 int dms_cuda_bucket(int rows) {
   static const int small[] = {1, 2, 4, 8};
