@@ -6,8 +6,7 @@
 #include "engine/cuda/decode_attention.cuh"
 #include "engine/cuda/decode_plan.cuh"
 
-#include <glib.h>
-#include <vector>
+#include "tests/emulation/reference.h"
 
 namespace {
 
@@ -20,13 +19,6 @@ struct TestShape {
 /* The row IDLE does not run. */
 enum { LAYERS = 2, LAYER = 1, ROWS = 5, IDLE = 2, KV_HEADS = 2, PAIRS = LAYERS * KV_HEADS, RING = 8, POSITIONS = 40 };
 constexpr float RATE = 0.5f, SCALE = 100, OFFSET = 5, EPS = 1e-6f, OLD_SCALE = 1 / 16.0f;
-
-float uniform() {
-  return (float)(emulated_random() >> 8) / 16777216.0f;
-}
-float number() { /* of deviation 1 */
-  return 2 * (uniform() + uniform() + uniform() - 1.5f);
-}
 
 template <typename P> struct Fixture {
   const TestShape &s;
@@ -59,13 +51,13 @@ template <typename P> struct Fixture {
     rope.rule = {s.decision, s.borrowed, 1, s.rezero, 0, POSITIONS / 2, SCALE, OFFSET, RATE};
     rope.qkv = qkv.data(), rope.eps = EPS, rope.rope = turns.data(), rope.layer = LAYER;
     if (s.norms) rope.q_norm = q_norm.data(), rope.k_norm = k_norm.data();
-    for (float &x : q_norm) x = 1 + 0.2f * number();
-    for (float &x : k_norm) x = 1 + 0.2f * number();
+    for (float &x : q_norm) x = (float)(1 + 0.2 * number());
+    for (float &x : k_norm) x = (float)(1 + 0.2 * number());
     for (size_t i = 0; i < turns.size(); i++) {
-      float angle = 6.3f * uniform();
+      float angle = (float)(6.3 * uniform());
       turns[i] = {std::cos(angle), std::sin(angle)};
     }
-    for (bf16 &x : qkv) x = __float2bfloat16(number());
+    fill(qkv.data(), qkv.size(), 1);
     fill_cache();
   }
 
@@ -111,21 +103,13 @@ template <typename P> struct Fixture {
   }
 
   /* A head vector of a row, as the product left it or normalised and rotated. Sets its last channel before that. */
-  std::vector<double> vector_of(int row, int head, bool turned, bool lends, double *last) {
-    std::vector<double> x(dim);
-    double squares = 0;
-    const float *norm = head < heads ? rope.q_norm : rope.k_norm;
-    for (int i = 0; i < dim; i++) x[i] = to_float(qkv[row * stride + head * dim + i]), squares += x[i] * x[i];
+  Vector vector_of(int row, int head, bool turned, bool lends, double *last) {
+    Vector x(dim);
+    for (int i = 0; i < dim; i++) x[i] = to_float(qkv[row * stride + head * dim + i]);
     if (!turned) return x;
-    for (int i = 0; norm && i < dim; i++) x[i] *= norm[i] / std::sqrt(squares / dim + EPS);
-    if (last) *last = x[dim - 1];
-    if (lends) x[dim - 1] = 0;
-    for (int i = 0; i < dim / 2; i++) {
-      float2 t = turns[positions[row] * dim / 2 + i];
-      double low = x[i], high = x[i + dim / 2];
-      x[i] = low * t.x - high * t.y, x[i + dim / 2] = high * t.x + low * t.y;
-    }
-    if (lends && s.rezero) x[dim - 1] = 0;
+    double before = turn_head(x.data(), dim, head < heads ? rope.q_norm : rope.k_norm, EPS,
+                              &turns[positions[row] * dim / 2], lends, s.rezero);
+    if (last) *last = before;
     for (double &value : x) value = to_float(from_float<bf16>((float)value));
     return x;
   }
@@ -147,11 +131,10 @@ template <typename P> struct Fixture {
 
   void check_item(int row, int head, const DmsCudaList &list) {
     for (int is_value = 0; is_value < 2; is_value++) {
-      double apart = 0, all = 0;
-      std::vector<double> want = vector_of(row, heads + is_value * KV_HEADS + head, !is_value, false, nullptr);
-      for (int i = 0; i < dim; i++)
-        apart += std::pow(get(head, list, list.arriving, is_value, i) - want[i], 2), all += want[i] * want[i];
-      g_assert_cmpfloat(std::sqrt(apart / all), <, s.e4m3 ? 0.05 : 4e-3);
+      Distance distance;
+      Vector want = vector_of(row, heads + is_value * KV_HEADS + head, !is_value, false, nullptr);
+      for (int i = 0; i < dim; i++) distance.add(get(head, list, list.arriving, is_value, i), want[i]);
+      g_assert_cmpfloat(distance.relative(), <, s.e4m3 ? 0.05 : 4e-3);
     }
   }
   /* All items but the arriving one are as they were, or as near as a page's new scale lets them be. */
@@ -167,23 +150,15 @@ template <typename P> struct Fixture {
       }
   }
   double check_attention(int row, int head, const DmsCudaList &list) {
-    double apart = 0, all = 0;
+    Distance distance;
     for (int g = 0; g < s.group; g++) {
-      std::vector<double> q = vector_of(row, head * s.group + g, true, g == 0 && s.borrowed, nullptr),
-                          weight(list.length);
-      double top = -INFINITY, sum = 0;
-      for (int item = 0; item < list.length; item++) {
-        for (int i = 0; i < dim; i++) weight[item] += q[i] * get(head, list, item, 0, i) * rope.heads.scale;
-        top = std::max(top, weight[item]);
-      }
-      for (double &w : weight) sum += w = std::exp(w - top);
-      for (int i = 0; i < dim; i++) {
-        double want = 0;
-        for (int item = 0; item < list.length; item++) want += weight[item] / sum * get(head, list, item, 1, i);
-        apart += std::pow(to_float(out[(row * heads + head * s.group + g) * dim + i]) - want, 2), all += want * want;
-      }
+      Vector q = vector_of(row, head * s.group + g, true, g == 0 && s.borrowed, nullptr),
+             want = attend_to(list.length, q.data(), dim, rope.heads.scale, [&](int item, int is_value, int channel) {
+               return get(head, list, item, is_value, channel);
+             });
+      for (int i = 0; i < dim; i++) distance.add(to_float(out[(row * heads + head * s.group + g) * dim + i]), want[i]);
     }
-    return std::sqrt(apart / all);
+    return distance.relative();
   }
   void check_flag(int row, int head, int slot) {
     double logit;
@@ -229,10 +204,7 @@ void test_shape(gconstpointer data) {
 } // namespace
 
 int main(int argc, char **argv) {
-  static const struct {
-    const char *path;
-    TestShape shape;
-  } tests[] = {
+  static const NamedShape<TestShape> tests[] = {
       {"head_dim-128/borrowed", {128, 4, 5, 400, false, true, true, true, DMS_CUDA_BORROWED}},
       {"head_dim-128/drawn", {128, 7, 9, 300, false, false, false, false, DMS_CUDA_RANDOM}},
       {"head_dim-128/one-cta", {128, 8, 1, 300, false, true, false, false, DMS_CUDA_SINKS}},
@@ -244,9 +216,6 @@ int main(int argc, char **argv) {
       {"head_dim-64/fp8", {64, 8, 4, 500, true, false, false, false, DMS_CUDA_RANDOM}},
   };
   g_test_init(&argc, &argv, NULL);
-  for (const auto &test : tests) {
-    g_autofree char *path = g_strconcat("/emulation/decode-attention/", test.path, NULL);
-    g_test_add_data_func(path, &test.shape, test_shape);
-  }
+  add_tests("decode-attention", tests, test_shape);
   return g_test_run();
 }

@@ -162,27 +162,13 @@ struct Fixture {
       to[i] += wide_bias ? ((const float *)moved(linear.bias))[i] : to_float(((const bf16 *)moved(linear.bias))[i]);
     return to;
   }
-  static void normalise(double *x, int n, const float *weight) {
-    double factor = inverse_rms(x, n, EPS);
-    for (int i = 0; i < n; i++) x[i] *= weight[i] * factor;
-  }
   Vector normalised(Vector x, const float *weight) {
-    normalise(x.data(), (int)x.size(), weight);
+    normalise(x.data(), (int)x.size(), weight, EPS);
     return x;
   }
-  /* Norm and rotation of a head vector. Returns its last channel before the rotation; `lends` it. */
   double turn(double *x, const float *weight, bool lends) {
-    int half = s.head_dim / 2;
-    if (s.norms) normalise(x, s.head_dim, weight);
-    double last = x[s.head_dim - 1];
-    if (lends) x[s.head_dim - 1] = 0;
-    for (int i = 0; i < half; i++) {
-      float2 t = rope[positions[0] * half + i];
-      double low = x[i], high = x[i + half];
-      x[i] = low * t.x - high * t.y, x[i + half] = high * t.x + low * t.y;
-    }
-    if (lends && s.rezero) x[s.head_dim - 1] = 0;
-    return last;
+    return turn_head(x, s.head_dim, s.norms ? weight : nullptr, EPS, &rope[positions[0] * s.head_dim / 2], lends,
+                     s.rezero);
   }
   void decide(int pair, double logit) {
     double margin = logit * SCALE - OFFSET;
@@ -193,22 +179,12 @@ struct Fixture {
   }
   /* One query head over a list. */
   void attend(int pair, const double *query, double *to) {
-    int n = lists[pair].length, dim = s.head_dim;
     auto at = [&](int item, int is_value, int channel) -> double {
       if (item == lists[pair].arriving) return (is_value ? value : key)[pair][channel];
       return to_float(element(pair, item, is_value, channel));
     };
-    Vector weight(n);
-    double top = -INFINITY, sum = 0;
-    for (int item = 0; item < n; item++) {
-      for (int i = 0; i < dim; i++) weight[item] += query[i] * at(item, 0, i) / std::sqrt(dim);
-      top = std::max(top, weight[item]);
-    }
-    for (double &w : weight) sum += w = std::exp(w - top);
-    for (int i = 0; i < dim; i++) {
-      to[i] = 0;
-      for (int item = 0; item < n; item++) to[i] += weight[item] / sum * at(item, 1, i);
-    }
+    Vector found = attend_to(lists[pair].length, query, s.head_dim, 1 / std::sqrt(s.head_dim), at);
+    std::copy(found.begin(), found.end(), to);
   }
   Vector forward() {
     Vector stream(x.begin(), x.end()), attended(s.heads * s.head_dim), active(s.intermediate);
@@ -241,10 +217,10 @@ struct Fixture {
   /* ---- Whether it came ---- */
 
   void check_logits(const Vector &want) {
-    double apart = 0, all = 0;
-    for (int i = 0; i < VOCAB; i++) apart += std::pow(logits[i] - want[i], 2), all += want[i] * want[i];
-    g_test_message("logits off by %.1e", std::sqrt(apart / all));
-    g_assert_cmpfloat(std::sqrt(apart / all), <, 1e-2); /* between products values are bf16 */
+    Distance distance;
+    for (int i = 0; i < VOCAB; i++) distance.add(logits[i], want[i]);
+    g_test_message("logits off by %.1e", distance.relative());
+    g_assert_cmpfloat(distance.relative(), <, 1e-2); /* between products values are bf16 */
   }
   /* The arriving tokens lie in their places, what is behind them is clear where it has to be, all else is as it was. */
   void check_pages(std::vector<char> before) {
@@ -254,13 +230,12 @@ struct Fixture {
     for (int pair = 0; pair < pairs; pair++) {
       int item = lists[pair].arriving;
       for (int is_value = 0; is_value < 2; is_value++) {
-        double apart = 0, all = 0;
+        Distance distance;
         for (int i = 0; i < s.head_dim; i++) {
           bf16 &place = element(pair, item, is_value, i);
-          double want = (is_value ? value : key)[pair][i];
-          apart += std::pow(to_float(place) - want, 2), all += want * want, was(place) = place;
+          distance.add(to_float(place), (is_value ? value : key)[pair][i]), was(place) = place;
         }
-        g_assert_cmpfloat(std::sqrt(apart / all), <, 1e-2);
+        g_assert_cmpfloat(distance.relative(), <, 1e-2);
       }
       for (int behind = item + 1; item % 16 == 0 && item == lists[pair].length - 1 && behind < item + 16; behind++)
         for (int i = 0; i < s.head_dim; i++) {
