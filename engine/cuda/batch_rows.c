@@ -10,6 +10,10 @@ gboolean dms_cuda_batch_rows(const DmsBackend *b, int n) {
   return b->arrivals && n <= (b->config->hidden > WIDE ? WIDE_ROWS : DMS_CUDA_PRODUCT_ROWS);
 }
 
+static gsize arrivals_bytes(const DmsBackend *b) {
+  return (gsize)(b->config->layers + 1) * DMS_CUDA_PRODUCT_ARRIVALS * sizeof(int32_t);
+}
+
 /* What lies behind the attention of `layer`; -1: before that of the first. */
 static DmsCudaLayerProducts products_of(const DmsBackend *b, int layer, int n) {
   const DmsCudaWeights *w = &b->weights;
@@ -38,26 +42,20 @@ gboolean dms_cuda_batch_prepare(DmsBackend *b, GError **error) {
     DmsCudaLayerProducts products = products_of(b, 0, rows);
     TRY(dms_cuda_layer_products_takes(&products, &takes), "planning the layers' products");
   }
-  gsize bytes = (gsize)(b->config->layers + 1) * DMS_CUDA_PRODUCT_ARRIVALS * sizeof(int32_t);
-  return !takes || dms_cuda_allocate(b, bytes, "work buffers", &b->arrivals, error);
+  return !takes || dms_cuda_allocate(b, arrivals_bytes(b), "work buffers", &b->arrivals, error);
 }
 
-static gboolean run(DmsBackend *b, int layer, int n, GError **error) {
+gboolean dms_cuda_batch_layer_out(DmsBackend *b, int layer, int first, int n, GError **error) {
   DmsCudaLayerProducts products = products_of(b, layer, n);
   dms_cuda_mark(b, "products");
   TRY(dms_cuda_layer_products(b->stream, &products), "the layers' products");
   return TRUE;
 }
 
-gboolean dms_cuda_batch_begin(DmsBackend *b, int n, GError **error) {
-  gsize bytes = (gsize)(b->config->layers + 1) * DMS_CUDA_PRODUCT_ARRIVALS * sizeof(int32_t);
-  TRY(cudaMemsetAsync(b->arrivals, 0, bytes, b->stream), "beginning a step");
+gboolean dms_cuda_batch_embed(DmsBackend *b, int n, GError **error) {
+  TRY(cudaMemsetAsync(b->arrivals, 0, arrivals_bytes(b), b->stream), "beginning a step");
   TRY(dms_cuda_embed_next(b->stream, b->weights.embed, b->rows.tokens, n, b->config->hidden, b->x,
                           b->weights.layer[0].input_norm, b->normed, b->squares, DMS_CUDA_PRODUCT_SQUARES),
       "the embedding");
-  return run(b, -1, n, error);
-}
-
-gboolean dms_cuda_batch_layer_out(DmsBackend *b, int layer, int n, GError **error) {
-  return run(b, layer, n, error);
+  return dms_cuda_batch_layer_out(b, -1, 0, n, error);
 }

@@ -72,6 +72,34 @@ gboolean dms_cuda_head(DmsBackend *b, const float *x, int n, float *logits, GErr
   return normed_product(b, x, b->weights.norm, &b->weights.head, n, DMS_GEMM_FLOAT, logits, "head product", error);
 }
 
+/* ---- Steps ---- */
+
+static gboolean embed(DmsBackend *b, int n, GError **error) {
+  TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, b->rows.tokens, n, b->config->hidden, b->x),
+      "the embedding");
+  return TRUE;
+}
+
+static gboolean step_head(DmsBackend *b, int n, GError **error) {
+  return dms_cuda_head(b, b->x, n, b->logits, error);
+}
+
+/* What a step does before and behind the attention of its layers: from tokens on, to qkv and decisions, from attended,
+ * to logits. */
+typedef struct {
+  gboolean (*embed)(DmsBackend *b, int n, GError **error);
+  gboolean (*in)(DmsBackend *b, int layer, int first, int n, GError **error);
+  gboolean (*out)(DmsBackend *b, int layer, int first, int n, GError **error);
+  gboolean (*head)(DmsBackend *b, int n, GError **error);
+} Way;
+static const Way plain = {embed, dms_cuda_layer_in, dms_cuda_layer_out, step_head},
+                 few = {dms_cuda_few_embed, dms_cuda_few_layer_in, dms_cuda_few_layer_out, dms_cuda_few_head},
+                 batch = {dms_cuda_batch_embed, dms_cuda_layer_decide, dms_cuda_batch_layer_out, step_head};
+
+static const Way *way_of(const DmsBackend *b, int bucket) {
+  return dms_cuda_few_rows(b, bucket) ? &few : dms_cuda_batch_rows(b, bucket) ? &batch : &plain;
+}
+
 static gboolean is_single_row(const DmsBackend *b, int bucket) {
   return bucket == 1 && b->exchange;
 }
@@ -81,8 +109,9 @@ gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
   const DmsCudaLayer *l = &w->layer[0];
   int layers = b->config->layers;
   gsize distance = w->layer_bytes;
-  if (is_single_row(b, bucket) || dms_cuda_few_rows(b, bucket)) return TRUE;
-  if (dms_cuda_batch_rows(b, bucket))
+  const Way *way = way_of(b, bucket);
+  if (is_single_row(b, bucket) || way == &few) return TRUE;
+  if (way == &batch)
     return dms_gemm_choose(b->gemm, &w->head, b->normed, bucket, DMS_GEMM_FLOAT, b->logits, 1, 0, error);
   return dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->o, b->attended, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
@@ -92,54 +121,31 @@ gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
          dms_gemm_choose(b->gemm, &w->head, b->normed, bucket, DMS_GEMM_FLOAT, b->logits, 1, 0, error);
 }
 
-/* qkv -> attended. */
-static gboolean attend(DmsBackend *b, const DmsCudaRows *rows, int layer, GError **error) {
-  DmsCudaRope rope = dms_cuda_layer_rope(b, layer);
-  dms_cuda_mark(b, "attention");
-  TRY(dms_cuda_decode_attention(b->stream, &rope, &b->cache, rows, b->attended, b->scratch), "attention");
-  return TRUE;
-}
-
-/* The tokens of a batch to logits. */
-static gboolean queue_batch(DmsBackend *b, const DmsCudaRows *rows, GError **error) {
-  int n = rows->rows;
-  if (!dms_cuda_batch_begin(b, n, error)) return FALSE;
-  for (int layer = 0; layer < b->config->layers; layer++)
-    if (!dms_cuda_layer_decide(b, layer, 0, n, error) || !attend(b, rows, layer, error) ||
-        !dms_cuda_batch_layer_out(b, layer, n, error))
-      return FALSE;
-  return dms_cuda_head(b, b->x, n, b->logits, error);
-}
-
-/* The embedded rows to logits, kernel by kernel. */
-static gboolean queue_layers(DmsBackend *b, const DmsCudaRows *rows, gboolean few, GError **error) {
+/* The embedded rows to logits. */
+static gboolean queue_layers(DmsBackend *b, const DmsCudaRows *rows, const Way *way, GError **error) {
   int n = rows->rows;
   for (int layer = 0; layer < b->config->layers; layer++) {
-    if (!(few ? dms_cuda_few_layer_in : dms_cuda_layer_in)(b, layer, 0, n, error) || !attend(b, rows, layer, error))
-      return FALSE;
-    if (!(few ? dms_cuda_few_layer_out : dms_cuda_layer_out)(b, layer, 0, n, error)) return FALSE;
+    if (!way->in(b, layer, 0, n, error)) return FALSE;
+    DmsCudaRope rope = dms_cuda_layer_rope(b, layer);
+    dms_cuda_mark(b, "attention");
+    TRY(dms_cuda_decode_attention(b->stream, &rope, &b->cache, rows, b->attended, b->scratch), "attention");
+    if (!way->out(b, layer, 0, n, error)) return FALSE;
   }
-  return few ? dms_cuda_few_head(b, n, error) : dms_cuda_head(b, b->x, n, b->logits, error);
+  return way->head(b, n, error);
 }
 
 gboolean dms_cuda_step_queue(DmsBackend *b, int bucket, GError **error) {
-  const DmsConfig *c = b->config;
   DmsCudaRows rows = b->rows;
   rows.rows = bucket;
-  gboolean single = is_single_row(b, bucket), few = !single && dms_cuda_few_rows(b, bucket);
-  gboolean batch = !single && !few && dms_cuda_batch_rows(b, bucket);
+  gboolean single = is_single_row(b, bucket);
+  const Way *way = single ? &plain : way_of(b, bucket);
   dms_cuda_mark(b, "plan");
   TRY(dms_cuda_plan_step(b->stream, &b->cache, &b->samplers, &rows), "planning the step");
   if (rows.parts && !single) TRY(dms_cuda_plan_shares(b->stream, &b->cache, &rows), "planning attention");
   dms_cuda_mark(b, "embedding");
-  if (few && !dms_cuda_few_embed(b, bucket, error)) return FALSE;
-  if (!few && !batch)
-    TRY(dms_cuda_embed(b->stream, b->type, b->weights.embed, rows.tokens, bucket, c->hidden, b->x), "the embedding");
-  if (!(single  ? dms_cuda_single_row_queue(b, error)
-        : batch ? queue_batch(b, &rows, error)
-                : queue_layers(b, &rows, few, error)))
-    return FALSE;
+  if (!way->embed(b, bucket, error)) return FALSE;
+  if (!(single ? dms_cuda_single_row_queue(b, error) : queue_layers(b, &rows, way, error))) return FALSE;
   dms_cuda_mark(b, "sampling");
-  TRY(dms_cuda_sample(b->stream, &b->samplers, rows.slots, bucket, b->logits, c->vocab), "sampling");
+  TRY(dms_cuda_sample(b->stream, &b->samplers, rows.slots, bucket, b->logits, b->config->vocab), "sampling");
   return TRUE;
 }

@@ -32,9 +32,9 @@ gboolean dms_cuda_single_row_queue(DmsBackend *backend, GError **error);
 /* Allocates backend->arrivals, if the kernel takes the model in this precision on this device. */
 gboolean dms_cuda_batch_prepare(DmsBackend *backend, GError **error);
 gboolean dms_cuda_batch_rows(const DmsBackend *backend, int n);
-/* Embedding, and qkv of the first layer. */
-gboolean dms_cuda_batch_begin(DmsBackend *backend, int n, GError **error);
+/* Tokens -> x, and qkv of the first layer. */
+gboolean dms_cuda_batch_embed(DmsBackend *backend, int n, GError **error);
 /* attended -> x, and qkv of the next layer. */
-gboolean dms_cuda_batch_layer_out(DmsBackend *backend, int layer, int n, GError **error);
+gboolean dms_cuda_batch_layer_out(DmsBackend *backend, int layer, int first, int n, GError **error); /* `first` is 0 */
 
 #endif
