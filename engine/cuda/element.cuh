@@ -49,6 +49,11 @@ __device__ __forceinline__ float block_sum(float x, float *shared) {
   return x;
 }
 
+/* By the fast division and exponential, as they are at the end of own products. */
+__device__ __forceinline__ float swiglu(float gate, float up) {
+  return __fdividef(gate, 1.0f + __expf(-gate)) * up;
+}
+
 /* Below every score of attention, and finite, so that differences are numbers. */
 constexpr float kNothing = -1e30f;
 

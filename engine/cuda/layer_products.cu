@@ -169,10 +169,6 @@ __device__ __forceinline__ void finish_rows(const Layer &l, const Memory<kColumn
   }
 }
 
-__device__ __forceinline__ float swiglu(float gate, float up) {
-  return __fdividef(gate, 1.0f + __expf(-gate)) * up;
-}
-
 /* What SwiGLU makes of a thread's gates and ups, which are 8 rows apart. */
 template <int kColumns, int kCount>
 __device__ __forceinline__ void activate(const Layer &l, const Memory<kColumns> &m, const Share &share, int pass,

@@ -101,6 +101,10 @@ __global__ void rope_table_kernel(const float *frequencies, int half, float2 *ta
   }
 }
 
+static int threads_of_row(int hidden) {
+  return hidden >= 2048 ? 512 : 128;
+}
+
 extern "C" cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, const void *embed, const int32_t *tokens,
                                       int rows, int hidden, float *x) {
   DISPATCH_TYPE(type, return launch(stream, rows, 256, 0, embed_kernel<T>, (const T *)embed, tokens, hidden, x));
@@ -109,14 +113,14 @@ extern "C" cudaError_t dms_cuda_embed(cudaStream_t stream, DmsCudaType type, con
 extern "C" cudaError_t dms_cuda_embed_next(cudaStream_t stream, const void *embed, const int32_t *tokens, int rows,
                                            int hidden, float *x, const float *norm, void *next, float *squares,
                                            int n_squares) {
-  return launch(stream, rows, hidden >= 2048 ? 512 : 128, 0, embed_next_kernel, (const bf16 *)embed, tokens, hidden, x,
+  return launch(stream, rows, threads_of_row(hidden), 0, embed_next_kernel, (const bf16 *)embed, tokens, hidden, x,
                 norm, (bf16 *)next, squares, n_squares);
 }
 
 extern "C" cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight,
                                          float eps, int rows, int hidden, void *out) {
-  int threads = hidden >= 2048 ? 512 : 128;
-  DISPATCH_TYPE(type, return launch(stream, rows, threads, 0, rms_norm_kernel<T>, x, weight, eps, hidden, (T *)out));
+  DISPATCH_TYPE(type, return launch(stream, rows, threads_of_row(hidden), 0, rms_norm_kernel<T>, x, weight, eps, hidden,
+                                    (T *)out));
 }
 
 extern "C" cudaError_t dms_cuda_adapter(cudaStream_t stream, const float *x, const float *weight, const float *bias,

@@ -124,7 +124,7 @@ template <int D, int kPieces> struct Work {
       ((float *)p.to)[at] = value;
       return;
     }
-    value = p.end == kSwiglu ? __fdividef(value, 1 + __expf(-value)) * up : value + up;
+    value = p.end == kSwiglu ? swiglu(value, up) : value + up;
     if (p.end == kAdd) memory.own[at - first] = value;
     publish_value((uint32_t *)p.to + at, value, layer + 1);
   }
