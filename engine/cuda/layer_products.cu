@@ -12,7 +12,7 @@
  * - Weights are the tensor cores' operand of 64 rows (wgmma), the rows of x its columns. Boxes of 64 k of weights lie
  *   one behind the other around a ring, boxes of x in slots of a smaller one.
  * - Gate and up lie in shared memory in groups of 8 rows by turns, so that a thread has both of a pair.
- * - A warp that has written its results counts up a counter of its cluster, and who reads them waits for the counters of
+ * - A CTA that has written its results counts up a counter of its cluster, and who reads them waits for the counters of
  *   the clusters that write what it reads. All CTAs run at once: there are no more than fit, kernels before this one
  *   end without it, and the next one starts when all of this one's CTAs have.
  * - RMSNorm is a factor of each row, found beside the product that it belongs to: x lacks it.
@@ -221,7 +221,9 @@ template <int kColumns> __device__ void multiply_all(const Layer &l, const Memor
       finish_rows<kColumns, true>(l, m, phase, at);
     __syncwarp();
     if (threadIdx.x % 32 < kRanks) barrier_arrive_at(&m.barriers->x_free, threadIdx.x % 32);
-    if (threadIdx.x % 32 == 0) count_arrival(l.step.arrivals + phase * kMostClusters + cluster_index());
+    if (threadIdx.x % 32 == 0 && (phase == kOutput || phase == kDown)) barrier_arrive(&m.barriers->written);
+    named_barrier(1, kWarps * 32);
+    if (threadIdx.x == 0) count_arrival(l.step.arrivals + phase * kMostClusters + cluster_index());
     phase++, pass = 0;
   }
   barrier_wait(&m.barriers->x_free, (l.end - l.first - 1) & 1); /* nobody reaches for this CTA's memory any more */
@@ -239,10 +241,11 @@ __global__ __launch_bounds__(kThreads, 1) void layer_products_kernel(const __gri
     for (int i = 0; i < kStages; i++) barrier_init(&b->full[i], 2), barrier_init(&b->empty[i], kWarps);
     for (int i = 0; i < kSlots; i++) barrier_init(&b->empty_all[i], kArrivals);
     barrier_init(&b->x_read, kArrivals), barrier_init(&b->sums, 1), barrier_init(&b->x_free, kArrivals);
-    barrier_init(&b->factors, 1), barrier_init(&b->columns, 2);
+    barrier_init(&b->factors, 1), barrier_init(&b->columns, 2), barrier_init(&b->written, kWarps);
     barrier_init_fence();
   }
-  cluster_sync();
+  cluster_arrive_relaxed();
+  cluster_wait();
   if (warp < kWarps) {
     grow_registers<232>();
     multiply_all<kColumns>(l, m);

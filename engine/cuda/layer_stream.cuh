@@ -10,9 +10,10 @@ enum { kDepth = 64, kRowBytes = kDepth * sizeof(bf16) };        /* of a box */
 enum { kBlock = 64 };                                           /* weight rows of a tensor core product */
 enum { kWarps = 8, kThreads = kWarps * 32 + 128 };              /* two warpgroups multiply; one fetches */
 enum { kStages = 16, kSlots = 8 };                              /* under way at most; boxes of x */
-enum { kArrivals = kRanks * kWarps };                           /* of a cluster that has finished */
+enum { kArrivals = kRanks * kWarps };                           /* of all warps of a cluster that multiply */
 enum { kFinishers = DMS_CUDA_PRODUCT_SQUARES / kMostClusters }; /* warps that finish the same rows */
 enum { kMostHeight = 248, kShort = 144 };                       /* weight rows of a box; of boxes that go two by two */
+enum { kPause = 64 };                                           /* nanoseconds between two looks at the counters */
 enum { kAlignment = 1024 };
 
 enum { kOutput, kGateUp, kDown, kQkv, kPhases };
@@ -77,6 +78,7 @@ struct Barriers {
   uint64_t x_read;                        /* no product of the cluster reads x any more: sums may take its place */
   uint64_t sums;                          /* of all parts of the depth have come */
   uint64_t x_free;                        /* nobody of the cluster reads sums any more: x may come */
+  uint64_t written;                       /* this CTA's part of the residual stream */
   uint64_t factors;                       /* of the rows' norm are there */
   uint64_t columns;                       /* what the end of a product needs is there */
   unsigned start[kStages];                /* what had passed where a stage begins: the fetching thread's own */
@@ -147,13 +149,15 @@ template <int kColumns> __device__ void fetch_weights(const Layer &l, const Memo
   }
 }
 
-/* A warp waits until the clusters have written outputs `first` .. `end` - 1 of a phase. */
+/* A warp waits until the clusters have written outputs `first` .. `end` - 1 of a phase. It is to ask when this CTA has
+ * written its own, as then the others will soon have: what asks for a place in memory is in the way of what goes there.
+ */
 __device__ __forceinline__ void await_outputs(const Layer &l, int phase, int first, int end) {
   int lane = threadIdx.x % 32, units = l.phase[phase].units;
   int from = units * lane / l.clusters * kUnit, to = units * (lane + 1) / l.clusters * kUnit;
   const int32_t *arrivals = l.step.arrivals + phase * kMostClusters + lane;
   bool needed = lane < l.clusters && from < end && to > first;
-  while (needed && load_acquire(arrivals) < kArrivals) continue;
+  while (needed && load_acquire(arrivals) < kRanks) __nanosleep(kPause);
   __syncwarp();
 }
 
@@ -168,8 +172,8 @@ template <int kColumns> __device__ void fetch_x(const Layer &l, const Memory<kCo
     const Phase &p = l.phase[phase];
     Share share = share_of(l, phase);
     if (phase > l.first) {
-      await_outputs(l, phase - 1, share.box * kDepth, share.end * kDepth);
       barrier_wait(&b->x_free, (phase - l.first - 1) & 1);
+      await_outputs(l, phase - 1, share.box * kDepth, share.end * kDepth);
     }
     if (phase + 1 == l.end) let_next_start();
     proxy_fence();
@@ -198,12 +202,15 @@ template <int kColumns> __device__ void fetch_x(const Layer &l, const Memory<kCo
 /* A warp: 1 / rms of the rows, for each phase that reads the residual stream. */
 template <int kColumns> __device__ void find_factors(const Layer &l, const Memory<kColumns> &m) {
   const DmsCudaLayerProducts &s = l.step;
-  int lane = threadIdx.x % 32;
+  int lane = threadIdx.x % 32, times = 0;
   wait_for_previous();
   for (int phase = l.first; phase < l.end; phase++) {
     if (phase != kGateUp && phase != kQkv) continue;
     int hidden = l.phase[phase].boxes * kDepth;
-    if (phase > l.first) await_outputs(l, phase - 1, 0, hidden);
+    if (phase > l.first) {
+      barrier_wait(&m.barriers->written, times++ & 1);
+      await_outputs(l, phase - 1, 0, hidden);
+    }
     for (int row = lane; row < kColumns; row += 32) {
       const float4 *squares = reinterpret_cast<const float4 *>(s.squares + row * DMS_CUDA_PRODUCT_SQUARES);
       float sum = 0;

@@ -108,9 +108,11 @@ __device__ __forceinline__ void prefetch_map(const CUtensorMap *map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
-/* Between accesses by threads and by the copy engine or the tensor cores, of the same memory. */
+/* Between what threads did to memory, device and shared, and what the copy engine does. Named one by one: the fence of all
+ * kinds waits for the whole device. */
 __device__ __forceinline__ void proxy_fence() {
-  asm volatile("fence.proxy.async;" ::: "memory");
+  asm volatile("fence.proxy.async.global;" ::: "memory");
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
 /* Counters by which CTAs of a grid tell each other that they have written. */

@@ -4,7 +4,8 @@
 inline int cluster_rank() {
   return emulated_rank();
 }
-inline void cluster_sync() {
+inline void cluster_arrive_relaxed() {}
+inline void cluster_wait() {
   emulated_cluster_barrier();
 }
 /* Addresses of 32 bits are the cluster's: a CTA's own are among them. */
