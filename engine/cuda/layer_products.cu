@@ -241,7 +241,7 @@ __global__ __launch_bounds__(kThreads, 1) void layer_products_kernel(const __gri
     for (int i = 0; i < kStages; i++) barrier_init(&b->full[i], 2), barrier_init(&b->empty[i], kWarps);
     for (int i = 0; i < kSlots; i++) barrier_init(&b->empty_all[i], kArrivals);
     barrier_init(&b->x_read, kArrivals), barrier_init(&b->sums, 1), barrier_init(&b->x_free, kArrivals);
-    barrier_init(&b->factors, 1), barrier_init(&b->columns, 2), barrier_init(&b->written, kWarps);
+    barrier_init(&b->factors, 2), barrier_init(&b->columns, 2), barrier_init(&b->written, kWarps);
     barrier_init_fence();
   }
   cluster_arrive_relaxed();
@@ -253,8 +253,8 @@ __global__ __launch_bounds__(kThreads, 1) void layer_products_kernel(const __gri
     shrink_registers<40>();
     if (warp == kWarps && leads) fetch_weights<kColumns>(l, m);
     if (warp == kWarps + 1) fetch_x<kColumns>(l, m);
-    if (warp >= kWarps + 2) fetch_columns<kColumns>(l, m, warp - kWarps - 2);
-    if (warp == kWarps + 2) find_factors<kColumns>(l, m);
+    if (warp >= kWarps + 2)
+      fetch_columns<kColumns>(l, m, warp - kWarps - 2), find_factors<kColumns>(l, m, warp - kWarps - 2);
   }
 #endif
 }

@@ -199,11 +199,10 @@ template <int kColumns> __device__ void fetch_x(const Layer &l, const Memory<kCo
   }
 }
 
-/* A warp: 1 / rms of the rows, for each phase that reads the residual stream. */
-template <int kColumns> __device__ void find_factors(const Layer &l, const Memory<kColumns> &m) {
+/* Two warps, of which this is `warp`: 1 / rms of the rows, for each phase that reads the residual stream. */
+template <int kColumns> __device__ void find_factors(const Layer &l, const Memory<kColumns> &m, int warp) {
   const DmsCudaLayerProducts &s = l.step;
-  int lane = threadIdx.x % 32, times = 0;
-  wait_for_previous();
+  int lane = threadIdx.x % 32, row = warp * 32 + lane, times = 0;
   for (int phase = l.first; phase < l.end; phase++) {
     if (phase != kGateUp && phase != kQkv) continue;
     int hidden = l.phase[phase].boxes * kDepth;
@@ -211,7 +210,7 @@ template <int kColumns> __device__ void find_factors(const Layer &l, const Memor
       barrier_wait(&m.barriers->written, times++ & 1);
       await_outputs(l, phase - 1, 0, hidden);
     }
-    for (int row = lane; row < kColumns; row += 32) {
+    if (row < kColumns) {
       const float4 *squares = reinterpret_cast<const float4 *>(s.squares + row * DMS_CUDA_PRODUCT_SQUARES);
       float sum = 0;
 #pragma unroll 4
@@ -226,31 +225,32 @@ template <int kColumns> __device__ void find_factors(const Layer &l, const Memor
   }
 }
 
-/* Two warps, of which this is `warp`: what the ends of products need. */
+/* Two warps, of which this is `warp`: what the ends of products need. What lies in memory they ask for together. */
 template <int kColumns> __device__ void fetch_columns(const Layer &l, const Memory<kColumns> &m, int warp) {
   const DmsCudaLayerProducts &s = l.step;
   int lane = threadIdx.x % 32, hidden = l.phase[kOutput].units * kUnit, first_row = cluster_rank() * m.kRows;
-  wait_for_previous();
-  if (l.first == kOutput) {
-    Share share = share_of(l, kOutput);
-    for (int i = warp * 32 + lane; i < share.outputs; i += 2 * 32) {
-      int output = share.first + i;
-      float value[m.kQuads][4];
-#pragma unroll
-      for (int j = 0; j < m.kRows; j++)
-        value[j / 4][j % 4] = first_row + j < s.rows ? __ldcg(s.x + (size_t)(first_row + j) * hidden + output) : 0;
-      m.columns->post_norm[i] = s.post_norm[output], m.columns->next_norm[i] = s.next_norm[output];
-      m.columns->output_bias[i] = s.output.bias ? ((const float *)s.output.bias)[output] : 0;
-      m.columns->down_bias[i] = s.down.bias ? ((const float *)s.down.bias)[output] : 0;
-#pragma unroll
-      for (int quad = 0; quad < m.kQuads; quad++)
-        *reinterpret_cast<float4 *>(m.residual + m.at(i, quad)) = *reinterpret_cast<const float4 *>(value[quad]);
-    }
+  Share share = l.first == kOutput ? share_of(l, kOutput) : Share{},
+        of_qkv = l.end == kPhases ? share_of(l, kQkv) : Share{};
+  for (int i = warp * 32 + lane; i < share.outputs; i += 2 * 32) {
+    int output = share.first + i;
+    float post_norm = s.post_norm[output], next_norm = s.next_norm[output],
+          output_bias = s.output.bias ? ((const float *)s.output.bias)[output] : 0,
+          down_bias = s.down.bias ? ((const float *)s.down.bias)[output] : 0;
+    m.columns->post_norm[i] = post_norm, m.columns->next_norm[i] = next_norm;
+    m.columns->output_bias[i] = output_bias, m.columns->down_bias[i] = down_bias;
   }
-  if (l.end == kPhases) {
-    Share share = share_of(l, kQkv);
-    for (int i = warp * 32 + lane; i < share.outputs; i += 2 * 32)
-      m.columns->qkv_bias[i] = s.qkv.bias ? to_float(((const bf16 *)s.qkv.bias)[share.first + i]) : 0;
+  for (int i = warp * 32 + lane; i < of_qkv.outputs; i += 2 * 32)
+    m.columns->qkv_bias[i] = s.qkv.bias ? to_float(((const bf16 *)s.qkv.bias)[of_qkv.first + i]) : 0;
+  wait_for_previous();
+  for (int i = warp * 32 + lane; i < share.outputs; i += 2 * 32) {
+    float value[m.kQuads][4];
+#pragma unroll
+    for (int j = 0; j < m.kRows; j++)
+      value[j / 4][j % 4] =
+          first_row + j < s.rows ? __ldcg(s.x + (size_t)(first_row + j) * hidden + share.first + i) : 0;
+#pragma unroll
+    for (int quad = 0; quad < m.kQuads; quad++)
+      *reinterpret_cast<float4 *>(m.residual + m.at(i, quad)) = *reinterpret_cast<const float4 *>(value[quad]);
   }
   __syncwarp();
   if (lane == 0) barrier_arrive(&m.barriers->columns);
