@@ -262,6 +262,7 @@ template <int D> struct Share {
     constexpr int kLows = D / 64; /* pairs of a lane */
     uint32_t x[n][2][kLows];
     const uint32_t *from = qkv + at * D + thread % 32;
+    __nanosleep(kFirstPause);
     await_all<n * 2 * kLows>(
         &x[0][0][0], tag(), kValueMask,
         [&](int i) {
@@ -370,6 +371,7 @@ __device__ __forceinline__ void merge(const DmsCudaSingleRow &m, const Findings 
     const float *sums =
         findings.sums + (size_t)errand.found_at * D + errand.block % (D / kMergeChannels) * kMergeChannels + lane;
     enum { kAtOnce = 5 };
+    __nanosleep(kFirstPause);
 #pragma unroll 1
     for (int first = warp & (mergers - 1); first <= n; first += kAtOnce * mergers) {
       Pair<float2, float> x[kAtOnce]; /* top and weight; sum */

@@ -205,14 +205,21 @@ __device__ __forceinline__ void fence_before_copies() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 #endif
 }
-/* One thread's copy of `bytes` bytes, a multiple of 16, that completes `barrier`. Hopper's alone. */
+/* One arrival, and `bytes` that are to come, complete the barrier's phase. Hopper's alone, as the copies are. */
+__device__ __forceinline__ void barrier_expect(uint64_t *barrier, int bytes) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
+               : "memory");
+#else
+  __trap();
+#endif
+}
+/* One thread's copy of `bytes` bytes, a multiple of 16, which `barrier` expects. */
 __device__ __forceinline__ void copy_once(void *to, const void *from, int bytes, uint64_t *barrier, uint64_t policy) {
 #if __CUDA_ARCH__ >= 900
-  uint32_t b = shared_address(barrier);
-  asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(b), "r"(bytes) : "memory");
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], "
                "%4;" ::"r"(shared_address(to)),
-               "l"(from), "r"(bytes), "r"(b), "l"(policy)
+               "l"(from), "r"(bytes), "r"(shared_address(barrier)), "l"(policy)
                : "memory");
 #else
   __trap();

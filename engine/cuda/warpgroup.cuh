@@ -50,11 +50,6 @@ template <int kOpen> __device__ __forceinline__ void wait_for_products() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kOpen) : "memory");
 }
 
-/* One arrival, and `bytes` that are to come, complete the barrier's phase. */
-__device__ __forceinline__ void barrier_expect(uint64_t *barrier, int bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
-               : "memory");
-}
 /* An arrival at the same barrier of CTA `rank` of the cluster. */
 __device__ __forceinline__ void barrier_arrive_at(uint64_t *barrier, int rank) {
   asm volatile("{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1; "

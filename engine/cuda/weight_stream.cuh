@@ -1,14 +1,17 @@
 /* Weights from memory into a ring of shared memory stages, by one thread that waits for room and for nothing else, and
  * their products with one vector, by sixteen warps that follow.
  *
- * A CTA has a run of neighbouring rows of each matrix, so it reads one stretch of memory, which stages cut without
- * regard to rows. A row is cut into pieces of 128 weights, which are dealt out to the warps by their place in the row: so
- * a lane has its part of the vector in registers for the whole product.
+ * A CTA has a run of neighbouring rows of each matrix, so it reads one stretch of memory. Rows are cut into pieces of 128
+ * weights. Where they are long, stages cut the stretch without regard to rows, and pieces are dealt out to the warps by
+ * their place in the row: so a lane has its part of the vector in registers for the whole product. Where rows are short,
+ * it has the part of all pieces: a stage is a few whole rows, dealt out to a few warps, which need not hear of the
+ * others.
  *
  * The arithmetic is the tensor cores', which leaves little to issue: mma.m16n8k16 of a piece of two rows, as eight
  * segments each, with the vector's eight segments as columns. Of the 16 x 8 sums that gives, 16 are wanted.
  *
- * All matrices go through the same instructions, or the code of a layer would not fit into the instruction cache. */
+ * All matrices of a kind go through the same instructions, or the code of a layer would not fit into the instruction
+ * cache. */
 #pragma once
 
 #include "engine/cuda/exchange.cuh"
@@ -16,7 +19,10 @@
 
 enum { kWarps = 16, kWorkers = kWarps * 32 };
 enum { kPiece = 128, kPieceBytes = kPiece * 2, kChunk = 2 * kPiece, kChunkBytes = kChunk * 2 };
-enum { kStageChunks = 32, kStageBytes = kStageChunks * kChunkBytes, kMostStages = 16 };
+enum { kStageChunks = 32, kMostStages = 20 };
+/* Where rows are short: the rows of a stage, the warps that multiply them, two each, and how many such teams there are.
+ */
+enum { kStageRows = 4, kTeam = kStageRows / 2, kTeams = kWarps / kTeam };
 
 /* A stage of the ring, and how often it has been passed, as the barriers count. */
 struct Place {
@@ -29,42 +35,57 @@ struct Place {
   }
 };
 
-struct Ring {
-  char *stages;
-  uint64_t *full, *empty; /* [n_stages] */
-  int *there, *end;       /* stages that have been filled; how many ever will be, as soon as that is known */
-  int n_stages;
+/* More copies under way at a time would not come faster, but some processors' before others' (on an H200 by an eighth)
+ * and all of them late. */
+enum { kUnderWay = 48 << 10 }; /* bytes */
 
-  __device__ __forceinline__ void wait_full(const Place &at) const { barrier_wait(&full[at.stage], at.lap); }
+/* How a ring is cut. */
+struct Stages {
+  int n, chunks;
+  int under_way;    /* at a time, at most */
+  unsigned inverse; /* of the chunks, rounded up: 2^16 / chunks */
+
+  Stages() = default;
+  explicit Stages(int chunks)
+      : chunks(chunks), under_way(kUnderWay / (chunks * kChunkBytes)), inverse(((1 << 16) + chunks - 1) / chunks) {}
+  __host__ __device__ __forceinline__ int bytes() const { return chunks * kChunkBytes; }
+  /* Those that `of` chunks, no more than a ring has, fill. */
+  __device__ __forceinline__ int filled(int of) const { return (int)(of * inverse >> 16); }
+};
+
+struct Ring {
+  char *memory;
+  uint64_t *full, *empty; /* [stages.n] */
+  int *there, *end;       /* stages that have been filled; how many ever will be, as soon as that is known */
+  Stages stages;
+
   __device__ __forceinline__ void wait_empty(const Place &at) const { barrier_wait(&empty[at.stage], at.lap ^ 1); }
 };
 
-/* The thread that fills the ring. More than a few copies under way at a time would not come faster, but some
- * processors' before others' (on an H200 by an eighth) and all of them late. */
-enum { kUnderWay = 48 << 10 }; /* bytes */
-
+/* The thread that fills the ring. It has few registers. */
 struct Filler {
   Ring ring;
-  Place next, behind; /* the stage to fill, and the oldest that may be under way */
-  int spare;          /* further copies that may be */
+  Place next;
+  int filled = 0; /* stages, or soon to be */
   uint64_t policy;
 
-  __device__ explicit Filler(const Ring &ring)
-      : ring(ring), spare(min(ring.n_stages, kUnderWay / kStageBytes)), policy(read_once_policy()) {}
-  /* A run of rows; it begins a stage. Returns the number of stages. */
-  __device__ __forceinline__ int fill(const char *from, int chunks) {
+  __device__ explicit Filler(const Ring &ring) : ring(ring), policy(read_once_policy()) {}
+  /* A stage of `bytes`, and as many from elsewhere behind them unless that is NULL. */
+  __device__ __forceinline__ void fill_stage(const char *from, const char *more, int bytes) {
+    while (load_shared(ring.there) <= filled - ring.stages.under_way) continue;
+    ring.wait_empty(next);
+    uint64_t *full = &ring.full[next.stage];
+    char *to = ring.memory + next.stage * ring.stages.bytes();
+    barrier_expect(full, more ? 2 * bytes : bytes);
+    copy_once(to, from, bytes, full, policy);
+    if (more) copy_once(to + bytes, more, bytes, full, policy);
+    next = next.plus(1, ring.stages.n), filled++;
+  }
+  /* A run of rows; it begins a stage. */
+  __device__ __forceinline__ void fill(const char *from, int bytes) {
+    int stage = ring.stages.bytes();
 #pragma unroll 1
-    for (int bytes = chunks * kChunkBytes; bytes > 0; bytes -= kStageBytes, from += kStageBytes) {
-      if (spare)
-        spare--;
-      else
-        ring.wait_full(behind), behind = behind.plus(1, ring.n_stages);
-      ring.wait_empty(next);
-      copy_once(ring.stages + next.stage * kStageBytes, from, min(bytes, (int)kStageBytes), &ring.full[next.stage],
-                policy);
-      next = next.plus(1, ring.n_stages);
-    }
-    return (chunks + kStageChunks - 1) / kStageChunks;
+    for (; bytes > 0; bytes -= stage, from += stage) fill_stage(from, nullptr, min(bytes, stage));
   }
 };
 
@@ -74,7 +95,7 @@ __device__ __forceinline__ void count_stages(const Ring &ring) {
   Place at;
 #pragma unroll 1
   for (int n = 0; n != load_shared(ring.end);)
-    if (barrier_completed(&ring.full[at.stage], at.lap)) store_shared(ring.there, ++n), at = at.plus(1, ring.n_stages);
+    if (barrier_completed(&ring.full[at.stage], at.lap)) store_shared(ring.there, ++n), at = at.plus(1, ring.stages.n);
 }
 
 /* A warp that follows. */
@@ -86,14 +107,14 @@ struct Follower {
 
   /* Waits until the next `chunks` chunks are there. */
   __device__ __forceinline__ void await(int chunks) const {
-    int needed = left + (passed + chunks + kStageChunks - 1) / kStageChunks;
-    while (load_shared(ring.there) < needed) continue;
+    await_stage(ring.stages.filled(passed + chunks + ring.stages.chunks - 1) - 1);
   }
   /* Where they begin, in bytes; they may go on at the ring's beginning. */
-  __device__ __forceinline__ unsigned begin() const { return oldest * kStageBytes + passed * kChunkBytes; }
+  __device__ __forceinline__ unsigned begin() const { return oldest * ring.stages.bytes() + passed * kChunkBytes; }
   __device__ __forceinline__ void pass(int lane, int chunks) {
     passed += chunks;
-    leave(lane, passed / kStageChunks), passed %= kStageChunks;
+    int n = ring.stages.filled(passed);
+    leave(lane, n), passed -= n * ring.stages.chunks;
   }
   /* Behind a run of rows: the next begins a stage. */
   __device__ __forceinline__ void end_run(int lane) {
@@ -101,13 +122,30 @@ struct Follower {
     passed = 0;
   }
 
+  /* Where rows are short: the stage that is number `i` of a run, the one after it that is the same team's, and waiting
+   * for it. */
+  __device__ __forceinline__ int stage_of(int i) const { return (oldest + i) % ring.stages.n; }
+  __device__ __forceinline__ int further(int stage) const {
+    return stage + kTeams < ring.stages.n ? stage + kTeams : stage + kTeams - ring.stages.n;
+  }
+  __device__ __forceinline__ void await_stage(int i) const {
+    while (load_shared(ring.there) <= left + i) continue;
+  }
+  /* The team alone leaves it, for all. */
+  __device__ __forceinline__ void leave_stage(int lane, int stage) const {
+    __syncwarp();
+    if (lane < kTeams) barrier_arrive(&ring.empty[stage]);
+  }
+  /* A run of `n` stages has been left. */
+  __device__ __forceinline__ void pass_run(int n) { left += n, oldest = stage_of(n); }
+
 private:
   __device__ __forceinline__ void leave(int lane, int n) {
     int mine = oldest + lane;
     __syncwarp();
-    if (lane < n) barrier_arrive(&ring.empty[mine < ring.n_stages ? mine : mine - ring.n_stages]);
+    if (lane < n) barrier_arrive(&ring.empty[mine < ring.stages.n ? mine : mine - ring.stages.n]);
     oldest += n, left += n;
-    if (oldest >= ring.n_stages) oldest -= ring.n_stages;
+    if (oldest >= ring.stages.n) oldest -= ring.stages.n;
   }
 };
 
@@ -154,6 +192,7 @@ template <int kPieces> struct Part {
   }
   template <int n>
   __device__ __forceinline__ void await_values(const uint32_t *from, uint32_t tag, uint32_t mask, uint2 (&x)[n][2]) {
+    __nanosleep(kFirstPause);
     await_all<2 * n>(
         &x[0][0], tag, mask,
         [&](int i) { return load_relaxed(reinterpret_cast<const uint2 *>(from + first(i / 2) + i % 2 * 4)); },
@@ -205,6 +244,13 @@ template <int kPairs> __device__ __forceinline__ float add_lanes(int lane, float
   return mine + __shfl_xor_sync(~0u, mine, 9);
 }
 
+__device__ __forceinline__ void multiply(float (&d)[4], const uint4 &weights, const uint32_t (&x)[2]) {
+  uint32_t a[4] = {weights.x, weights.y, weights.z, weights.w};
+  multiply(d, a, x);
+}
+
+/* ---- Long rows ---- */
+
 enum { kTurnChunks = 112 }; /* of the rows that a warp multiplies in one turn, at most, if they are more than two */
 
 /* A turn of a warp: up to 2 * kPairs rows that are there, four loads at a time; of one pair of rows four of the warp's
@@ -216,7 +262,7 @@ __device__ __forceinline__ void multiply_turn(const Follower &follower, const Pa
   constexpr int kAtOnce = 4 / kPairs, kLimit = (kTurnChunks / kPairs + kWarps - 1) / kWarps,
                 kMost = kPairs > 1 && kLimit < kPieces ? kLimit : kPieces;
   int lane = x.thread % 32, warp = x.thread / 32;
-  unsigned ring_bytes = follower.ring.n_stages * kStageBytes, from[kPairs];
+  unsigned ring_bytes = follower.ring.stages.n * follower.ring.stages.bytes(), from[kPairs];
 #pragma unroll
   for (int p = 0; p < kPairs; p++)
     from[p] = follower.begin() + min(2 * p + lane / 16, rows - 1) * row_bytes + warp * kPieceBytes + lane % 16 * 16;
@@ -229,13 +275,11 @@ __device__ __forceinline__ void multiply_turn(const Follower &follower, const Pa
     for (int j = 0; j < 4; j++) {
       int piece = kAtOnce > 1 ? min(i + j % kAtOnce, count - 1) : i;
       unsigned at = from[j / kAtOnce] + piece * (kWarps * kPieceBytes);
-      weights[j] = *reinterpret_cast<const uint4 *>(follower.ring.stages + min(at, at - ring_bytes));
+      weights[j] = *reinterpret_cast<const uint4 *>(follower.ring.memory + min(at, at - ring_bytes));
     }
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
-      uint32_t a[4] = {weights[j].x, weights[j].y, weights[j].z, weights[j].w};
-      if (i + j % kAtOnce < kPieces) multiply(d[j], a, x.operand[i + j % kAtOnce]);
-    }
+    for (int j = 0; j < 4; j++)
+      if (i + j % kAtOnce < kPieces) multiply(d[j], weights[j], x.operand[i + j % kAtOnce]);
   }
   float sum[kPairs];
 #pragma unroll
@@ -266,4 +310,50 @@ __device__ __forceinline__ void multiply_rows(Follower &follower, const Part<kPi
     follower.pass(lane, rows * chunks);
   }
   follower.end_run(lane);
+}
+
+/* ---- Short rows ---- */
+
+enum { kShortPieces = kWarps }; /* at most: a warp awaits one of the vector's */
+
+/* All of a vector, which the warps have awaited a piece each of. */
+struct Whole {
+  uint32_t operand[kShortPieces][2];
+
+  /* Leaves a warp's piece, or zeros where there is none, for all. */
+  __device__ __forceinline__ static void leave(uint4 (*vector)[32], const Part<1> &piece) {
+    int warp = piece.thread / 32;
+    reinterpret_cast<uint2 *>(&vector[warp / 2][piece.thread % 32])[warp % 2] = {piece.operand[0][0],
+                                                                                 piece.operand[0][1]};
+  }
+  __device__ __forceinline__ void take(const uint4 (*vector)[32], int lane) {
+#pragma unroll
+    for (int i = 0; i < kShortPieces; i += 2) {
+      uint4 two = vector[i / 2][lane];
+      operand[i][0] = two.x, operand[i][1] = two.y, operand[i + 1][0] = two.z, operand[i + 1][1] = two.w;
+    }
+  }
+};
+
+/* A warp's two rows of a stage that is there. Lane 0 has the sum of row `first`, lane 16 that of `second`. */
+__device__ __forceinline__ float multiply_two(const Ring &ring, int stage, const Whole &x, int first, int second,
+                                              int chunks, int lane) {
+  const char *row =
+      ring.memory + stage * ring.stages.bytes() + (lane < 16 ? first : second) * chunks * kChunkBytes + lane % 16 * 16;
+  float d[4][4] = {}, sum[1];
+#pragma unroll
+  for (int i = 0; i < kShortPieces; i += 4) {
+    if (i >= 2 * chunks) break;
+    /* Behind an odd chunk is itself once more, times zeros. */
+    const char *even = row + i * kPieceBytes, *odd = even + (i / 2 + 1 < chunks ? kChunkBytes : 0);
+    uint4 weights[4];
+#pragma unroll
+    for (int j = 0; j < 4; j++)
+      weights[j] = *reinterpret_cast<const uint4 *>((j < 2 ? even : odd) + j % 2 * kPieceBytes);
+    __syncwarp(); /* or the compiler would have each load wait for the product of the one before */
+#pragma unroll
+    for (int j = 0; j < 4; j++) multiply(d[j], weights[j], x.operand[i + j]);
+  }
+  sum[0] = own_sum<4>(lane, d);
+  return add_lanes<1>(lane, sum);
 }

@@ -68,9 +68,12 @@ inline void barrier_wait(uint64_t *barrier, uint32_t parity) {
 inline uint64_t read_once_policy() {
   return 0;
 }
+inline void barrier_expect(uint64_t *barrier, int bytes) {
+  emulated_address(barrier);
+  emulated_mbarrier_count(barrier, 1, bytes);
+}
 inline void copy_once(void *to, const void *from, int bytes, uint64_t *barrier, uint64_t) {
   if (((uintptr_t)to | (uintptr_t)from | (uintptr_t)bytes) % 16) __builtin_trap();
-  emulated_mbarrier_count(barrier, 1, bytes);
   emulated_spoil(to, bytes);
   emulated_later([=] {
     emulated_check(to, bytes);

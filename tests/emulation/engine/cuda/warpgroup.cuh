@@ -86,10 +86,6 @@ template <int kOpen> void wait_for_products() {
 
 /* ---- Barriers ---- */
 
-inline void barrier_expect(uint64_t *barrier, int bytes) {
-  emulated_address(barrier);
-  emulated_mbarrier_count(barrier, 1, bytes);
-}
 inline void barrier_acquire(uint64_t *barrier, uint32_t phase) {
   emulated_mbarrier_wait(barrier, phase);
 }
