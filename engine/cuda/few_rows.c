@@ -3,11 +3,12 @@
  * stream times the next norm's weight, `squares` the sums that its root mean square comes from. */
 #include "engine/cuda/layers.h"
 
-/* Each CTA reads all of x: where rows are deep that is worth it for one of them only (measured on an H200). */
+/* Each CTA reads all of x: where rows are deep that is worth it for one of them only, and from two on the kernel for
+ * batches is better, where there is one (measured on an H200). */
 enum { DEEP = 2048 };
 
 gboolean dms_cuda_few_rows(const DmsBackend *b, int n) {
-  return b->own_products && n <= (b->config->hidden > DEEP ? 1 : DMS_CUDA_GEMV_ROWS);
+  return b->own_products && n <= (b->arrivals || b->config->hidden > DEEP ? 1 : DMS_CUDA_GEMV_ROWS);
 }
 
 static DmsCudaGemv product_of(const DmsBackend *b, const DmsCudaLinear *linear, const void *x, int n,
