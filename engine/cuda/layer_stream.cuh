@@ -208,7 +208,8 @@ template <int kColumns> __device__ void find_factors(const Layer &l, const Memor
     int hidden = l.phase[phase].boxes * kDepth;
     if (phase > l.first) {
       barrier_wait(&m.barriers->written, times++ & 1);
-      await_outputs(l, phase - 1, 0, hidden);
+      if (warp == 0) await_outputs(l, phase - 1, 0, hidden);
+      named_barrier(2, 2 * 32);
     }
     if (row < kColumns) {
       const float4 *squares = reinterpret_cast<const float4 *>(s.squares + row * DMS_CUDA_PRODUCT_SQUARES);
