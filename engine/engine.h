@@ -192,8 +192,8 @@ typedef struct {
 
 typedef void (*DmsCompletionFunc)(const DmsCompletion *completion, gpointer user_data);
 
-/* Whether this build and this machine have the device: else FALSE, and DMS_ERROR_DEVICE says what is missing and what to
- * do. Reads no model and takes no memory. */
+/* Whether this build and this machine have the device: else FALSE, and DMS_ERROR_DEVICE says what is missing and what
+ * to do. Reads no model and takes no memory. */
 gboolean dms_device_check(DmsDevice device, int device_index, GError **error);
 
 /* Opens the model in `options->model_dir`. NULL and DMS_ERROR_MODEL when a file is missing, malformed or of a kind

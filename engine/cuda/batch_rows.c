@@ -2,8 +2,8 @@
  * between the attention of two layers is one kernel. As in few_rows.c a row's normalised form is never stored. */
 #include "engine/cuda/layers.h"
 
-/* Where layers are wide, borders between kernels are a small part of them, and from some rows on cuBLAS is better by more
- * than they cost (measured on an H200). */
+/* Where layers are wide, borders between kernels are a small part of them, and from some rows on cuBLAS is better by
+ * more than they cost (measured on an H200). */
 enum { WIDE = 4096, WIDE_ROWS = 16 };
 
 gboolean dms_cuda_batch_rows(const DmsBackend *b, int n) {

@@ -5,9 +5,9 @@
  * stages across list borders; it begins before the product of queries, keys and values has ended, which these pages do
  * not depend on. Another warp waits for that, rotates the queries of each list and, where the CTA has the place of the
  * arriving token, its key. Four warps take 16 items of each page on the tensor cores, with K as the 16-row operand
- * (S^T = K Q^T, then O^T = V^T P^T), so that a group of up to 8 query heads costs one column tile; the one that comes to
- * the arriving token's place puts it there, and into the page in memory. A list cut by a border is merged by the
- * CTA that has its end. What depends on the type of the cache, bf16 or e4m3, is in decode_products.cuh. */
+ * (S^T = K Q^T, then O^T = V^T P^T), so that a group of up to 8 query heads costs one column tile; the one that comes
+ * to the arriving token's place puts it there, and into the page in memory. A list cut by a border is merged by the CTA
+ * that has its end. What depends on the type of the cache, bf16 or e4m3, is in decode_products.cuh. */
 #pragma once
 
 #include "engine/cuda/decode_products.cuh"

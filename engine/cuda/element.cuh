@@ -181,8 +181,8 @@ __device__ void clear_values_behind(const DmsCudaCache &cache, int page, int las
  * A kernel that launch() queues may start while the one before it runs. It waits here before it reads what that one
  * wrote or writes what that one reads. Most kernels let the next one start only after that, so that all but its
  * predecessor have ended when it begins. Those that let it start at once, to give it the processors that they leave,
- * stand between products: before it waits a kernel reads weights, which nobody writes, and of a step only what its first
- * kernels wrote, for which the first layer's attention waits. */
+ * stand between products: before it waits a kernel reads weights, which nobody writes, and of a step only what its
+ * first kernels wrote, for which the first layer's attention waits. */
 __device__ __forceinline__ void wait_for_previous() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");

@@ -4,12 +4,12 @@
  *
  * Values that are multiplied as bf16 anyway have half of their word for the tag; sums are floats but for 7 bits, which
  * cost 2^-17 of them. A place that is written in every layer may hold no other tag than those of this layer and the one
- * before; one that is not has to be cleared before the kernel ends, lest an older value be taken for a new one. All CTAs
- * must run at once.
+ * before; one that is not has to be cleared before the kernel ends, lest an older value be taken for a new one. All
+ * CTAs must run at once.
  *
- * Looking is not free for the others: all CTAs look at the same few lines, and what is looked at in vain there delays the
- * values themselves. So a CTA should wait only when its own values are written, and pause before the first look if the
- * others' cannot have come yet. */
+ * Looking is not free for the others: all CTAs look at the same few lines, and what is looked at in vain there delays
+ * the values themselves. So a CTA should wait only when its own values are written, and pause before the first look if
+ * the others' cannot have come yet. */
 #pragma once
 
 #include "engine/cuda/tensor_core.cuh"

@@ -1,7 +1,7 @@
 /* Steps of one sequence: single_row.cu's kernel, where it takes the model, else the layers of layers.c with gemv.cu's
- * products; and with those, steps of a few sequences where there is no kernel for batches. For gemv.cu a row's normalised
- * form is never stored: `normed` holds the residual stream times the next norm's weight, `squares` the sums that its root
- * mean square comes from. */
+ * products; and with those, steps of a few sequences where there is no kernel for batches. For gemv.cu a row's
+ * normalised form is never stored: `normed` holds the residual stream times the next norm's weight, `squares` the sums
+ * that its root mean square comes from. */
 #include "engine/cuda/layers.h"
 
 /* Each CTA reads all of x: where rows are deep that is worth it for one of them only, and from two on the kernel for

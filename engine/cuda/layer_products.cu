@@ -2,8 +2,8 @@
  * gate and up, down, and the next layer's qkv, with the norms, SwiGLU and the residual stream between them.
  *
  * Up to 64 rows a product takes as long as reading its weights. As a kernel each, products start and end with several
- * microseconds in which nothing is read. Here one thread a CTA copies the weights of all four into shared memory, as far
- * ahead as that holds them, and does not care where one product ends; what the CTAs do there is hidden behind it:
+ * microseconds in which nothing is read. Here one thread a CTA copies the weights of all four into shared memory, as
+ * far ahead as that holds them, and does not care where one product ends; what the CTAs do there is hidden behind it:
  *
  * - A product out [rows][n] = x [rows][k] weight [n][k]^T is cut among clusters of kRanks CTAs. Where n is small
  *   (output, down, qkv) a cluster takes some outputs and each of its CTAs a part of the depth k; then each sends its

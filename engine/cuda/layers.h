@@ -15,8 +15,7 @@ DmsCudaRope dms_cuda_layer_rope(DmsBackend *backend, int layer);
 /* Final norm and head of `n` rows of `x`, at most max_rows, into `logits`. */
 gboolean dms_cuda_head(DmsBackend *backend, const float *x, int n, float *logits, GError **error);
 
-/* ---- few_rows.c: the same for steps of up to DMS_CUDA_GEMV_ROWS rows, by own products with the norms folded in ----
- */
+/* ---- few_rows.c: the same for up to DMS_CUDA_GEMV_ROWS rows, by own products with the norms folded in ---- */
 gboolean dms_cuda_few_rows(const DmsBackend *backend, int n);
 gboolean dms_cuda_few_embed(DmsBackend *backend, int n, GError **error);
 gboolean dms_cuda_few_layer_in(DmsBackend *backend, int layer, int first, int n, GError **error); /* `first` is 0 */
@@ -28,7 +27,7 @@ gboolean dms_cuda_few_head(DmsBackend *backend, int n, GError **error);
 gboolean dms_cuda_single_row_prepare(DmsBackend *backend, GError **error);
 gboolean dms_cuda_single_row_queue(DmsBackend *backend, GError **error);
 
-/* ---- batch_rows.c: the same for steps of up to DMS_CUDA_PRODUCT_ROWS rows, by one kernel between two attentions ---- */
+/* ---- batch_rows.c: the same for up to DMS_CUDA_PRODUCT_ROWS rows, by one kernel between two attentions ---- */
 /* Allocates backend->arrivals, if the kernel takes the model in this precision on this device. */
 gboolean dms_cuda_batch_prepare(DmsBackend *backend, GError **error);
 gboolean dms_cuda_batch_rows(const DmsBackend *backend, int n);

@@ -4,16 +4,16 @@
  * there are the borders between kernels: launch, the latency of the first loads, the drain of the last CTA. Here a CTA
  * stays on each processor for the whole step. One thread streams the CTA's rows of all matrices, product after product
  * and layer after layer, into a ring of shared memory stages that goes on filling whatever else happens
- * (weight_stream.cuh). Sixteen warps follow with the arithmetic, and one goes ahead to look up what they will need. What
- * a product needs of another CTA's results it takes as they come (exchange.cuh); the CTAs never meet. A row of the
+ * (weight_stream.cuh). Sixteen warps follow with the arithmetic, and one goes ahead to look up what they will need.
+ * What a product needs of another CTA's results it takes as they come (exchange.cuh); the CTAs never meet. A row of the
  * residual stream is one CTA's for the whole step, in its shared memory. */
 #include "engine/cuda/cooperative.cuh"
 #include "engine/cuda/single_row_attention.cuh"
 
 /* Registers move from the warpgroup of the thread that streams to those that work. */
 enum { kThreads = kWorkers + 128, kStreamRegisters = 32, kWorkRegisters = 112 };
-/* Long rows of a CTA that are finished together, gate and up half of it each. Where all rows but down's are short, those
- * are few. */
+/* Long rows of a CTA that are finished together, gate and up half of it each. Where all rows but down's are short,
+ * those are few. */
 template <bool kShort> constexpr int kBatch = kShort ? 32 : 96;
 enum { kMostOwn = 64 }; /* rows of the residual stream */
 enum { kQkv, kOutput, kGateUp, kDown, kHead, kProducts };
@@ -311,8 +311,8 @@ template <int D, int kPieces, bool kShort = false> static void take_kernel(int w
   shape->stages = Stages(kShort ? MAX(kStageRows * wide, kStageChunks / 2) : (int)kStageChunks);
 }
 
-/* By the longest rows, of `wide` chunks before down and of `deep` there: the more pieces, the more registers. None where
- * rows are too long. */
+/* By the longest rows, of `wide` chunks before down and of `deep` there: the more pieces, the more registers. None
+ * where rows are too long. */
 template <int D> static void choose_kernel(int wide, int deep, Shape *shape) {
   int most = MAX(wide, deep);
   if (wide <= kShortChunks && most <= kLong * 8)

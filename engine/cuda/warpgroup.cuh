@@ -103,8 +103,8 @@ __device__ __forceinline__ void prefetch_map(const CUtensorMap *map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
 }
 
-/* Between what threads did to memory, device and shared, and what the copy engine does. Named one by one: the fence of all
- * kinds waits for the whole device. */
+/* Between what threads did to memory, device and shared, and what the copy engine does. Named one by one: the fence of
+ * all kinds waits for the whole device. */
 __device__ __forceinline__ void proxy_fence() {
   asm volatile("fence.proxy.async.global;" ::: "memory");
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");

@@ -1,11 +1,11 @@
 /* Weights from memory into a ring of shared memory stages, by one thread that waits for room and for nothing else, and
  * their products with one vector, by sixteen warps that follow.
  *
- * A CTA has a run of neighbouring rows of each matrix, so it reads one stretch of memory. Rows are cut into pieces of 128
- * weights. Where they are long, stages cut the stretch without regard to rows, and pieces are dealt out to the warps by
- * their place in the row: so a lane has its part of the vector in registers for the whole product. Where rows are short,
- * it has the part of all pieces: a stage is a few whole rows, dealt out to a few warps, which need not hear of the
- * others.
+ * A CTA has a run of neighbouring rows of each matrix, so it reads one stretch of memory. Rows are cut into pieces of
+ * 128 weights. Where they are long, stages cut the stretch without regard to rows, and pieces are dealt out to the
+ * warps by their place in the row: so a lane has its part of the vector in registers for the whole product. Where rows
+ * are short, it has the part of all pieces: a stage is a few whole rows, dealt out to a few warps, which need not hear
+ * of the others.
  *
  * The arithmetic is the tensor cores', which leaves little to issue: mma.m16n8k16 of a piece of two rows, as eight
  * segments each, with the vector's eight segments as columns. Of the 16 x 8 sums that gives, 16 are wanted.

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Bytes of a pinned buffer, two a thread: pinning is what a larger one costs, and it is done by one thread at a time. */
+/* Bytes of a pinned buffer, two a thread: pinning is what a larger one costs, one thread at a time. */
 #define BLOCK ((gsize)2 << 20)
 enum { MOST_THREADS = 16, ALIGNMENT = 256 };
 

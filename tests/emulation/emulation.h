@@ -2,11 +2,11 @@
  * and of what engine/cuda's tensor_core.cuh, warpgroup.cuh, cluster.cuh and cooperative.cuh name, for which
  * tests/emulation has headers of the same names.
  *
- * Every CUDA thread is a fiber. Warps take turns in an order drawn anew each round, and now and then fall behind. Values
- * that CTAs hand to each other, arrivals at their barriers and copies into shared memory come late and out of order;
- * until a copy has come NaNs lie in its place, and shared memory begins with noise. Tensor cores read their operands as
- * late as they may. So what holds here does not hold by luck; but data races proper and the memory model are not
- * emulated. Included before any header of the engine. */
+ * Every CUDA thread is a fiber. Warps take turns in an order drawn anew each round, and now and then fall behind.
+ * Values that CTAs hand to each other, arrivals at their barriers and copies into shared memory come late and out of
+ * order; until a copy has come NaNs lie in its place, and shared memory begins with noise. Tensor cores read their
+ * operands as late as they may. So what holds here does not hold by luck; but data races proper and the memory model
+ * are not emulated. Included before any header of the engine. */
 #pragma once
 
 #include <cuda_bf16.h>

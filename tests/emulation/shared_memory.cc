@@ -5,7 +5,7 @@
 
 namespace {
 
-/* An mbarrier: arrivals that are still to come in this phase, all of a phase, the phase's parity, bytes still to come. */
+/* An mbarrier: arrivals still to come in this phase, all of a phase, the phase's parity, bytes still to come. */
 struct Barrier {
   uint64_t missing : 10, arrivals : 10, parity : 1, initialised : 19, bytes : 24;
 };

@@ -224,8 +224,8 @@ static void break_device(const CudaDriver *driver) {
   driver->wait();
 }
 
-/* A process loses the device in the middle of a run: its next step says so and where, closing does not hang, and what it
- * tries to open then is refused. */
+/* A process loses the device in the middle of a run: its next step says so and where, closing does not hang, and what
+ * it tries to open then is refused. */
 static void lose_device(void) {
   CudaDriver driver;
   g_autoptr(GError) error = NULL, again = NULL;

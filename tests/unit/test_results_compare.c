@@ -105,7 +105,7 @@ static void test_by_hand(void) {
   results_close(synthetic.store);
 }
 
-/* The interval of five problems that differ, all one way, lies above 0; the exact test says 0.06. Of six it says 0.03. */
+/* The interval of five problems that differ, all one way, lies above 0; the exact test says 0.06, of six 0.03. */
 static void test_few_differ(void) {
   for (int differ = 5; differ <= 6; differ++) {
     g_autofree char *path = synthetic_path();
