@@ -405,8 +405,8 @@ typedef struct {
 static void test_shape(gconstpointer data) {
   const Shape *shape = data;
   Device device;
+  if (!cuda_driver_open(&driver)) return;
   void *library = cuda_library_open();
-  if (!library || !cuda_driver_open(&driver)) return;
   List(*lists)[KV_HEADS] = g_malloc0(SLOTS * sizeof *lists);
   for (int s = 0; s < SLOTS; s++)
     for (int h = 0; h < KV_HEADS; h++) lists[s][h].e4m3 = shape->e4m3;

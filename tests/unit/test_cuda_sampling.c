@@ -87,8 +87,8 @@ static uint64_t take(gsize bytes) {
 static void test_vocab(gconstpointer data) {
   static const int batches[] = {1, 3, 12, 30, ROWS};
   int vocab = GPOINTER_TO_INT(data);
+  if (!cuda_driver_open(&driver)) return;
   void *library = cuda_library_open();
-  if (!library || !cuda_driver_open(&driver)) return;
   typeof(dms_cuda_sample) *sample = (typeof(dms_cuda_sample) *)dlsym(library, "dms_cuda_sample");
   g_assert_nonnull(sample);
   g_autoptr(GRand) random = g_rand_new_with_seed((guint32)vocab);
