@@ -19,7 +19,7 @@ struct TestShape {
 enum { GUARD_ROWS = 1, SQUARES = DMS_CUDA_PRODUCT_SQUARES };
 constexpr float EPS = 1e-6f;
 /* How far an element may be off, in units of its magnitude and all elements' rms: bf16 operands may round the other
- * way. / */
+ * way. */
 constexpr double NEAR = 1e-2;
 
 struct Fixture {
