@@ -107,7 +107,7 @@ __device__ __forceinline__ void prefetch_map(const CUtensorMap *map) {
  * all kinds waits for the whole device. */
 __device__ __forceinline__ void proxy_fence() {
   asm volatile("fence.proxy.async.global;" ::: "memory");
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+  fence_before_copies();
 }
 
 /* Counters by which CTAs of a grid tell each other that they have written. */

@@ -28,11 +28,6 @@ enum { kStageRows = 4, kTeam = kStageRows / 2, kTeams = kWarps / kTeam };
 struct Place {
   int stage = 0;
   uint32_t lap = 0;
-
-  /* `n` stages further, less than a lap. */
-  __device__ __forceinline__ Place plus(int n, int n_stages) const {
-    return stage + n < n_stages ? Place{stage + n, lap} : Place{stage + n - n_stages, lap ^ 1};
-  }
 };
 
 /* More copies under way at a time would not come faster, but some processors' before others' (on an H200 by an eighth)
@@ -49,6 +44,8 @@ struct Stages {
   explicit Stages(int chunks)
       : chunks(chunks), under_way(kUnderWay / (chunks * kChunkBytes)), inverse(((1 << 16) + chunks - 1) / chunks) {}
   __host__ __device__ __forceinline__ int bytes() const { return chunks * kChunkBytes; }
+  /* A stage counted on beyond the ring's end, by less than a lap. */
+  __device__ __forceinline__ int wrap(int stage) const { return stage < n ? stage : stage - n; }
   /* Those that `of` chunks, no more than a ring has, fill. */
   __device__ __forceinline__ int filled(int of) const { return (int)(of * inverse >> 16); }
 };
@@ -59,6 +56,9 @@ struct Ring {
   int *there, *end;       /* stages that have been filled; how many ever will be, as soon as that is known */
   Stages stages;
 
+  __device__ __forceinline__ Place behind(const Place &at) const {
+    return {stages.wrap(at.stage + 1), at.lap ^ (at.stage + 1 >= stages.n)};
+  }
   __device__ __forceinline__ void wait_empty(const Place &at) const { barrier_wait(&empty[at.stage], at.lap ^ 1); }
 };
 
@@ -79,7 +79,7 @@ struct Filler {
     barrier_expect(full, more ? 2 * bytes : bytes);
     copy_once(to, from, bytes, full, policy);
     if (more) copy_once(to + bytes, more, bytes, full, policy);
-    next = next.plus(1, ring.stages.n), filled++;
+    next = ring.behind(next), filled++;
   }
   /* A run of rows; it begins a stage. */
   __device__ __forceinline__ void fill(const char *from, int bytes) {
@@ -95,7 +95,7 @@ __device__ __forceinline__ void count_stages(const Ring &ring) {
   Place at;
 #pragma unroll 1
   for (int n = 0; n != load_shared(ring.end);)
-    if (barrier_completed(&ring.full[at.stage], at.lap)) store_shared(ring.there, ++n), at = at.plus(1, ring.stages.n);
+    if (barrier_completed(&ring.full[at.stage], at.lap)) store_shared(ring.there, ++n), at = ring.behind(at);
 }
 
 /* A warp that follows. */
@@ -125,9 +125,7 @@ struct Follower {
   /* Where rows are short: the stage that is number `i` of a run, the one after it that is the same team's, and waiting
    * for it. */
   __device__ __forceinline__ int stage_of(int i) const { return (oldest + i) % ring.stages.n; }
-  __device__ __forceinline__ int further(int stage) const {
-    return stage + kTeams < ring.stages.n ? stage + kTeams : stage + kTeams - ring.stages.n;
-  }
+  __device__ __forceinline__ int further(int stage) const { return ring.stages.wrap(stage + kTeams); }
   __device__ __forceinline__ void await_stage(int i) const {
     while (load_shared(ring.there) <= left + i) continue;
   }
@@ -141,11 +139,9 @@ struct Follower {
 
 private:
   __device__ __forceinline__ void leave(int lane, int n) {
-    int mine = oldest + lane;
     __syncwarp();
-    if (lane < n) barrier_arrive(&ring.empty[mine < ring.stages.n ? mine : mine - ring.stages.n]);
-    oldest += n, left += n;
-    if (oldest >= ring.stages.n) oldest -= ring.stages.n;
+    if (lane < n) barrier_arrive(&ring.empty[ring.stages.wrap(oldest + lane)]);
+    oldest = ring.stages.wrap(oldest + n), left += n;
   }
 };
 
