@@ -11,6 +11,10 @@ template <typename T> __global__ void embed_kernel(const T *embed, const int32_t
     x[(size_t)blockIdx.x * hidden + i] = to_float(embed[(size_t)token * hidden + i]);
 }
 
+__device__ __forceinline__ float square_of(const float4 &v) {
+  return v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+}
+
 __global__ void embed_next_kernel(const bf16 *embed, const int32_t *tokens, int hidden, float *x, const float *norm,
                                   bf16 *next, float *squares, int n_squares) {
   __shared__ float shared[32];
@@ -27,30 +31,58 @@ __global__ void embed_next_kernel(const bf16 *embed, const int32_t *tokens, int 
                 __uint_as_float(four.y & 0xFFFF0000)};
     float4 w = reinterpret_cast<const float4 *>(norm)[i];
     to[i] = v, to_next[i] = {pack(v.x * w.x, v.y * w.y), pack(v.z * w.z, v.w * w.w)};
-    sum += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+    sum += square_of(v);
   }
   sum = block_sum(sum, shared);
   for (int i = threadIdx.x; i < n_squares; i += blockDim.x) squares[blockIdx.x * n_squares + i] = i ? 0 : sum;
 }
 
+__device__ __forceinline__ void store_four(float *to, float x, float y, float z, float w) {
+  *reinterpret_cast<float4 *>(to) = {x, y, z, w};
+}
+__device__ __forceinline__ void store_four(bf16 *to, float x, float y, float z, float w) {
+  *reinterpret_cast<uint2 *>(to) = make_uint2(pack(x, y), pack(z, w));
+}
+
+/* Fours of values that a thread keeps of a row, and of the weight, which it asks for before the row is there. */
+enum { kKept = 4, kMostThreads = 1024 };
+
 template <typename T>
-__global__ void rms_norm_kernel(const float *x, const float *weight, float eps, int hidden, T *out) {
+__global__ __launch_bounds__(kMostThreads) void rms_norm_kernel(const float *x, const float *weight, float eps,
+                                                                int hidden, T *out) {
   __shared__ float shared[32];
+  int n = hidden / 4;
+  const float4 *row = reinterpret_cast<const float4 *>(x + (size_t)blockIdx.x * hidden),
+               *weights = reinterpret_cast<const float4 *>(weight);
+  T *to = out + (size_t)blockIdx.x * hidden;
+  float4 kept[kKept], kept_weight[kKept];
+  float sum = 0;
+#pragma unroll
+  for (int j = 0; j < kKept; j++) {
+    int i = threadIdx.x + j * blockDim.x;
+    kept_weight[j] = i < n ? weights[i] : float4{};
+  }
   wait_for_previous();
   let_next_start();
-  const float4 *row = reinterpret_cast<const float4 *>(x + (size_t)blockIdx.x * hidden);
-  float sum = 0;
-  for (int i = threadIdx.x; i < hidden / 4; i += blockDim.x) {
-    float4 v = row[i];
-    sum += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+#pragma unroll
+  for (int j = 0; j < kKept; j++) {
+    int i = threadIdx.x + j * blockDim.x;
+    kept[j] = i < n ? row[i] : float4{};
   }
+#pragma unroll
+  for (int j = 0; j < kKept; j++) sum += square_of(kept[j]);
+  int behind = threadIdx.x + kKept * blockDim.x; /* in rows of more than kKept * 4 * kMostThreads */
+  for (int i = behind; i < n; i += blockDim.x) sum += square_of(row[i]);
   float factor = rsqrtf(block_sum(sum, shared) / hidden + eps);
-  T *to = out + (size_t)blockIdx.x * hidden;
-  for (int i = threadIdx.x; i < hidden / 4; i += blockDim.x) {
-    float4 v = row[i], w = reinterpret_cast<const float4 *>(weight)[i];
-    to[4 * i] = from_float<T>(v.x * factor * w.x), to[4 * i + 1] = from_float<T>(v.y * factor * w.y);
-    to[4 * i + 2] = from_float<T>(v.z * factor * w.z), to[4 * i + 3] = from_float<T>(v.w * factor * w.w);
+  auto store = [&](int i, const float4 &v, const float4 &w) {
+    store_four(to + 4 * i, v.x * factor * w.x, v.y * factor * w.y, v.z * factor * w.z, v.w * factor * w.w);
+  };
+#pragma unroll
+  for (int j = 0; j < kKept; j++) {
+    int i = threadIdx.x + j * blockDim.x;
+    if (i < n) store(i, kept[j], kept_weight[j]);
   }
+  for (int i = behind; i < n; i += blockDim.x) store(i, row[i], weights[i]);
 }
 
 __global__ void adapter_kernel(const float *x, const float *weight, const float *bias, float eps, int hidden, int n,
@@ -119,8 +151,9 @@ extern "C" cudaError_t dms_cuda_embed_next(cudaStream_t stream, const void *embe
 
 extern "C" cudaError_t dms_cuda_rms_norm(cudaStream_t stream, DmsCudaType type, const float *x, const float *weight,
                                          float eps, int rows, int hidden, void *out) {
-  DISPATCH_TYPE(type, return launch(stream, rows, threads_of_row(hidden), 0, rms_norm_kernel<T>, x, weight, eps, hidden,
-                                    (T *)out));
+  int fours = hidden / 4, threads = ((fours + kKept - 1) / kKept + 31) / 32 * 32;
+  DISPATCH_TYPE(type, return launch(stream, rows, threads < kMostThreads ? threads : (int)kMostThreads, 0,
+                                    rms_norm_kernel<T>, x, weight, eps, hidden, (T *)out));
 }
 
 extern "C" cudaError_t dms_cuda_adapter(cudaStream_t stream, const float *x, const float *weight, const float *bias,
