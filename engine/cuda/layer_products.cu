@@ -273,21 +273,6 @@ static Kernel *kernel_of(int rows) {
                          : layer_products_kernel<64>;
 }
 
-/* A launch that lacks its grid. */
-struct Launch {
-  cudaLaunchAttribute attributes[2] = {};
-  cudaLaunchConfig_t config = {};
-
-  Launch(cudaStream_t stream, int shared) {
-    attributes[0].id = cudaLaunchAttributeClusterDimension;
-    attributes[0].val.clusterDim.x = kRanks, attributes[0].val.clusterDim.y = attributes[0].val.clusterDim.z = 1;
-    attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attributes[1].val.programmaticStreamSerializationAllowed = 1;
-    config.blockDim = dim3(kThreads), config.dynamicSmemBytes = shared, config.stream = stream;
-    config.attrs = attributes, config.numAttrs = 2;
-  }
-};
-
 /* Clusters that run at once, each CTA with `shared` bytes: 0 where the kernels are not for the device. Elsewhere than
  * on Hopper they are empty, and have no shared memory. */
 static cudaError_t ask_clusters(int rows, int *clusters, int *shared) {
@@ -300,7 +285,7 @@ static cudaError_t ask_clusters(int rows, int *clusters, int *shared) {
   if (status != cudaSuccess || !attributes.sharedSizeBytes) return status;
   *shared -= (int)attributes.sharedSizeBytes;
   status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, *shared);
-  Launch launch(nullptr, *shared);
+  ClusterLaunch launch(nullptr, kRanks, kThreads, *shared);
   launch.config.gridDim = dim3(processors / kRanks * kRanks);
   if (status == cudaSuccess) status = cudaOccupancyMaxActiveClusters(clusters, kernel, &launch.config);
   if (*clusters > kMostClusters) *clusters = kMostClusters;
@@ -348,37 +333,6 @@ static cudaError_t cut_layer(const DmsCudaLayerProducts &step, Layer *l, int *sh
   return status;
 }
 
-static cudaError_t make_map(CUtensorMap *map, const void *matrix, int dimensions, const cuuint64_t *sizes,
-                            const cuuint64_t *strides, const cuuint32_t *box) {
-  static PFN_cuTensorMapEncodeTiled_v12000 encode;
-  if (!encode) {
-    cudaDriverEntryPointQueryResult found;
-    cudaError_t status =
-        cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", (void **)&encode, 12000, cudaEnableDefault, &found);
-    if (status != cudaSuccess) return status;
-    if (found != cudaDriverEntryPointSuccess) return cudaErrorSymbolNotFound;
-  }
-  cuuint32_t steps[] = {1, 1, 1, 1};
-  CUresult result = encode(map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, dimensions, (void *)matrix, sizes, strides, box,
-                           steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                           CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  return result == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
-}
-
-/* Units of 8 weight rows, of gate and up by turns. */
-static cudaError_t map_weights(CUtensorMap *map, const DmsCudaLinear &linear, bool pairs, int height) {
-  cuuint64_t row = (cuuint64_t)linear.k * sizeof(bf16), halves = pairs ? 2 : 1, units = linear.n / kUnit / halves;
-  cuuint64_t sizes[] = {(cuuint64_t)linear.k, kUnit, halves, units},
-             strides[] = {row, units * kUnit * row, kUnit * row};
-  cuuint32_t box[] = {kDepth, kUnit, (cuuint32_t)halves, (cuuint32_t)(height / kUnit / halves)};
-  return make_map(map, linear.weight, 4, sizes, strides, box);
-}
-static cudaError_t map_x(CUtensorMap *map, const void *x, int rows, int k, int box_rows) {
-  cuuint64_t sizes[] = {(cuuint64_t)k, (cuuint64_t)rows}, strides[] = {(cuuint64_t)k * sizeof(bf16)};
-  cuuint32_t box[] = {kDepth, (cuuint32_t)box_rows};
-  return make_map(map, x, 2, sizes, strides, box);
-}
-
 extern "C" cudaError_t dms_cuda_layer_products_takes(const DmsCudaLayerProducts *step, int *takes) {
   Layer l;
   int shared;
@@ -399,7 +353,7 @@ extern "C" cudaError_t dms_cuda_layer_products(cudaStream_t stream, const DmsCud
       status = map_x(&l.x[phase], x[phase], step->rows, linear[phase]->k, phase == kGateUp ? slice : columns);
   }
   if (status != cudaSuccess) return status;
-  Launch launch(stream, kAlignment + l.ring_bytes + other_bytes(*step, l.clusters));
+  ClusterLaunch launch(stream, kRanks, kThreads, kAlignment + l.ring_bytes + other_bytes(*step, l.clusters));
   launch.config.gridDim = dim3(l.clusters * kRanks);
   return cudaLaunchKernelEx(&launch.config, kernel_of(step->rows), l);
 }

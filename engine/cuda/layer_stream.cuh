@@ -2,11 +2,10 @@
 #pragma once
 
 #include "engine/cuda/cluster.cuh"
+#include "engine/cuda/tile_launch.cuh"
 #include "engine/cuda/warpgroup.cuh"
 
 enum { kRanks = DMS_CUDA_PRODUCT_RANKS, kMostClusters = DMS_CUDA_PRODUCT_CLUSTERS };
-enum { kUnit = 8 };                                             /* outputs that are never parted */
-enum { kDepth = 64, kRowBytes = kDepth * sizeof(bf16) };        /* of a box */
 enum { kBlock = 64 };                                           /* weight rows of a tensor core product */
 enum { kWarps = 8, kThreads = kWarps * 32 + 128 };              /* two warpgroups multiply; one fetches */
 enum { kStages = 16, kSlots = 8 };                              /* under way at most; boxes of x */

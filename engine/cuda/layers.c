@@ -54,16 +54,39 @@ gboolean dms_cuda_layer_in(DmsBackend *b, int layer, int first, int n, GError **
          dms_cuda_layer_decide(b, layer, first, n, error);
 }
 
+/* Whether gate_up.cu's kernel is to take the product: it multiplies for 128 rows at least, and from 64 down cuBLAS is
+ * faster (measured on an H200). */
+static gboolean one_gate_up(DmsBackend *b, const DmsCudaLinear *linear, int n, int *takes, GError **error) {
+  *takes = b->type == DMS_CUDA_BF16 && n > DMS_CUDA_PRODUCT_ROWS;
+  if (*takes) TRY(dms_cuda_gate_up_takes(linear, n, takes), "planning the gate-up product");
+  return TRUE;
+}
+
+/* `normed` to `activated`, of n rows. */
+static gboolean gate_up(DmsBackend *b, const DmsCudaLinear *linear, int n, GError **error) {
+  int one;
+  dms_cuda_mark(b, "gate-up product");
+  if (!one_gate_up(b, linear, n, &one, error)) return FALSE;
+  if (one) {
+    TRY(dms_cuda_gate_up(b->stream, linear, b->normed, n, b->activated), "the gate-up product");
+    return TRUE;
+  }
+  if (!dms_gemm_run(b->gemm, linear, b->normed, n, DMS_GEMM_STORE, b->gate_up, error)) return FALSE;
+  dms_cuda_mark(b, "swiglu");
+  TRY(dms_cuda_swiglu(b->stream, b->type, b->gate_up, n, b->config->intermediate, b->activated), "SwiGLU");
+  return TRUE;
+}
+
 gboolean dms_cuda_layer_out(DmsBackend *b, int layer, int first, int n, GError **error) {
   const DmsConfig *c = b->config;
   const DmsCudaLayer *l = &b->weights.layer[layer];
   float *x = b->x + (gsize)first * c->hidden;
   dms_cuda_mark(b, "output product");
-  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error) ||
-      !normed_product(b, x, l->post_norm, &l->gate_up, n, DMS_GEMM_STORE, b->gate_up, "gate-up product", error))
+  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error))
     return FALSE;
-  dms_cuda_mark(b, "swiglu");
-  TRY(dms_cuda_swiglu(b->stream, b->type, b->gate_up, n, c->intermediate, b->activated), "SwiGLU");
+  dms_cuda_mark(b, "norm");
+  TRY(dms_cuda_rms_norm(b->stream, b->type, x, l->post_norm, c->norm_eps, n, c->hidden, b->normed), "a norm");
+  if (!gate_up(b, &l->gate_up, n, error)) return FALSE;
   dms_cuda_mark(b, "down product");
   return dms_gemm_run(b->gemm, &l->down, b->activated, n, DMS_GEMM_ADD, x, error);
 }
@@ -107,18 +130,18 @@ static gboolean is_single_row(const DmsBackend *b, int bucket) {
 gboolean dms_cuda_step_prepare(DmsBackend *b, int bucket, GError **error) {
   const DmsCudaWeights *w = &b->weights;
   const DmsCudaLayer *l = &w->layer[0];
-  int layers = b->config->layers;
+  int layers = b->config->layers, one;
   gsize distance = w->layer_bytes;
   const Way *way = way_of(b, bucket);
   if (is_single_row(b, bucket) || way == &few) return TRUE;
-  if (way == &batch)
-    return dms_gemm_choose(b->gemm, &w->head, b->normed, bucket, DMS_GEMM_FLOAT, b->logits, 1, 0, error);
-  return dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
+  if (!dms_gemm_choose(b->gemm, &w->head, b->normed, bucket, DMS_GEMM_FLOAT, b->logits, 1, 0, error)) return FALSE;
+  if (way == &batch) return TRUE;
+  return one_gate_up(b, &l->gate_up, bucket, &one, error) &&
+         (one || dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance,
+                                 error)) &&
+         dms_gemm_choose(b->gemm, &l->qkv, b->normed, bucket, DMS_GEMM_STORE, b->qkv, layers, distance, error) &&
          dms_gemm_choose(b->gemm, &l->o, b->attended, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
-         dms_gemm_choose(b->gemm, &l->gate_up, b->normed, bucket, DMS_GEMM_STORE, b->gate_up, layers, distance,
-                         error) &&
-         dms_gemm_choose(b->gemm, &l->down, b->activated, bucket, DMS_GEMM_ADD, b->x, layers, distance, error) &&
-         dms_gemm_choose(b->gemm, &w->head, b->normed, bucket, DMS_GEMM_FLOAT, b->logits, 1, 0, error);
+         dms_gemm_choose(b->gemm, &l->down, b->activated, bucket, DMS_GEMM_ADD, b->x, layers, distance, error);
 }
 
 /* The embedded rows to logits. */

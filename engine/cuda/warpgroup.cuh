@@ -17,28 +17,52 @@ __device__ __forceinline__ uint64_t describe_tile(const void *tile) {
   return kSwizzle128 | kGroupDistance | (uint64_t)1 << 16 | (shared_address(tile) & 0x3FFFF) >> 4;
 }
 
-#define ACCUMULATE_8(d, i)                                                                                             \
+/* d [64][columns] += a [64][16] b [columns][16]; a warpgroup calls it, d is ready after wait_for_products(). A product
+ * of `sums` floats a thread has operands a and b behind them. */
+#define MULTIPLY_TILES(columns, sums, after)                                                                           \
+  __device__ __forceinline__ void multiply_tiles(float (&d)[sums], uint64_t a, uint64_t b) {                           \
+    asm volatile("wgmma.mma_async.sync.aligned.m64n" #columns "k16.f32.bf16.bf16 {" NAMES_##sums "}, %" #sums          \
+                 ", %" #after ", 1, 1, 1, 0, 0;"                                                                       \
+                 : SUMS_##sums                                                                                         \
+                 : "l"(a), "l"(b));                                                                                    \
+  }
+#define EIGHT_SUMS(i)                                                                                                  \
   "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]),          \
       "+f"(d[i + 7])
-
-/* d [64][columns] += a [64][16] b [columns][16]; a warpgroup calls it, d is ready after wait_for_products(). */
-__device__ __forceinline__ void multiply_tiles(float (&d)[8], uint64_t a, uint64_t b) {
-  asm volatile("wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 {%0,%1,%2,%3,%4,%5,%6,%7}, %8, %9, 1, 1, 1, 0, 0;"
-               : ACCUMULATE_8(d, 0)
-               : "l"(a), "l"(b));
-}
-__device__ __forceinline__ void multiply_tiles(float (&d)[16], uint64_t a, uint64_t b) {
-  asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,"
-               "%14,%15}, %16, %17, 1, 1, 1, 0, 0;"
-               : ACCUMULATE_8(d, 0), ACCUMULATE_8(d, 8)
-               : "l"(a), "l"(b));
-}
-__device__ __forceinline__ void multiply_tiles(float (&d)[32], uint64_t a, uint64_t b) {
-  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,"
-               "%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, %32, %33, 1, 1, 1, 0, 0;"
-               : ACCUMULATE_8(d, 0), ACCUMULATE_8(d, 8), ACCUMULATE_8(d, 16), ACCUMULATE_8(d, 24)
-               : "l"(a), "l"(b));
-}
+#define NAMES_8 "%0,%1,%2,%3,%4,%5,%6,%7"
+#define NAMES_16 NAMES_8 ",%8,%9,%10,%11,%12,%13,%14,%15"
+#define NAMES_24 NAMES_16 ",%16,%17,%18,%19,%20,%21,%22,%23"
+#define NAMES_32 NAMES_24 ",%24,%25,%26,%27,%28,%29,%30,%31"
+#define NAMES_40 NAMES_32 ",%32,%33,%34,%35,%36,%37,%38,%39"
+#define NAMES_48 NAMES_40 ",%40,%41,%42,%43,%44,%45,%46,%47"
+#define NAMES_56 NAMES_48 ",%48,%49,%50,%51,%52,%53,%54,%55"
+#define NAMES_64 NAMES_56 ",%56,%57,%58,%59,%60,%61,%62,%63"
+#define NAMES_72 NAMES_64 ",%64,%65,%66,%67,%68,%69,%70,%71"
+#define NAMES_80 NAMES_72 ",%72,%73,%74,%75,%76,%77,%78,%79"
+#define NAMES_88 NAMES_80 ",%80,%81,%82,%83,%84,%85,%86,%87"
+#define NAMES_96 NAMES_88 ",%88,%89,%90,%91,%92,%93,%94,%95"
+#define SUMS_8 EIGHT_SUMS(0)
+#define SUMS_16 SUMS_8, EIGHT_SUMS(8)
+#define SUMS_24 SUMS_16, EIGHT_SUMS(16)
+#define SUMS_32 SUMS_24, EIGHT_SUMS(24)
+#define SUMS_40 SUMS_32, EIGHT_SUMS(32)
+#define SUMS_48 SUMS_40, EIGHT_SUMS(40)
+#define SUMS_56 SUMS_48, EIGHT_SUMS(48)
+#define SUMS_64 SUMS_56, EIGHT_SUMS(56)
+#define SUMS_72 SUMS_64, EIGHT_SUMS(64)
+#define SUMS_80 SUMS_72, EIGHT_SUMS(72)
+#define SUMS_88 SUMS_80, EIGHT_SUMS(80)
+#define SUMS_96 SUMS_88, EIGHT_SUMS(88)
+MULTIPLY_TILES(16, 8, 9)
+MULTIPLY_TILES(32, 16, 17)
+MULTIPLY_TILES(64, 32, 33)
+MULTIPLY_TILES(96, 48, 49)
+MULTIPLY_TILES(112, 56, 57)
+MULTIPLY_TILES(128, 64, 65)
+MULTIPLY_TILES(144, 72, 73)
+MULTIPLY_TILES(160, 80, 81)
+MULTIPLY_TILES(176, 88, 89)
+MULTIPLY_TILES(192, 96, 97)
 __device__ __forceinline__ void begin_products() {
   asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 }

@@ -229,7 +229,8 @@ static void test_steps_are_forward(gconstpointer data) {
                 {2304, 14336, 7, 1, 128, 1},  {256, 27648, 4, 2, 64, 1},  {4608, 512, 40, 8, 128, 1},
                 {512, 768, 8, 2, 64, 3},      {256, 256, 4, 2, 64, 12},   {512, 1280, 8, 2, 128, 30},
                 {1536, 512, 12, 2, 128, 64},  {256, 27648, 4, 2, 64, 64}, {4608, 512, 40, 8, 128, 9},
-                {2304, 14336, 16, 4, 64, 40}, {768, 8960, 6, 1, 128, 33}};
+                {2304, 14336, 16, 4, 64, 40}, {768, 8960, 6, 1, 128, 33}, {512, 9728, 8, 2, 128, 70},
+                {1536, 1024, 12, 2, 128, 150}};
   DmsPrecision precision = (DmsPrecision)GPOINTER_TO_INT(data);
   double short_of = precision == DMS_PRECISION_F32 ? 1e-3 : precision == DMS_PRECISION_BF16 ? 0.1 : 0.5;
   for (gsize s = 0; s < G_N_ELEMENTS(shapes); s++) {
