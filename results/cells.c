@@ -189,6 +189,7 @@ gboolean results_cells_read(ResultsCells *cells, ResultsStore *store, gint64 run
   if (!rows) return FALSE;
   Workers workers = {.reading = {.cells = cells,
                                  .slot = slot,
+                                 .longest = task->max_length,
                                  .scale = 1.0 / ((double)method->layers * method->kv_heads),
                                  .seed = grid->seed}};
   workers_start(&workers, rule);

@@ -8,8 +8,10 @@
 #include "results/peak.h"
 #include "results/statistics.h"
 
-/* What a thread is at a budget of `length` tokens; -1: not known, for it was run for fewer and had not stopped. */
-static int share_at(const ResultsThreadRow *thread, int length) {
+/* What a thread is at a budget of `length` tokens; -1: not known, for it was run for fewer and had not stopped. Beyond
+ * the task's longest no thread is known: those that stopped are no fair sample of all. */
+static int share_at(const ResultsReading *reading, const ResultsThreadRow *thread, int length) {
+  if (length > reading->longest) return -1;
   if (thread->share == SHARE_ERROR) return SHARE_ERROR;
   if (thread->n_tokens > length) return SHARE_TRUNCATED;
   if (thread->stopped) return thread->share;
@@ -108,7 +110,7 @@ static void sum_known(Problem *problem, int l, int before, Known *known, double 
   int length = problem->reading->cells->lengths[l];
   for (int i = 0; i < problem->n; i++) {
     const ResultsThreadRow *thread = thread_of(problem, i);
-    int outcome = share_at(thread, length), cut = MIN(thread->n_tokens, length);
+    int outcome = share_at(problem->reading, thread, length), cut = MIN(thread->n_tokens, length);
     for (int t = before; t < cut; t++) problem->read[i] += problem->trace[i][t];
     if (outcome >= 0) share[l * SHARES + outcome]++;
     if (!problem->known[l * problem->n + i]) continue;
@@ -165,7 +167,7 @@ gboolean results_fill_problem(const ResultsReading *reading, const ResultsProble
   if (!inflate_traces(&problem, tools->decoder, error)) return FALSE;
   for (int l = 0; l < cells->n_lengths; l++)
     for (int i = 0; i < problem.n; i++)
-      problem.known[l * problem.n + i] = is_known(share_at(thread_of(&problem, i), cells->lengths[l]));
+      problem.known[l * problem.n + i] = is_known(share_at(reading, thread_of(&problem, i), cells->lengths[l]));
   number_answers(rows->threads, problem.group);
   find_peaks(&problem, name);
   for (int l = 0; l < cells->n_lengths; l++) {

@@ -26,6 +26,7 @@ typedef struct {
 typedef struct {
   const ResultsCells *cells;
   guint slot;   /* the method's */
+  int longest;  /* L that the task was run for */
   double scale; /* from the sum over layers and KV heads to the mean */
   uint64_t seed;
 } ResultsReading;

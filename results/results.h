@@ -206,7 +206,7 @@ typedef struct {
   uint64_t seed;    /* of the bootstrap and of subset sampling */
 } ResultsGrid;
 /* Computes points, frontiers and margins of a run into the tables behind the views, in one transaction; replaces what
- * was there. */
+ * was there. A task has no points beyond the L that it was run for. */
 gboolean results_derive(ResultsStore *store, gint64 run, const ResultsGrid *grid, GError **error);
 
 /* ---- Reading ----------------------------------------------------------------------------------------------------- */

@@ -126,6 +126,27 @@ static void test_by_hand(void) {
   results_close(synthetic.store);
 }
 
+/* A grid is that of all tasks, and some are run for fewer tokens. Beyond their L only the threads that stopped would be
+ * known, and those are the better ones. */
+static void test_shorter_task(void) {
+  g_autofree char *path = synthetic_path();
+  g_autoptr(GError) error = NULL;
+  gint64 method, problem[2];
+  Synthetic synthetic = by_hand(path, &method, problem);
+  gint64 other = synthetic_problem(&synthetic, synthetic_task(&synthetic, "other", "maj", 1, 1, 8), "p1");
+  const SyntheticThread whole = {.live = flat_live, .n_tokens = 3, .max_new_tokens = 8, .outcome = "wrong"};
+  synthetic_thread(&synthetic, method, other, 0, NULL, &whole);
+  const int lengths[] = {4, 8}, threads[] = {1};
+  ResultsSummary *summary = derive(&synthetic, lengths, 2, threads, 1);
+  g_assert_nonnull(find_point(summary, "vanilla", "aime24", 4, 1));
+  g_assert_null(find_point(summary, "vanilla", "aime24", 8, 1));
+  g_assert_nonnull(find_point(summary, "vanilla", "other", 8, 1));
+  for (guint i = 0; i < summary->n_frontier; i++)
+    if (g_str_equal(summary->frontier[i].task, "aime24")) g_assert_cmpint(summary->frontier[i].length, ==, 4);
+  results_summary_free(summary);
+  results_close(synthetic.store);
+}
+
 static void test_missing(void) {
   g_autofree char *path = synthetic_path();
   g_autoptr(GError) error = NULL;
@@ -440,6 +461,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   scratch_make();
   g_test_add_func("/results/derive/by-hand", test_by_hand);
+  g_test_add_func("/results/derive/shorter-task", test_shorter_task);
   g_test_add_func("/results/derive/missing", test_missing);
   g_test_add_func("/results/derive/derived-is-direct", test_derived_is_direct);
   g_test_add_func("/results/derive/stored-is-computed", test_stored_is_computed);
