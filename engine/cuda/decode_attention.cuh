@@ -16,11 +16,11 @@
 #include "engine/cuda/head_group.cuh"
 
 template <int D, typename P> constexpr int kPageBytes = int(sizeof(P)) * D * 2 * DMS_CUDA_PAGE;
-/* CTAs of a processor. What e4m3 costs in arithmetic takes one more to hide. */
-template <typename P> constexpr int kResident = sizeof(P) == 1 ? 3 : 2;
+/* CTAs of a processor. A third would have to do with 96 registers a thread. */
+enum { kResident = 2 };
 /* The ring's stages, of a page each, and how many pages a CTA fetches at a time. With 64 KB on their way to a processor
  * all get theirs in the same time; with 192 KB some wait a third longer than others (measured on an H200). */
-template <int D, typename P> constexpr int kStages = (sizeof(P) == 1 ? 48 : 96) * 1024 / kPageBytes<D, P>;
+template <int D, typename P> constexpr int kStages = 96 * 1024 / kPageBytes<D, P>;
 template <int D, typename P> constexpr int kInFlight = 32 * 1024 / kPageBytes<D, P>;
 enum { kColumns = 8, kConsumers = 4, kThreads = (kConsumers + 2) * 32 };
 enum { kSumWidth = 128 + 4 }; /* padded: the accumulator's lanes fall into different banks */
@@ -346,9 +346,9 @@ __device__ void consume(const DmsCudaRope &rope, const DmsCudaCache &cache, bf16
 }
 
 template <int D, typename P>
-__global__ __launch_bounds__(kThreads, kResident<P>) void decode_attention_kernel(DmsCudaRope rope, DmsCudaCache cache,
-                                                                                  DmsCudaRows rows, bf16 *out,
-                                                                                  Partial<D> *partials) {
+__global__ __launch_bounds__(kThreads, kResident) void decode_attention_kernel(DmsCudaRope rope, DmsCudaCache cache,
+                                                                               DmsCudaRows rows, bf16 *out,
+                                                                               Partial<D> *partials) {
   TileMemory<D, P> &memory = *reinterpret_cast<TileMemory<D, P> *>(dynamic_shared());
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages<D, P>; i++)
