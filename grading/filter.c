@@ -38,8 +38,8 @@ static const char *const allowed[] = {
     "sendfile", "chmod", "fchmod", "fchmodat", "utimensat", "statfs", "fstatfs",
     /* pipes and waiting */
     "dup", "dup2", "dup3", "pipe", "pipe2", "poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1",
-    "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "recvfrom", "sendto", "shutdown", "getsockname",
-    "getsockopt", "setsockopt",
+    "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "recvfrom", "shutdown", "getsockname", "getsockopt",
+    "setsockopt",
 };
 
 /* Only where it has a namespace of processes to itself; elsewhere they would reach the user's other processes. */
@@ -89,6 +89,9 @@ static int add_rules(scmp_filter_ctx filter, gboolean alone) {
     rc = add_equal(filter, "fcntl", 1, (unsigned long)allowed_fcntl[i]);
   for (gsize i = 0; !rc && i < G_N_ELEMENTS(allowed_ioctl); i++) rc = add_equal(filter, "ioctl", 1, allowed_ioctl[i]);
   if (!rc) rc = add_equal(filter, "socketpair", 0, AF_UNIX);
+  /* To the other end of the pair, never to an address: that could be a socket of the host. */
+  const struct scmp_arg_cmp connected = SCMP_A4_64(SCMP_CMP_EQ, 0);
+  if (!rc) rc = add(filter, SCMP_ACT_ALLOW, "sendto", 1, &connected);
   if (!rc) rc = add_equal(filter, "prlimit64", 0, 0); /* its own limits */
   if (!rc) rc = add_equal(filter, "prctl", 0, PR_SET_NAME);
   if (!rc) rc = add_equal(filter, "prctl", 0, PR_GET_NAME);
