@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -113,6 +114,7 @@ static const char *become_program(const Sandbox *sandbox, const Ends *ends) {
   sigset_t none;
   sigemptyset(&none);
   if (setpgid(0, 0) || sigprocmask(SIG_SETMASK, &none, NULL)) return "process group";
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL)) return "PR_SET_PDEATHSIG"; /* a guard outside a namespace may be killed first */
   return confine_program(sandbox);
 }
 
@@ -127,6 +129,13 @@ static void end_program(Guard *guard) {
   close_fd(&guard->process);
   close_fd(&guard->channel);
   close_fd(&guard->output);
+}
+
+/* Without a grader there is nothing left to do. The program is reaped here, so that its processor time counts for those
+ * who wait for the guard. */
+static void leave(Guard *guard) {
+  end_program(guard);
+  _exit(0);
 }
 
 /* Waits until the child says that it is confined, and gets hold of its clock and its end. */
@@ -199,9 +208,13 @@ static int64_t first_frame(const Bytes *bytes) {
   return bytes->length - sizeof length < length ? -1 : (int64_t)length;
 }
 
-static uint64_t used_cpu(const Guard *guard) {
-  if (guard->program) return read_clock(guard->clock);
-  return 1000 * (microseconds(guard->usage.ru_utime) + microseconds(guard->usage.ru_stime));
+/* Processor time beyond `start`. That of a process which has been reaped is in microseconds, rounded down twice: it may
+ * be less than what its clock said before. */
+static uint64_t used_cpu(const Guard *guard, uint64_t start) {
+  const struct rusage *usage = &guard->usage;
+  const uint64_t cpu = guard->program ? read_clock(guard->clock)
+                                      : 1000 * (microseconds(usage->ru_utime) + microseconds(usage->ru_stime));
+  return cpu > start ? cpu - start : 0;
 }
 
 /* Reads what has arrived. True when there is more of it than the step allows. */
@@ -218,7 +231,7 @@ static SandboxStatus run_step(Guard *guard, const SandboxStep *step, const char 
                               uint64_t cpu_start, uint64_t wall_start) {
   size_t sent = 0;
   for (;;) {
-    const uint64_t cpu = used_cpu(guard) - cpu_start, wall = read_clock(CLOCK_MONOTONIC) - wall_start;
+    const uint64_t cpu = used_cpu(guard, cpu_start), wall = read_clock(CLOCK_MONOTONIC) - wall_start;
     if (cpu >= step->cpu_ns) return SANDBOX_CPU_LIMIT;
     if (wall >= step->wall_ns) return SANDBOX_WALL_LIMIT;
     const uint64_t left = step->cpu_ns - cpu < step->wall_ns - wall ? step->cpu_ns - cpu : step->wall_ns - wall;
@@ -230,7 +243,7 @@ static SandboxStatus run_step(Guard *guard, const SandboxStep *step, const char 
         {.fd = guard->output, .events = POLLIN},
     };
     if (poll(fds, sizeof fds / sizeof *fds, ms < INT_MAX ? (int)ms : INT_MAX) < 0) continue;
-    if (fds[0].revents) _exit(0);
+    if (fds[0].revents) leave(guard);
     if (fds[2].revents & POLLOUT) {
       const ssize_t n = send(guard->channel, frame + sent, length - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
       if (n > 0)
@@ -248,18 +261,18 @@ static SandboxStatus run_step(Guard *guard, const SandboxStep *step, const char 
   }
 }
 
-static void send_reply(const Guard *guard, const SandboxReply *reply, const char *output, const char *frame) {
+static void send_reply(Guard *guard, const SandboxReply *reply, const char *output, const char *frame) {
   if (!write_all(guard->grader, reply, sizeof *reply) || !write_all(guard->grader, output, reply->output_length) ||
       !write_all(guard->grader, frame, reply->frame_length))
-    _exit(0);
+    leave(guard);
 }
 
 /* One step with `frame` as in run_step(), whose process has been started. */
 static void serve_step(Guard *guard, const SandboxStep *step, const char *frame, size_t length, uint64_t wall_start) {
-  const uint64_t cpu_start = step->flags & SANDBOX_STEP_FRESH ? 0 : used_cpu(guard);
+  const uint64_t cpu_start = step->flags & SANDBOX_STEP_FRESH ? 0 : used_cpu(guard, 0);
   SandboxStatus status = guard->program ? run_step(guard, step, frame, length, cpu_start, wall_start) : SANDBOX_EXITED;
   /* The clock is the judge, however late the guard came to read it. */
-  const uint64_t cpu = used_cpu(guard) - cpu_start;
+  const uint64_t cpu = used_cpu(guard, cpu_start);
   if (status != SANDBOX_OUTPUT_LIMIT && cpu >= step->cpu_ns) status = SANDBOX_CPU_LIMIT;
   if (status == SANDBOX_CPU_LIMIT || status == SANDBOX_WALL_LIMIT || status == SANDBOX_OUTPUT_LIMIT) end_program(guard);
 
@@ -283,10 +296,7 @@ void guard_serve(const Sandbox *sandbox, int grader) {
   sigprocmask(SIG_SETMASK, &all, NULL);
   for (;;) {
     SandboxStep step;
-    if (!read_all(grader, &step, sizeof step)) {
-      end_program(&guard); /* reaped here, its processor time counts for those who wait for the guard */
-      _exit(0);
-    }
+    if (!read_all(grader, &step, sizeof step)) leave(&guard);
     char *input = receive(grader, step.input_length, 0);
     const uint32_t length = (uint32_t)step.frame_length;
     char *frame = receive(grader, step.frame_length, sizeof length);

@@ -4,9 +4,16 @@
 #include "grading/grade.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void write_file(const char *path, const char *text) {
@@ -42,9 +49,70 @@ static void keep(const GradeVerdict *verdict, void *tag, gpointer user_data) {
   got->detail = g_strdup(verdict->detail);
 }
 
+static void submit(GradePrograms *pool, const char *code, Got *got) {
+  static const GradeTest test = {"20 22\n", 6, "42\n", 3};
+  g_autofree char *text = g_strdup_printf("```\n%s\n```", code);
+  grade_programs_submit(pool, &(GradeProgram){text, strlen(text), &test, 1, NULL, got}, keep, NULL);
+}
+
+static GradePrograms *open_pool(GradeSandbox level, double cpu_seconds) {
+  g_autoptr(GError) error = NULL;
+  const GradeProgramOptions options = {.sandbox = level, .workers = 1, .cpu_seconds = cpu_seconds, .mode = "real"};
+  GradePrograms *pool = grade_programs_open(&options, &error);
+  if (pool) return pool;
+  g_printerr("%s\n", error->message);
+  _exit(error->code == GRADE_ERROR_SANDBOX ? 2 : 3);
+}
+
+/* A program that would run for minutes. */
+static GradePrograms *begin_endless(GradeSandbox level) {
+  GradePrograms *pool = open_pool(level, 600);
+  static Got unused;
+  submit(pool, "while True: pass", &unused);
+  g_usleep(G_USEC_PER_SEC / 2);
+  return pool;
+}
+
+/* Without a namespace of their own, programs do not end with their guard by themselves. Orphans become children of this
+ * process. */
+static void check_nothing_is_left(GradeSandbox level) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  grade_programs_close(begin_endless(level));
+  if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD) _exit(5);
+
+  const pid_t grader = fork();
+  if (grader == 0) {
+    begin_endless(level);
+    pause();
+  }
+  g_usleep(3 * G_USEC_PER_SEC / 2);
+  kill(grader, SIGKILL);
+  for (int left = 100; waitpid(-1, NULL, WNOHANG) >= 0; left--, g_usleep(20000))
+    if (!left) _exit(6);
+}
+
+/* A datagram to a socket of the host: the name in a call reaches it where no namespace stands between. */
+static void check_datagrams(GradeSandbox level) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  g_snprintf(address.sun_path, sizeof address.sun_path, "/tmp/hyperscale-levels-%d", (int)getpid());
+  int host = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (bind(host, (struct sockaddr *)&address, sizeof address) || chmod(address.sun_path, 0666)) _exit(77);
+  g_autofree char *code = g_strdup_printf(
+      "import _socket\na, b = _socket.socketpair(1, 2)\na.send(b'own')\na.sendto(b'hello', '%s')", address.sun_path);
+  GradePrograms *pool = open_pool(level, 5);
+  Got got = {0};
+  char received[8];
+  submit(pool, code, &got);
+  grade_programs_drain(pool);
+  grade_programs_close(pool);
+  g_printerr("datagram: %s\n", got.detail);
+  const gboolean reached = recv(host, received, sizeof received, 0) >= 0;
+  g_unlink(address.sun_path);
+  if (reached || !strstr(got.detail, "PermissionError")) _exit(7);
+}
+
 /* Exits with 0 when `level` works and programs come out as they must, with 2 when it is refused. */
 static void check_level(GradeSandbox level) {
-  static const GradeTest test = {"20 22\n", 6, "42\n", 3};
   static const struct {
     const char *code;
     GradeOutcome outcome;
@@ -59,18 +127,11 @@ static void check_level(GradeSandbox level) {
       {"open('/etc/passwd')", GRADE_WRONG, "PermissionError"},
   };
   const gsize n = level == GRADE_SANDBOX_NONE ? 4 : G_N_ELEMENTS(programs);
-  g_autoptr(GError) error = NULL;
-  const GradeProgramOptions options = {.sandbox = level, .cpu_seconds = 0.5, .mode = "real"};
-  GradePrograms *pool = grade_programs_open(&options, &error);
-  if (!pool) {
-    g_printerr("%s\n", error->message);
-    _exit(error->code == GRADE_ERROR_SANDBOX ? 2 : 3);
-  }
+  GradePrograms *pool = open_pool(level, 0.5);
   g_printerr("level %s\n", grade_programs_level(pool));
   for (gsize i = 0; i < n; i++) {
     Got got = {0};
-    g_autofree char *text = g_strdup_printf("```\n%s\n```", programs[i].code);
-    grade_programs_submit(pool, &(GradeProgram){text, strlen(text), &test, 1, NULL, &got}, keep, NULL);
+    submit(pool, programs[i].code, &got);
     grade_programs_drain(pool);
     g_printerr("%s: %s\n", grade_outcome_name(got.outcome), got.detail);
     if (got.outcome != programs[i].outcome) _exit(4);
@@ -78,6 +139,8 @@ static void check_level(GradeSandbox level) {
     g_free(got.detail);
   }
   grade_programs_close(pool);
+  if (level != GRADE_SANDBOX_NONE) check_datagrams(level);
+  check_nothing_is_left(level);
   _exit(0);
 }
 
