@@ -9,6 +9,8 @@
  * sleeps or blocks hardly runs, and stops by itself. */
 enum { STARVED_PREEMPTIONS = 20, STARVED_SHARE = 50 };
 
+enum { LONGEST_REMARK = 2000 }; /* bytes: the runner's 500 characters, whatever they are */
+
 typedef struct {
   GradeLauncher *launcher;
   JudgeMode mode;
@@ -30,10 +32,11 @@ static gboolean step(const Judge *judge, guint32 flags, const char *input, gsize
   return grade_launcher_step(judge->launcher, &step, input, frame, result, error);
 }
 
+/* What a program says was raised. It may have written the frame itself, and a verdict is stored. */
 static char *payload_text(GBytes *frame) {
   gsize length;
   const char *data = g_bytes_get_data(frame, &length);
-  return g_utf8_make_valid(length > 1 ? data + 1 : "", length > 1 ? (gssize)length - 1 : 0);
+  return g_utf8_make_valid(length > 1 ? data + 1 : "", length > 1 ? (gssize)MIN(length - 1, LONGEST_REMARK) : 0);
 }
 
 /* Why a step is not what was hoped for: a frame of `kind`, or for `kind` 0 an exit with status 0. NULL when it is. */
@@ -52,11 +55,9 @@ static char *step_failure(const Judge *judge, const GradeStep *step, char kind) 
   case SANDBOX_SIGNALLED:
     if (step->code == SIGKILL) return g_strdup("killed: the machine ran out of memory, or it killed itself");
     return g_strdup_printf("ended by signal %d (%s)", step->code, g_strsignal(step->code));
-  case SANDBOX_REPLIED: {
+  case SANDBOX_REPLIED:
     if (letter == kind) return NULL;
-    g_autofree char *text = payload_text(step->frame);
-    return letter == 'e' ? g_strdup(text) : g_strdup("no answer in the channel's format");
-  }
+    return letter == 'e' ? payload_text(step->frame) : g_strdup("no answer in the channel's format");
   default:
     break;
   }
