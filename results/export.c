@@ -63,8 +63,7 @@ gboolean results_export_sqlite(ResultsStore *store, const char *path, GError **e
   g_autofree char *growing = g_strconcat(path, ".part", NULL);
   g_unlink(growing); /* of an export that was killed */
   ResultsStore *into = results_open(growing, RESULTS_WRITE, error);
-  if (!into) return FALSE;
-  gboolean ok = copy(into, store, error);
+  gboolean ok = into && copy(into, store, error);
   results_close(into);
   if (ok && g_rename(growing, path) != 0) {
     g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_WRITE, "%s: cannot be renamed to %s", growing, path);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -339,8 +340,27 @@ static gboolean open_reader(ResultsStore *store, GError **error) {
 
 static gboolean open_writer(ResultsStore *store, GError **error) {
   store->lease = results_lease_take(store->path, error);
-  return store->lease && connect_database(store, store->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error) &&
-         check_owner(store, error) && configure_writer(store, error);
+  if (!store->lease || !connect_database(store, store->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error))
+    return FALSE;
+  if (sqlite3_db_readonly(store->db, "main") == 1)
+    return open_error(error, store->path, "cannot be written to: make the file writable, or name another --db");
+  return check_owner(store, error) && configure_writer(store, error);
+}
+
+/* SQLite keeps a store's log beside the name that it was opened by: of two hard links, each would get a log of its own,
+ * and the second one that is written back would undo half of the first. */
+static gboolean check_path(const char *path, ResultsMode mode, GError **error) {
+  GStatBuf found;
+  if (!*path) return open_error(error, "\"\"", "is no name of a file; name another --db");
+  if (g_stat(path, &found) != 0) return TRUE;
+  if (S_ISDIR(found.st_mode)) return open_error(error, path, "is a folder; a store is a file in one");
+  if (!S_ISREG(found.st_mode)) return open_error(error, path, "is a device or a pipe; a store is a regular file");
+  if (mode == RESULTS_READ || found.st_nlink <= 1) return TRUE;
+  g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_OPEN,
+              "%s: has %u names (hard links), and writing by two of them would destroy it; remove the others, or copy "
+              "the file and name the copy",
+              path, (unsigned)found.st_nlink);
+  return FALSE;
 }
 
 /* Two names of one file must meet at one lease. */
@@ -362,10 +382,8 @@ ResultsStore *results_open(const char *path, ResultsMode mode, GError **error) {
   store->path = resolve_path(path);
   store->mode = mode;
   store->statements = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, finalize_statement);
-  gboolean ok = g_file_test(store->path, G_FILE_TEST_IS_DIR)
-                    ? open_error(error, path, "is a folder; a store is a file in one")
-                : mode == RESULTS_WRITE ? open_writer(store, error)
-                                        : open_reader(store, error);
+  gboolean ok =
+      check_path(path, mode, error) && (mode == RESULTS_WRITE ? open_writer(store, error) : open_reader(store, error));
   if (ok && results_db_script(store, "PRAGMA cache_size = -32768; PRAGMA cell_size_check = ON", error)) return store;
   results_close(store);
   return NULL;

@@ -354,6 +354,8 @@ static void test_other_files(void) {
   refuse(absent, RESULTS_READ, RESULTS_ERROR_OPEN, "hyperscale run");
   refuse(scratch, RESULTS_WRITE, RESULTS_ERROR_OPEN, "folder");
   refuse(lost, RESULTS_WRITE, RESULTS_ERROR_OPEN, "folder");
+  refuse("", RESULTS_READ, RESULTS_ERROR_OPEN, "no name of a file");
+  refuse("/dev/null", RESULTS_WRITE, RESULTS_ERROR_OPEN, "a device or a pipe");
   g_assert_true(g_file_set_contents(note, "dear diary", -1, NULL));
   refuse(note, RESULTS_READ, RESULTS_ERROR_OPEN, "not a store");
   refuse(note, RESULTS_WRITE, RESULTS_ERROR_OPEN, "not a store");
@@ -415,6 +417,18 @@ static void test_second_writer(void) {
   assert_error(&error, RESULTS_ERROR_WRITE, "read");
   results_close(reader);
   results_close(small.store);
+  results_close(open_store(path, RESULTS_WRITE));
+}
+
+/* Two names of one file have two logs: a store that has them is read, and written by neither. */
+static void test_hard_links(void) {
+  g_autofree char *path = synthetic_path(), *other_name = g_build_filename(scratch, "hard-link.db", NULL);
+  results_close(open_store(path, RESULTS_WRITE));
+  g_assert_cmpint(link(path, other_name), ==, 0);
+  refuse(path, RESULTS_WRITE, RESULTS_ERROR_OPEN, "has 2 names");
+  refuse(other_name, RESULTS_WRITE, RESULTS_ERROR_OPEN, "has 2 names");
+  results_close(open_store(other_name, RESULTS_READ));
+  g_assert_cmpint(g_unlink(other_name), ==, 0);
   results_close(open_store(path, RESULTS_WRITE));
 }
 
@@ -537,6 +551,13 @@ static void write_in_read_only_folder(const char *path) {
   results_close(reader);
 }
 
+static void write_read_only_file(const char *path) {
+  g_autoptr(GError) error = NULL;
+  if (setgid(65534) != 0 || setuid(65534) != 0) _exit(10);
+  if (results_open(path, RESULTS_WRITE, &error)) _exit(11);
+  if (error->code != RESULTS_ERROR_OPEN || !strstr(error->message, "make the file writable")) _exit(12);
+}
+
 static void test_read_only_folder(void) {
   if (geteuid() != 0) return g_test_skip("giving up the right to write takes root");
   g_autofree char *inner = g_build_filename(scratch, "read-only", NULL),
@@ -548,6 +569,9 @@ static void test_read_only_folder(void) {
   g_assert_true(add(&small, 0, generation_of(8, 8), &error));
   results_close(small.store);
   int status = in_child(write_in_read_only_folder, path);
+  g_assert_cmpint(WIFEXITED(status) ? WEXITSTATUS(status) : -1, ==, 0);
+  g_assert_cmpint(g_chmod(inner, 0777), ==, 0); /* now only the file is read-only */
+  status = in_child(write_read_only_file, path);
   g_assert_cmpint(WIFEXITED(status) ? WEXITSTATUS(status) : -1, ==, 0);
 }
 
@@ -562,6 +586,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/store/other-files", test_other_files);
   g_test_add_func("/results/store/corrupt", test_corrupt);
   g_test_add_func("/results/store/second-writer", test_second_writer);
+  g_test_add_func("/results/store/hard-links", test_hard_links);
   g_test_add_func("/results/store/network-file-systems", test_network_file_systems);
   g_test_add_func("/results/store/kill", test_kill);
   g_test_add_func("/results/store/full-disk", test_full_disk);
