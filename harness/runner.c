@@ -316,6 +316,8 @@ static gboolean begin_store(Run *run, const char *plan_text, GError **error) {
                     .seed = run->plan->seed,
                     .partial = run->options->limit > 0};
   if (!(run->batch.store = results_open(run->options->store, RESULTS_WRITE, error))) return FALSE;
+  const char *warning = results_warning(run->batch.store);
+  if (warning) progress_note(&run->progress, "%s", warning);
   return batch_write(&run->batch, error) && (run->id = results_run_begin(run->batch.store, &row, error)) != 0 &&
          store_tasks(run, error) && store_methods(run, error) && batch_commit(&run->batch, TRUE, error);
 }
