@@ -82,14 +82,20 @@ static int names_width(const ResultsComparison *comparison) {
   return width;
 }
 
+/* A single problem has no interval. */
+static char *interval_text(double low, double high) {
+  return isnan(low) || isnan(high) ? g_strdup("NA") : g_strdup_printf("%+.1f to %+.1f", 100 * low, 100 * high);
+}
+
 static void print_pair(const ResultsPair *pair, int width, gboolean wide) {
   g_autofree char *names = g_strdup_printf("%s %gx - %s %gx", pair->method_a, pair->cr_a, pair->method_b, pair->cr_b);
-  g_autofree char *interval = g_strdup_printf("%+.1f to %+.1f", 100 * pair->low, 100 * pair->high);
+  g_autofree char *interval = interval_text(pair->low, pair->high);
   printf("  %-*s", width, names);
   if (all) printf(" %6d %3d", pair->length, pair->threads);
   printf(" %6.1f %6.1f %+6.1f %15s %7.2g", 100 * pair->accuracy_a, 100 * pair->accuracy_b, 100 * pair->difference,
          interval, pair->p);
-  if (wide) printf(" %6.1f", 100 * pair->detectable);
+  if (wide && isnan(pair->detectable)) printf(" %6s", "NA");
+  if (wide && !isnan(pair->detectable)) printf(" %6.1f", 100 * pair->detectable);
   printf("  %s\n", verdict(pair->indistinguishable, pair->difference));
 }
 
@@ -120,10 +126,11 @@ static void print_pairs(const ResultsComparison *comparison, gboolean wide) {
 }
 
 static void print_margin(const ResultsMargin *margin) {
-  char interval[32] = "NA", value[16] = "NA", low[16], high[16], over[36] = "NA";
+  g_autofree char *interval = interval_text(margin->low, margin->high);
+  char value[16] = "NA", low[16], high[16], over[36] = "NA";
+  gboolean clear = margin->low > 0 || margin->high < 0;
   if (!isnan(margin->margin)) {
     g_snprintf(value, sizeof value, "%+.1f", 100 * margin->margin);
-    g_snprintf(interval, sizeof interval, "%+.1f to %+.1f", 100 * margin->low, 100 * margin->high);
     format_count(margin->x_low, low, sizeof low);
     format_count(margin->x_high, high, sizeof high);
     g_snprintf(over, sizeof over, "%s to %s", low, high);
@@ -131,7 +138,7 @@ static void print_margin(const ResultsMargin *margin) {
   printf("  %-10s %7s %16s %18s  %s\n", margin->cost, value, interval, over,
          isnan(margin->margin)                 ? "no common budget"
          : results_cost_is_timed(margin->cost) ? "timed once"
-                                               : verdict(margin->low <= 0 && margin->high >= 0, margin->margin));
+                                               : verdict(!clear, margin->margin));
 }
 
 static void print_margins(const ResultsComparison *comparison) {

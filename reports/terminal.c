@@ -195,6 +195,10 @@ static void write_margin(Terminal *t, const ResultsMargin *m) {
   style(t, m->low > 0 ? "\x1b[32m" : m->high < 0 ? "\x1b[31m" : "");
   report_text_print(t->out, TEXT_TERMINAL, "%s points", report_number_points(m->margin, n[0]));
   style(t, "\x1b[0m");
+  if (!isfinite(m->low)) { /* of a single problem */
+    g_string_append(t->out, " (no interval), indistinguishable\n");
+    return;
+  }
   report_text_print(t->out, TEXT_TERMINAL, " (95 %% interval %s to %s)%s\n", report_number_points(m->low, n[1]),
                     report_number_points(m->high, n[2]), m->low <= 0 && m->high >= 0 ? ", indistinguishable" : "");
 }

@@ -152,6 +152,17 @@ static void test_empty_and_partial(void) {
   sample_free(summary);
 }
 
+/* One problem says nothing about others: no interval, and no verdict. */
+static void test_no_interval(void) {
+  ResultsSummary *summary = sample_new(4, 2, 7);
+  for (guint i = 0; i < summary->n_margins; i++) summary->margin[i].low = summary->margin[i].high = NAN;
+  g_autoptr(GString) terminal = g_string_new(NULL);
+  report_terminal(summary, 100, FALSE, terminal);
+  g_assert_nonnull(strstr(terminal->str, "points (no interval), indistinguishable"));
+  g_assert_null(strstr(terminal->str, "interval NA"));
+  sample_free(summary);
+}
+
 static void test_absurd_numbers(void) {
   ResultsSummary *summary = sample_new(2, 2, 7);
   for (guint i = 0; i < summary->n_points; i++) {
@@ -324,6 +335,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/report/figure", test_figure);
   g_test_add_func("/report/hostile", test_hostile);
   g_test_add_func("/report/empty-and-partial", test_empty_and_partial);
+  g_test_add_func("/report/no-interval", test_no_interval);
   g_test_add_func("/report/absurd-numbers", test_absurd_numbers);
   g_test_add_func("/report/deterministic", test_deterministic);
   g_test_add_func("/report/goldens", test_goldens);
