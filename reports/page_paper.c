@@ -13,7 +13,9 @@ void report_page_paper(GString *out, const ResultsSummary *summary) {
       "is the "
       "binomial standard error of one run over as many problems (30 of AIME, 500 of MATH, 198 of GPQA, 323 of "
       "LiveCodeBench), "
-      "an upper bound of what sampling alone does; a difference within 1.96 of it and ours together says nothing.</p>");
+      "an upper bound of what sampling alone does; a difference within 1.96 of it and ours together says nothing. Ours "
+      "is "
+      "measured over threads, and taken to be as large where only one was run.</p>");
   if (!matches)
     g_string_append(
         out,

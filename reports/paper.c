@@ -115,18 +115,20 @@ gboolean report_paper_matches(const ResultsSummary *summary) {
   return FALSE;
 }
 
-/* Our point at W = 1 and the paper's length; `size` PAPER_SIZES means Qwen3-8B. Longest first where the length is
- * not the paper's. */
+/* Our point at W = 1 and the paper's length; `size` PAPER_SIZES means Qwen3-8B, whose length in the paper is beyond
+ * ours: the longest there is. */
 static const ResultsPoint *find_point(const ResultsSummary *summary, int task, const char *method, double cr,
                                       PaperSize size) {
+  const ResultsPoint *found = NULL;
   for (guint i = 0; i < summary->n_points; i++) {
     const ResultsPoint *p = &summary->point[i];
     gboolean same_model =
         size < PAPER_SIZES ? find_size(p->model) == size && p->length == tasks[task].length : is_qwen3(p->model);
-    if (p->threads == 1 && p->cr == cr && same_model && find_task(p->task) == task && strcmp(p->method, method) == 0)
-      return p;
+    if (p->threads == 1 && p->cr == cr && same_model && find_task(p->task) == task && strcmp(p->method, method) == 0 &&
+        (!found || p->length > found->length))
+      found = p;
   }
-  return NULL;
+  return found;
 }
 
 static void add_accuracy(Table *table, const ResultsSummary *summary, int task, const char *model, const char *method,
@@ -145,7 +147,7 @@ static void add_accuracy(Table *table, const ResultsSummary *summary, int task, 
     report_table_cell(table, "not run");
     return;
   }
-  double difference = p->accuracy - share, own = isfinite(p->accuracy_se_threads) ? p->accuracy_se_threads : 0;
+  double difference = p->accuracy - share, own = isfinite(p->accuracy_se_threads) ? p->accuracy_se_threads : noise;
   gboolean within = fabs(difference) <= 1.96 * hypot(noise, own);
   report_table_cell(table, "%s \u00b1 %s", report_number_percent(p->accuracy, n),
                     report_number_percent(p->accuracy_se_threads, se));

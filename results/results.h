@@ -218,7 +218,7 @@ typedef struct {
   int length, threads; /* L, W */
   double accuracy;
   double accuracy_se;         /* over problems; NAN for a single problem */
-  double accuracy_se_threads; /* over threads, problems held fixed */
+  double accuracy_se_threads; /* over threads, problems held fixed; NAN for a single thread */
   double low, high;           /* 95 %: bootstrap percentiles over problems, widened for few as Student's t is */
   double subset_error;        /* standard error of `accuracy` where subsets were sampled; 0: every subset counts */
   double reads, peak;         /* a problem, as all that follow */

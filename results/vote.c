@@ -175,6 +175,12 @@ static void try_votes(const int *group, int n, int w, gboolean first, Trial tria
 
 /* ---- One problem ------------------------------------------------------------------------------------------------- */
 
+/* The variance over threads of a mean over subsets of w of the n, from that of one vote of w fresh samples. Samples drawn
+ * from the n threads vary less than new threads would, hence n - 1: NAN where there is one thread. */
+static double over_threads(double fresh, int w, int n) {
+  return n > 1 ? fresh * w / (n - 1) : NAN;
+}
+
 static void pass(const ResultsVoter *voter, const Counts *counts, ResultsVote *vote) {
   double share = (double)counts->correct / counts->n;
   for (int i = 0; i < voter->n_threads && voter->threads[i] <= counts->n; i++) {
@@ -183,7 +189,7 @@ static void pass(const ResultsVoter *voter, const Counts *counts, ResultsVote *v
     for (int drawn = 0; drawn < w; drawn++)
       none *= (double)MAX(0, counts->n - counts->correct - drawn) / (counts->n - drawn);
     single = pow(1 - share, w);
-    vote[i] = (ResultsVote){.accuracy = 1 - none, .variance = single * (1 - single) * w / counts->n};
+    vote[i] = (ResultsVote){.accuracy = 1 - none, .variance = over_threads(single * (1 - single), w, counts->n)};
   }
 }
 
@@ -202,7 +208,7 @@ static void maj_counted(const ResultsVoter *voter, const Counts *counts, int mos
   count_fresh_votes(counts, most, FALSE, fresh);
   for (int i = 0; i < voter->n_threads && voter->threads[i] <= most; i++) {
     int w = voter->threads[i];
-    vote[i] = (ResultsVote){.accuracy = mean[w], .variance = fresh[w] * w / counts->n};
+    vote[i] = (ResultsVote){.accuracy = mean[w], .variance = over_threads(fresh[w], w, counts->n)};
   }
 }
 
@@ -218,7 +224,7 @@ static void maj_tried(const ResultsVoter *voter, const int *group, const Counts 
     try_votes(group, counts->n, w, first, list ? LIST : SAMPLE, &state, &mean, &variance);
     if (!countable) try_votes(group, counts->n, w, first, REPLACE, &state, &ignored, &fresh[w]);
     vote[i] = (ResultsVote){.accuracy = mean,
-                            .variance = fresh[w] * w / counts->n,
+                            .variance = over_threads(fresh[w], w, counts->n),
                             .subset_variance = list ? 0 : variance / (SAMPLED_SUBSETS - 1)};
   }
 }

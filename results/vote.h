@@ -15,7 +15,7 @@ typedef enum {
 typedef struct {
   double accuracy;
   /* Of `accuracy` over threads, the problem held fixed: W/n of a single vote's, which bounds it from above and is exact
-   * at W = 1 and W = n. */
+   * at W = 1 and W = n; estimated from the n threads, with n - 1 in place of n. NAN for n = 1. */
   double variance;
   double subset_variance; /* of `accuracy` over the subsets that were sampled; 0: all were counted */
 } ResultsVote;

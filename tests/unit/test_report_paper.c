@@ -78,6 +78,29 @@ static void test_beside_ours(void) {
   sample_free(summary);
 }
 
+/* Qwen3-8B is set beside the paper at the longest length that was run; and a single thread has an error of its own. */
+static void test_single_thread(void) {
+  ResultsSummary *summary = sample_new(1, 1, 7);
+  summary->task[0].name = "aime24";
+  for (guint i = 0; i < summary->n_points; i++) {
+    summary->point[i].model = "Qwen/Qwen3-8B";
+    summary->point[i].accuracy = summary->point[i].length == 800 ? 0.6 : 0.1;
+    summary->point[i].accuracy_se_threads = NAN;
+  }
+  summary->method[0].model = "Qwen/Qwen3-8B";
+  g_autoptr(Table) table = report_paper_accuracies(summary);
+  g_autoptr(GString) out = g_string_new(NULL);
+  report_table_write(out, table, TEXT_MARKDOWN);
+  /* 15 points, of 7.9 on either side */
+  g_assert_nonnull(strstr(
+      out->str, "| AIME 24 | Qwen3-8B | vanilla | 1 | 75.0 | 7.9 | 60.0 \u00b1 NA | \u221215.0 | within the noise |"));
+  for (guint i = 0; i < summary->n_points; i++) summary->point[i].accuracy -= 0.1;
+  g_autoptr(Table) worse = report_paper_accuracies(summary);
+  report_table_write(out, worse, TEXT_MARKDOWN);
+  g_assert_nonnull(strstr(out->str, "50.0 \u00b1 NA | \u221225.0 | **differs** |"));
+  sample_free(summary);
+}
+
 static void test_in_reports(void) {
   ResultsSummary *summary = sample_new(2, 1, 2);
   static const char *const formats[] = {"html", "md", "tex"};
@@ -96,6 +119,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/paper/headlines", test_headlines);
   g_test_add_func("/paper/scores-are-counts", test_scores_are_counts);
   g_test_add_func("/paper/beside-ours", test_beside_ours);
+  g_test_add_func("/paper/single-thread", test_single_thread);
   g_test_add_func("/paper/in-reports", test_in_reports);
   return g_test_run();
 }

@@ -94,7 +94,7 @@ static void test_by_hand(void) {
   const ResultsPoint *point = find_point(summary, "vanilla", "aime24", 4, 1);
   assert_near(point->accuracy, 0.5, 0);
   assert_near(point->accuracy_se, 0, 0);
-  assert_near(point->accuracy_se_threads, sqrt(2 * 0.25 / 2) / 2, 1e-15);
+  assert_near(point->accuracy_se_threads, sqrt(2 * 0.25) / 2, 1e-15);
   assert_near(point->reads, ((7 + 18) / 2. + (18 + 11) / 2.) / 2, 1e-12);
   assert_near(point->peak, ((4 + 6) / 2. + (6 + 4) / 2.) / 2, 1e-12);
   assert_near(point->tokens, ((2 + 4) / 2. + (4 + 3) / 2.) / 2, 1e-12);

@@ -43,9 +43,10 @@ static void test_by_hand(void) {
   assert_near(vote_one(RESULTS_MAJ_MEAN, split, 3, 3).accuracy, 1 / 3., 1e-15);
   const int sure[] = {0, 0, 0, 0, 0, 0, 0};
   for (int w = 1; w <= 7; w++) g_assert_true(vote_one(RESULTS_MAJ_MEAN, sure, 7, w).accuracy == 1);
-  /* one thread: p(1-p)/n over threads; all threads in one vote: the variance of a fresh vote */
-  assert_near(vote_one(RESULTS_MAJ_MEAN, even, 4, 1).variance, 0.25 / 4, 1e-15);
-  assert_near(vote_one(RESULTS_PASS, even, 4, 4).variance, (1 - 1 / 16.) / 16, 1e-15);
+  /* one thread: p(1-p)/(n-1) over threads; all threads in one vote: the variance of a fresh vote, by n/(n-1) */
+  assert_near(vote_one(RESULTS_MAJ_MEAN, even, 4, 1).variance, 0.25 / 3, 1e-15);
+  assert_near(vote_one(RESULTS_PASS, even, 4, 4).variance, (1 - 1 / 16.) / 16 * 4 / 3, 1e-15);
+  g_assert_true(isnan(vote_one(RESULTS_MAJ_MEAN, even, 1, 1).variance)); /* one thread does not say */
 }
 
 /* Every subset of w by its bits, or every sequence of w drawn with replacement: mean and variance of the vote. */
@@ -98,7 +99,7 @@ static void test_against_lists(void) {
       g_assert_true(vote[w - 1].subset_variance == 0);
       if (pow(n, w) > 20000) continue;
       list_votes(group, n, w, rule, TRUE, &mean, &variance);
-      assert_near(vote[w - 1].variance, variance * w / n, 1e-13);
+      if (n > 1) assert_near(vote[w - 1].variance, variance * w / (n - 1), 1e-13);
     }
     results_voter_free(voter);
   }
