@@ -7,6 +7,8 @@
 #include "harness/option_values.h"
 #include "harness/progress.h"
 
+enum { MOST_TOKENS = 1 << 24 };
+
 static char *device, *precision, *config, *lengths_file, *batches = (char *)"1,8,64", *contexts = (char *)"1024",
                                                          *ratios = (char *)"1", *prompts = (char *)"512";
 static int steps = 32, cpu_threads;
@@ -154,10 +156,10 @@ static void print_object(json_t *object) {
 }
 
 static gboolean measure_model(DmsBenchOptions *options, GError **error) {
-  g_autoptr(GArray) batch = list_parse("batch", batches, 1, TRUE, error);
-  g_autoptr(GArray) context = batch ? list_parse("context", contexts, 1, TRUE, error) : NULL;
-  g_autoptr(GArray) cr = context ? list_parse("cr", ratios, 1, FALSE, error) : NULL;
-  g_autoptr(GArray) prompt = cr ? list_parse("prompt", prompts, 0, TRUE, error) : NULL;
+  g_autoptr(GArray) batch = list_parse("batch", batches, 1, 4096, TRUE, error);
+  g_autoptr(GArray) context = batch ? list_parse("context", contexts, 1, MOST_TOKENS, TRUE, error) : NULL;
+  g_autoptr(GArray) cr = context ? list_parse("cr", ratios, 1, 1024, FALSE, error) : NULL;
+  g_autoptr(GArray) prompt = cr ? list_parse("prompt", prompts, 0, MOST_TOKENS, TRUE, error) : NULL;
   if (!prompt) return FALSE;
   options->max_batch = (int)largest(batch);
   /* Room for the timed steps and the warm-up before them. */
@@ -204,6 +206,10 @@ static gboolean check_options(GError **error) {
       {"evict-rate", evict_rate, evict_rate >= 0 && evict_rate < 1 && (random_weights || evict_rate == 0),
        "0 to below 1, with --random-weights"},
   };
+  if (kernels && (!device || g_str_equal(device, "cpu"))) {
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--kernels belongs to --device cuda");
+    return FALSE;
+  }
   return values_check(values, G_N_ELEMENTS(values), error);
 }
 

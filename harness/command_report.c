@@ -118,7 +118,7 @@ static int compare_ints(gconstpointer a, gconstpointer b) {
 /* --lengths or --threads as ascending whole numbers; an empty array where the option is not given. */
 static GArray *budgets(const char *option, const char *text, GError **error) {
   g_autoptr(GArray) values =
-      text ? list_parse(option, text, 1, TRUE, error) : g_array_new(FALSE, FALSE, sizeof(double));
+      text ? list_parse(option, text, 1, 1 << 20, TRUE, error) : g_array_new(FALSE, FALSE, sizeof(double));
   if (!values) return NULL;
   GArray *whole = g_array_new(FALSE, FALSE, sizeof(int));
   for (guint i = 0; i < values->len; i++) {

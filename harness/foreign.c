@@ -166,6 +166,14 @@ static void grade_answer(const Foreign *foreign, Row *row, DatasetKind kind, con
                  mode ? mode : "chain", &row->verdict);
 }
 
+/* What is there must be `right`; null is as good as not there. */
+static gboolean check_type(const char *key, const json_t *value, gboolean right, const char *allowed, GError **error) {
+  if (!value || json_is_null(value) || right) return TRUE;
+  g_autofree char *found = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+  g_set_error(error, GRADE_ERROR, GRADE_ERROR_INPUT, "\"%s\" is %.80s; allowed: %s", key, found, allowed);
+  return FALSE;
+}
+
 static gboolean grade_row(Foreign *foreign, DatasetKind kind, json_t *object, GError **error) {
   json_t *id = json_object_get(object, "id"), *response = json_object_get(object, "response");
   const json_t *gold = json_object_get(object, "gold"), *name = json_object_get(object, "problem");
@@ -177,6 +185,9 @@ static gboolean grade_row(Foreign *foreign, DatasetKind kind, json_t *object, GE
                   !id        ? "\"id\" is missing"
                   : response ? "\"response\" is no string"
                              : "\"response\" is missing");
+  if (!check_type("gold", gold, json_is_string(gold) || json_is_integer(gold), "a string or a whole number", error) ||
+      !check_type("problem", name, json_is_string(name), "a string", error))
+    return FALSE;
   if (json_is_integer(gold)) number = g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(gold));
   const char *gold_text = number ? number : json_string_value(gold);
   if (json_is_string(name)) {

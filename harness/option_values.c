@@ -8,13 +8,14 @@ static gboolean refuse(GError **error, const char *option, const char *found, co
   return FALSE;
 }
 
+/* Numbers are read up to nine digits: what has more is no int, and scanf would take part of it for one. */
 gboolean device_parse(const char *text, DmsDevice *device, int *index, GError **error) {
   char rest;
   *device = DMS_DEVICE_CPU;
   *index = 0;
   if (!text || g_str_equal(text, "cpu")) return TRUE;
   *device = DMS_DEVICE_CUDA;
-  if (g_str_equal(text, "cuda") || (sscanf(text, "cuda:%d%c", index, &rest) == 1 && *index >= 0)) return TRUE;
+  if (g_str_equal(text, "cuda") || (sscanf(text, "cuda:%9d%c", index, &rest) == 1 && *index >= 0)) return TRUE;
   return refuse(error, "device", text, "cpu, cuda, cuda:N");
 }
 
@@ -32,7 +33,7 @@ gboolean policy_parse(const char *text, const char *model_dir, DmsPolicy *policy
   policy->kind = DMS_POLICY_DMS;
   if (g_str_equal(text, "dms")) return TRUE;
   policy->kind = DMS_POLICY_WINDOW;
-  if (sscanf(text, "window:%d+%d%c", &policy->window, &policy->sinks, &rest) == 2 && policy->window >= 1 &&
+  if (sscanf(text, "window:%9d+%9d%c", &policy->window, &policy->sinks, &rest) == 2 && policy->window >= 1 &&
       policy->sinks >= 0)
     return TRUE;
   return refuse(error, "policy", text, "auto, vanilla, dms, window:TOKENS+SINKS (window:96+4)");
@@ -60,16 +61,16 @@ gboolean values_check(const OptionValue *values, gsize n, GError **error) {
   return TRUE;
 }
 
-GArray *list_parse(const char *option, const char *text, double least, gboolean whole, GError **error) {
-  g_auto(GStrv) parts = g_strsplit(text, ",", -1);
+GArray *list_parse(const char *option, const char *text, double least, double most, gboolean whole, GError **error) {
+  g_auto(GStrv) parts = g_strsplit(*text ? text : ",", ",", -1); /* of no text there would be no part to refuse */
   GArray *list = g_array_new(FALSE, FALSE, sizeof(double));
   for (char **part = parts; *part; part++) {
     char *end;
     double value = g_ascii_strtod(*part, &end);
-    if (end == *part || *end || !(value >= least && value <= 1e9) || (whole && value != (int)value)) {
+    if (end == *part || *end || !(value >= least && value <= most) || (whole && value != (int)value)) {
       g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                  "--%s is \"%s\"; allowed: %snumbers from %g, separated by commas", option, text,
-                  whole ? "whole " : "", least);
+                  "--%s is \"%s\"; allowed: %snumbers from %.10g to %.10g, separated by commas", option, text,
+                  whole ? "whole " : "", least, most);
       g_array_unref(list);
       return NULL;
     }

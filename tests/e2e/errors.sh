@@ -66,8 +66,9 @@ done
 for option in '--limit -1' '--kv-memory nan' '--cpu-threads 9999' '--max-sequences -3'; do
   exits 2 "${option% *} is .*; allowed: " "run $option" "$hyperscale" run pocket $option --db "$tmp/none.db"
 done
-for option in '--batch 1.5' '--steps 0' '--evict-rate 0.5' '--context 100000'; do
-  exits 2 'allowed|has 2048 positions' "bench $option" "$hyperscale" bench pocket-reasoner $option
+for option in '--batch 1.5' '--batch 999999999' '--batch=' '--steps 0' '--evict-rate 0.5' '--context 100000' --kernels; do
+  exits 2 'allowed|has 2048 positions|belongs to --device cuda' "bench $option" \
+    "$hyperscale" bench pocket-reasoner $option
 done
 exits 2 'belong to --input' 'grade: a mode for a stored run' "$hyperscale" grade --db "$tmp/store.db" --mode real
 exits 2 'leave out --chat' 'generate --raw with a chat format' "$hyperscale" generate pocket-reasoner hi --raw --chat chatml
@@ -81,8 +82,8 @@ rm -f "$tmp/store.db"
 
 plan
 run > /dev/null
-for option in '--lengths 800' '--threads 2' '--evictions 1' '--no-texts' '--cost peak' '--output x.docx'; do
-  exits 2 "report: ${option% *} (has|belongs)" "report $option, which cannot be or would do nothing" \
+for option in '--lengths=' '--lengths 800' '--threads 2' '--evictions 1' '--no-texts' '--cost peak' '--output x.docx'; do
+  exits 2 "report: ${option%[ =]*} (is|has|belongs)" "report $option, which cannot be or would do nothing" \
     "$hyperscale" report --db "$tmp/store.db" $option
 done
 exits 2 'no such store' 'a shard that is nowhere' "$hyperscale" merge "$tmp/merged.db" "$tmp/nowhere.db"
@@ -90,8 +91,11 @@ exits 2 'no such store' 'a shard that is nowhere' "$hyperscale" merge "$tmp/merg
 ok $? 'and no store was made for it'
 rm -f "$tmp/store.db"
 
-for option in '-n 0' '-n 99999999' '-m 0' '-m -5' '-t -3' '-t nan' '--top-p -1' '--top-p 7' '--top-k -9' '--seed -1'; do
+for option in '-n 0' '-n 99999999' '-m 0' '-m -5' '-t -3' '-t 1e9' '-t nan' '--top-p -1' '--top-p 7' '--top-k -9' '--seed -1'; do
   exits 2 'is (-?[0-9]|nan).*; allowed: ' "generate $option" "$hyperscale" generate pocket-reasoner hi $option
+done
+for option in '--policy window:4294967300+0' '--device cuda:4294967296'; do # an int's low bits would do
+  exits 2 'is ".*"; allowed: ' "generate $option" "$hyperscale" generate pocket-reasoner hi $option
 done
 exits 2 'PROMPT is ""' 'generate of nothing' "$hyperscale" generate pocket-reasoner '' --raw
 echo '[1, 5000000000]' > "$tmp/ids.json"

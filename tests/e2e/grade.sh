@@ -48,6 +48,10 @@ esac
 
 echo '{"id": 1}' > "$tmp/rows.jsonl"
 exits 2 'rows.jsonl, line 1: .*"id" and "response"' 'a row without a response' grade aime24
+echo '{"id": 1, "response": "7", "gold": 7.5}' > "$tmp/rows.jsonl"
+exits 2 'line 1: "gold" is 7.5; allowed: a string or a whole number' 'a gold answer that is no answer' grade aime24
+echo '{"id": 1, "response": "7", "problem": 60}' > "$tmp/rows.jsonl"
+exits 2 'line 1: "problem" is 60; allowed: a string' 'a problem that is no id' grade pocket-aime
 printf '{"id": 1, "response": "x", "gold": "1"}\n{"id": 2,\n' > "$tmp/rows.jsonl"
 exits 2 'line 2: not JSON' 'a row that is not JSON' grade aime24
 echo '{"id": 1, "response": "x", "problem": "pocket-99"}' > "$tmp/rows.jsonl"
