@@ -8,6 +8,7 @@
 
 #define MAX_RESPONSE ((gsize)64 << 20)
 #define MAX_FILES 100000
+#define MAX_PAGES 200 /* of a listing; the hub puts a thousand files on each */
 
 static char *api_url(const HubRepo *repo, const char *question, const char *revision, const char *query,
                      const TransferOrigin *origin) {
@@ -88,16 +89,16 @@ static gboolean add_entry(json_t *entry, GPtrArray *files, const char *url, GErr
 GPtrArray *hub_list(const HubRepo *repo, const char *commit, const TransferOrigin *origin, GError **error) {
   g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(file_free);
   g_autofree char *url = api_url(repo, "tree", commit, "?recursive=true", origin);
-  while (url) {
+  for (guint page = 1; url; page++) {
     g_autofree char *next = NULL;
     g_autoptr(json_t) entries = ask(repo, url, origin, &next, error);
     if (!entries) return NULL;
     size_t i;
     json_t *entry;
     json_array_foreach(entries, i, entry) if (!add_entry(entry, files, url, error)) return NULL;
-    if (!json_is_array(entries) || files->len > MAX_FILES) {
-      g_set_error(error, DATASET_ERROR, DATASET_ERROR_NETWORK, "%s: the answer is no list of at most %d files", url,
-                  MAX_FILES);
+    if (!json_is_array(entries) || files->len > MAX_FILES || page > MAX_PAGES) {
+      g_set_error(error, DATASET_ERROR, DATASET_ERROR_NETWORK,
+                  "%s: the answer is no list of at most %d files on %d pages", url, MAX_FILES, MAX_PAGES);
       return NULL;
     }
     g_free(url);

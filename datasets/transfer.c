@@ -397,6 +397,17 @@ static guint64 received_so_far(Loop *loop) {
   return received;
 }
 
+/* An address may come from a server: that of a listing's next page does. */
+static gboolean check_addresses(Transfer *const *transfers, guint n, const TransferOrigin *origin, GError **error) {
+  for (guint i = 0; i < n; i++) {
+    if (may_ask(transfers[i]->url, origin)) continue;
+    g_autofree char *where = shown(transfers[i]->url);
+    g_set_error(error, DATASET_ERROR, DATASET_ERROR_NETWORK, "%s is refused: only https is spoken", where);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean run_loop(Loop *loop, TransferProgress progress, gpointer user_data, GError **error) {
   g_autofree gboolean *done = g_new0(gboolean, loop->n + 1);
   gint64 next_report = 0;
@@ -424,7 +435,7 @@ gboolean transfers_run(Transfer *const *transfers, guint n, const TransferOrigin
     curl_global_init(CURL_GLOBAL_DEFAULT);
     g_once_init_leave(&initialised, 1);
   }
-  if (!transfer_origin_check(origin, error)) return FALSE;
+  if (!transfer_origin_check(origin, error) || !check_addresses(transfers, n, origin, error)) return FALSE;
   Loop loop = {.multi = curl_multi_init(), .runs = g_new0(Run, n + 1), .n = n};
   /* One connection a transfer: streams of one HTTP/2 connection would share its window. */
   curl_multi_setopt(loop.multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);

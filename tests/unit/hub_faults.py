@@ -57,6 +57,23 @@ class Hub(BaseHTTPRequestHandler):
         self.answer(200, WEIGHTS[:SIZE // 2], length=SIZE)
         self.close_connection = True
 
+    def list_files(self, name):
+        """A listing of several pages has the address of the next one in a header."""
+        files, page = tree(name), int(self.path.partition("page=")[2] or 0)
+        url = {"paged": "http://%s%s&page=%d" % (self.headers["Host"], self.path.split("&page=")[0], page + 1),
+               "next-to-plain": "http://192.0.2.1/page"}
+        url["endless"] = url["paged"]
+        more = name in url and (name != "paged" or page + 1 < len(files))
+        if name == "paged":
+            files = files[page:page + 1]
+        elif name == "endless":
+            files = files[:1]
+        links = [("Link", '<%s>; rel="first", <%s>; rel="next"' % (self.path, url[name]))] if more else []
+        self.answer(200, json.dumps(files).encode(), links)
+
+    def on_paged(self, attempt):
+        self.weights()
+
     def do_GET(self):
         name = self.path.split("?")[0].split("/")
         name = name[name.index("faults") + 1]
@@ -71,7 +88,7 @@ class Hub(BaseHTTPRequestHandler):
                 return self.answer(200, b"<html>captive portal</html>")
             return self.answer(200, json.dumps({"sha": COMMIT}).encode())
         if "/tree/" in self.path:
-            return self.answer(200, json.dumps(tree(name)).encode())
+            return self.list_files(name)
         if self.path.endswith("config.json"):
             return self.answer(200, CONFIG)
         getattr(self, "on_" + name.replace("-", "_"))(attempt)

@@ -457,6 +457,7 @@ static void test_survived(void) {
   assert_survives("changed-once", 2, "-");
   assert_survives("stall", 2, "bytes=1572864-");
   assert_survives("busy", 2, "-");
+  assert_survives("paged", 1, "-");
 }
 
 /* Giving up takes seconds: it runs beside the other refusals. */
@@ -480,6 +481,8 @@ static void test_refused(void) {
   assert_fetch_fails("faults/nothing", "not found: HTTP 404 Repository not found");
   assert_fetch_fails("faults/html", "not JSON");
   assert_fetch_fails("faults/busy-for-long", "429|3600 seconds");
+  assert_fetch_fails("faults/endless", "no list of at most");
+  assert_fetch_fails("faults/next-to-plain", "http://192.0.2.1/page|refused: only https");
   static const char *const hostile[] = {"up", "root", "slash", "nul", "long", "dot"};
   for (gsize i = 0; i < G_N_ELEMENTS(hostile); i++) {
     g_autofree char *model = g_strconcat("faults/hostile-", hostile[i], NULL);
