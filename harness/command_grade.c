@@ -73,28 +73,23 @@ static gboolean adopt_grader(ResultsStore *opened, const ResultsSummary *summary
   return TRUE;
 }
 
+static gboolean keep_waiting(gpointer unused) {
+  return TRUE;
+}
+
 /* Grades the tasks of a stored run's plan. */
-static gboolean grade_tasks(ResultsStore *opened, const ResultsSummary *summary, GPtrArray *tasks, Verdicts *verdicts,
-                            GError **error) {
-  gboolean found = FALSE;
-  guint out = 1;
+static gboolean grade_tasks(ResultsStore *opened, const ResultsSummary *summary, const GPtrArray *tasks,
+                            Verdicts *verdicts, GError **error) {
+  g_autoptr(GPtrArray) wanted = g_ptr_array_new();
   for (guint i = 0; i < tasks->len; i++) {
     Task *task = tasks->pdata[i];
     if (task_wanted && !g_str_equal(task_wanted, task_name(task))) continue;
-    found = TRUE;
-    if (!batch_write(verdicts->batch, error) || !adopt_grader(opened, summary, task, error) ||
-        !verdicts_pass(verdicts, summary->run, task, 0, error))
-      return FALSE;
+    if (!batch_write(verdicts->batch, error) || !adopt_grader(opened, summary, task, error)) return FALSE;
+    g_ptr_array_add(wanted, task);
   }
-  if (!found) {
-    g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING, "run %s has no task %s", summary->info.name, task_wanted);
-    return FALSE;
-  }
-  while (out > 0) {
-    if (!verdicts_take(verdicts, &out, error)) return FALSE;
-    if (out > 0) g_usleep(2000);
-  }
-  return batch_commit(verdicts->batch, TRUE, error);
+  if (wanted->len) return verdicts_finish(verdicts, summary->run, wanted, keep_waiting, NULL, error);
+  g_set_error(error, RESULTS_ERROR, RESULTS_ERROR_MISSING, "run %s has no task %s", summary->info.name, task_wanted);
+  return FALSE;
 }
 
 static gboolean grade_run(ResultsStore *opened, const char *name, const GradeProgramOptions *programs,

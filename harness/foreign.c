@@ -11,7 +11,7 @@
 
 /* LETTERS: options of a question that only its gold letter is known of; were they told by that letter, the gold would
  * decide which answers are found. */
-enum { MOST_PROGRAMS_OUT = 256, LETTERS = 10 };
+enum { LETTERS = 10 };
 
 typedef struct {
   Task task; /* the dataset NULL until a row names a problem */

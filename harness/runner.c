@@ -193,10 +193,11 @@ static gboolean submit(const Run *run, DmsEngine *engine, const Missing *missing
 
 /* Grades what is there. Programs run beside the engine only where it does not need the cores. */
 static gboolean grade_now(Run *run, gboolean programs, GError **error) {
+  gboolean left; /* for later */
   for (guint t = 0; t < run->tasks->len; t++) {
     Task *task = run->tasks->pdata[t];
     if (!programs && dataset_kind(task->dataset) == DATASET_CODE) continue;
-    if (!verdicts_pass(&run->verdicts, run->id, task, 0, error)) return FALSE;
+    if (!verdicts_pass(&run->verdicts, run->id, task, &left, error)) return FALSE;
   }
   return TRUE;
 }
@@ -205,7 +206,6 @@ static gboolean drive(Run *run, DmsEngine *engine, GError **error) {
   gint64 graded = g_get_monotonic_time();
   uint64_t before = run->progress.tokens;
   DmsEngineStats stats;
-  guint out;
   while (dms_engine_pending(engine) > 0 && !stop_requested()) {
     if (!dms_engine_step(engine, store_completion, run, error)) return FALSE;
     if (run->failed) {
@@ -220,7 +220,7 @@ static gboolean drive(Run *run, DmsEngine *engine, GError **error) {
     if (g_get_monotonic_time() - graded > 5 * G_USEC_PER_SEC) {
       if (!grade_now(run, run->options->device != DMS_DEVICE_CPU, error)) return FALSE;
       graded = g_get_monotonic_time();
-    } else if (!verdicts_take(&run->verdicts, &out, error)) {
+    } else if (!verdicts_take(&run->verdicts, error)) {
       return FALSE;
     }
   }
@@ -252,15 +252,10 @@ static gboolean generate(Run *run, const Method *method, const GArray *missing, 
   return ok;
 }
 
-static gboolean finish_grading(Run *run, GError **error) {
-  guint out = 1;
-  if (!grade_now(run, TRUE, error)) return FALSE;
-  while (out > 0 && !stop_requested()) {
-    if (!verdicts_take(&run->verdicts, &out, error)) return FALSE;
-    if (out > 0) g_usleep(2000);
-    progress_show(&run->progress);
-  }
-  return batch_commit(&run->batch, TRUE, error);
+static gboolean wait_for_programs(gpointer user_data) {
+  Run *run = user_data;
+  progress_show(&run->progress);
+  return !stop_requested();
 }
 
 /* What the store has is not generated again; where it has all, the weights are not even read. */
@@ -272,7 +267,8 @@ static gboolean run_method(Run *run, Method *method, GError **error) {
   for (guint i = 0; ok && i < method->questions->len; i++)
     ok = find_missing(run, method, method->questions->pdata[i], missing, error);
   ok = ok && (missing->len == 0 || generate(run, method, missing, error)) && batch_commit(&run->batch, TRUE, error);
-  ok = ok && (stop_requested() ? grade_now(run, FALSE, error) : finish_grading(run, error));
+  ok = ok && (stop_requested() ? grade_now(run, FALSE, error)
+                               : verdicts_finish(&run->verdicts, run->id, run->tasks, wait_for_programs, run, error));
   run->progress.stage = "";
   return ok;
 }

@@ -5,6 +5,9 @@
 
 #include "harness/task.h"
 
+/* Programs to have out at a time, so that the test sets in memory are bounded too. */
+enum { MOST_PROGRAMS_OUT = 256 };
+
 typedef struct {
   GradeTest *tests; /* [n] */
   gsize n;

@@ -3,18 +3,17 @@
 
 #include <string.h>
 
+/* A verdict of a walk, which must not write. */
 typedef struct {
   gint64 generation, problem;
-  guint index; /* of the problem in the data set */
-  char *text;
-  gsize length;
-} Waiting;
+  GradeVerdict verdict;
+} Reached;
 
 typedef struct {
-  const Verdicts *verdicts;
-  const Task *task;
-  GArray *waiting; /* Waiting */
-  guint limit;
+  Verdicts *verdicts;
+  Task *task;
+  GArray *reached; /* Reached */
+  gboolean *left;
 } Walk;
 
 typedef struct {
@@ -64,35 +63,17 @@ static char *pair_key(gint64 generation, gint64 problem) {
   return g_strdup_printf("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, generation, problem);
 }
 
-static gboolean collect_thread(const ResultsThread *thread, gpointer user_data) {
-  Walk *walk = user_data;
-  if (thread->finish != RESULTS_FINISH_STOP) return TRUE; /* truncated or failed: nothing to grade */
-  int index = task_problem_index(walk->task, thread->problem_id);
-  g_autofree char *key = pair_key(thread->generation, thread->problem);
-  if (index < 0 || g_hash_table_contains(walk->verdicts->tried, key)) return TRUE;
-  Waiting waiting = {thread->generation, thread->problem, (guint)index,
-                     g_memdup2(thread->text ? thread->text : "", thread->text_length), thread->text_length};
-  g_array_append_val(walk->waiting, waiting);
-  return !walk->limit || walk->waiting->len < walk->limit;
-}
-
 static void program_done(const GradeVerdict *verdict, void *tag, gpointer user_data) {
   Out *out = tag;
   store_verdict(out->verdicts, out->task, out->generation, out->problem, verdict);
   test_sets_release(out->verdicts->tests, out->tests);
+  out->verdicts->out--;
   g_free(out);
 }
 
-/* What cannot be run is missing data: stored as ungraded, with the reason. */
-static void store_ungraded(Verdicts *verdicts, const Task *task, const Waiting *waiting, const char *rule,
-                           const GError *why) {
-  GradeVerdict verdict;
-  task_ungraded(rule, why, &verdict);
-  store_verdict(verdicts, task, waiting->generation, waiting->problem, &verdict);
-  grade_verdict_clear(&verdict);
-}
-
-static void queue_program(Verdicts *verdicts, Task *task, const Waiting *waiting) {
+/* FALSE when the program cannot be run: that is missing data, and `*verdict` has the reason. */
+static gboolean queue_program(Verdicts *verdicts, Task *task, const ResultsThread *thread, guint index,
+                              GradeVerdict *verdict) {
   gboolean real = task_counts_real(task);
   g_autoptr(GError) unreadable = NULL;
   if (!verdicts->programs[real] && !verdicts->sandbox) {
@@ -101,56 +82,84 @@ static void queue_program(Verdicts *verdicts, Task *task, const Waiting *waiting
     verdicts->programs[real] = grade_programs_open(&options, &verdicts->sandbox);
   }
   if (!verdicts->programs[real]) {
-    store_ungraded(verdicts, task, waiting, "no-sandbox", verdicts->sandbox);
-    return;
+    task_ungraded("no-sandbox", verdicts->sandbox, verdict);
+    return FALSE;
   }
-  TestSet *set = test_sets_use(verdicts->tests, task, waiting->index, &unreadable);
+  TestSet *set = test_sets_use(verdicts->tests, task, index, &unreadable);
   if (!set) {
-    store_ungraded(verdicts, task, waiting, "no-tests", unreadable);
-    return;
+    task_ungraded("no-tests", unreadable, verdict);
+    return FALSE;
   }
   Out *out = g_new(Out, 1);
-  *out = (Out){verdicts, task, waiting->generation, waiting->problem, set};
+  *out = (Out){verdicts, task, thread->generation, thread->problem, set};
   GradeProgram program = {
-      .text = waiting->text,
-      .length = waiting->length,
+      .text = thread->text,
+      .length = thread->text_length,
       .tests = set->tests,
       .n_tests = set->n,
-      .function_name = dataset_problem(task->dataset, waiting->index)->function_name,
+      .function_name = dataset_problem(task->dataset, index)->function_name,
       .tag = out,
   };
   grade_programs_submit(verdicts->programs[real], &program, program_done, NULL);
+  verdicts->out++;
+  return TRUE;
 }
 
-gboolean verdicts_pass(Verdicts *verdicts, gint64 run, Task *task, guint limit, GError **error) {
-  gboolean code = dataset_kind(task->dataset) == DATASET_CODE;
-  g_autoptr(GArray) waiting = g_array_new(FALSE, FALSE, sizeof(Waiting));
-  Walk walk = {verdicts, task, waiting, limit};
-  gboolean ok = results_threads(verdicts->batch->store, run, task_name(task), task_grader_version(task), collect_thread,
-                                &walk, error);
-  for (guint i = 0; i < waiting->len; i++) {
-    Waiting *item = &g_array_index(waiting, Waiting, i);
-    if (ok) g_hash_table_add(verdicts->tried, pair_key(item->generation, item->problem));
-    if (ok && code) queue_program(verdicts, task, item);
-    if (ok && !code) {
-      GradeVerdict verdict = {0};
-      task_grade_text(task, item->index, item->text, item->length, &verdict);
-      store_verdict(verdicts, task, item->generation, item->problem, &verdict);
-      grade_verdict_clear(&verdict);
-    }
-    g_free(item->text);
+static gboolean grade_thread(const ResultsThread *thread, gpointer user_data) {
+  const Walk *walk = user_data;
+  Verdicts *verdicts = walk->verdicts;
+  if (thread->finish != RESULTS_FINISH_STOP) return TRUE; /* truncated or failed: nothing to grade */
+  int index = task_problem_index(walk->task, thread->problem_id);
+  g_autofree char *key = pair_key(thread->generation, thread->problem);
+  if (index < 0 || g_hash_table_contains(verdicts->tried, key)) return TRUE;
+  gboolean code = dataset_kind(walk->task->dataset) == DATASET_CODE;
+  if (code && verdicts->out >= MOST_PROGRAMS_OUT) {
+    *walk->left = TRUE;
+    return FALSE;
   }
-  guint out;
-  return ok && verdicts_take(verdicts, &out, error);
+  g_hash_table_add(verdicts->tried, g_steal_pointer(&key));
+  Reached reached = {thread->generation, thread->problem, {0}};
+  if (code && queue_program(verdicts, walk->task, thread, (guint)index, &reached.verdict)) return TRUE;
+  if (!code) task_grade_text(walk->task, (guint)index, thread->text, thread->text_length, &reached.verdict);
+  g_array_append_val(walk->reached, reached);
+  return TRUE;
 }
 
-gboolean verdicts_take(Verdicts *verdicts, guint *out, GError **error) {
-  *out = 0;
+gboolean verdicts_pass(Verdicts *verdicts, gint64 run, Task *task, gboolean *left, GError **error) {
+  g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(Reached));
+  Walk walk = {verdicts, task, all, left};
+  gboolean ok = results_threads(verdicts->batch->store, run, task_name(task), task_grader_version(task), grade_thread,
+                                &walk, error);
+  for (guint i = 0; i < all->len; i++) {
+    Reached *reached = &g_array_index(all, Reached, i);
+    if (ok) store_verdict(verdicts, task, reached->generation, reached->problem, &reached->verdict);
+    grade_verdict_clear(&reached->verdict);
+  }
+  return ok && verdicts_take(verdicts, error);
+}
+
+gboolean verdicts_take(Verdicts *verdicts, GError **error) {
   for (guint i = 0; i < G_N_ELEMENTS(verdicts->programs); i++)
-    if (verdicts->programs[i]) *out += grade_programs_poll(verdicts->programs[i]);
+    if (verdicts->programs[i]) grade_programs_poll(verdicts->programs[i]);
   if (verdicts->failed) {
     g_propagate_error(error, g_steal_pointer(&verdicts->failed));
     return FALSE;
   }
-  return batch_commit(verdicts->batch, *out == 0, error);
+  return batch_commit(verdicts->batch, verdicts->out == 0, error);
+}
+
+gboolean verdicts_finish(Verdicts *verdicts, gint64 run, const GPtrArray *tasks, VerdictsWaitFunc wait,
+                         gpointer user_data, GError **error) {
+  gboolean left = TRUE, going = TRUE;
+  while (left && going) {
+    left = FALSE;
+    for (guint i = 0; i < tasks->len; i++)
+      if (!verdicts_pass(verdicts, run, tasks->pdata[i], &left, error)) return FALSE;
+    /* A pass walks the whole run: the next one is for many programs. */
+    while (verdicts->out > (left ? MOST_PROGRAMS_OUT / 2 : 0) && (going = wait(user_data))) {
+      g_usleep(2000);
+      if (!verdicts_take(verdicts, error)) return FALSE;
+    }
+  }
+  return batch_commit(verdicts->batch, TRUE, error);
 }

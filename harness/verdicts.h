@@ -15,13 +15,20 @@ typedef struct {
   GHashTable *tests;          /* (task, problem) -> its tests, while programs that need them are out */
   GError *failed;             /* the first write that failed */
   guint graded, ungraded;
+  guint out; /* programs that run or are queued */
 } Verdicts;
 
 void verdicts_init(Verdicts *verdicts, Batch *batch, const GradeProgramOptions *options);
-/* Grades what `task` of `run` lacks, at most `limit` threads (0: all); programs are only queued. */
-gboolean verdicts_pass(Verdicts *verdicts, gint64 run, Task *task, guint limit, GError **error);
-/* Takes the verdicts of programs that have finished, without waiting; `*out` are still running or queued. */
-gboolean verdicts_take(Verdicts *verdicts, guint *out, GError **error);
+/* Grades what `task` of `run` lacks; programs are only queued, at most MOST_PROGRAMS_OUT at a time: sets `*left` where
+ * some are left for another pass. */
+gboolean verdicts_pass(Verdicts *verdicts, gint64 run, Task *task, gboolean *left, GError **error);
+/* Takes the verdicts of programs that have finished, without waiting. */
+gboolean verdicts_take(Verdicts *verdicts, GError **error);
+/* Called every few milliseconds while programs are out; FALSE gives up waiting for them. */
+typedef gboolean (*VerdictsWaitFunc)(gpointer user_data);
+/* Grades all that the tasks (Task *) of `run` lack, and commits. */
+gboolean verdicts_finish(Verdicts *verdicts, gint64 run, const GPtrArray *tasks, VerdictsWaitFunc wait,
+                         gpointer user_data, GError **error);
 void verdicts_clear(Verdicts *verdicts);
 
 #endif

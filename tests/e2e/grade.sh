@@ -119,4 +119,18 @@ is "$(sqlite3 "$tmp/verdicts.db" "SELECT count(DISTINCT grader) FROM grade")" 2 
 if [ "$(sqlite3 "$tmp/verdicts.db" "SELECT count(*) FROM grade WHERE rule = 'no-sandbox'")" = 0 ]; then
   is "$(sqlite3 "$tmp/verdicts.db" "SELECT DISTINCT rule FROM grade WHERE grader LIKE '%-real'")" real 'verdict: real counts what a plain process does'
 fi
+
+# More programs than are out at a time.
+sqlite3 "$tmp/verdicts.db" <<'SQL'
+CREATE TEMP TABLE one AS SELECT generation.*, method, problem FROM thread JOIN generation ON generation.id = generation
+  JOIN method ON method.id = method JOIN run ON run.id = run WHERE run.name = 'official' AND finish = 'stop' LIMIT 1;
+CREATE TEMP TABLE copy (i INTEGER);
+WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 600) INSERT INTO copy SELECT i FROM n;
+INSERT INTO generation SELECT 1000 + i, key || '-' || i, n_tokens, max_new_tokens, finish, live_sum, live_max, prefill_reads,
+  seconds_prefill, seconds_decode, seconds_device, device, message FROM one, copy;
+INSERT INTO trace SELECT 1000 + i, live FROM copy, one JOIN trace ON generation = one.id;
+INSERT INTO completion SELECT 1000 + i, tokens, text FROM copy, one JOIN completion ON generation = one.id;
+INSERT INTO thread SELECT method, problem, i, 1000 + i FROM one, copy;
+SQL
+like "$("$hyperscale" grade official --db "$tmp/verdicts.db")" '^600 threads graded' 'all of many programs are graded'
 done_testing
