@@ -26,13 +26,14 @@ void format_count(double value, char *text, gsize size) {
 }
 
 void format_duration(double seconds, char *text, gsize size) {
-  int whole = (int)(seconds + 0.5);
+  gint64 whole = (gint64)(MIN(seconds, 1e12) + 0.5);
+  int minutes = (int)(whole / 60 % 60), rest = (int)(whole % 60);
   if (whole < 60)
-    g_snprintf(text, size, "%ds", whole);
+    g_snprintf(text, size, "%ds", rest);
   else if (whole < 3600)
-    g_snprintf(text, size, "%dm %02ds", whole / 60, whole % 60);
+    g_snprintf(text, size, "%dm %02ds", minutes, rest);
   else
-    g_snprintf(text, size, "%dh %02dm", whole / 3600, whole / 60 % 60);
+    g_snprintf(text, size, "%" G_GINT64_FORMAT "h %02dm", whole / 3600, minutes);
 }
 
 void progress_begin(Progress *progress, gboolean quiet) {

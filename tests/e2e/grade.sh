@@ -101,6 +101,8 @@ output=$(grade livecodebench --problems "$tmp/problems.jsonl" 2> /dev/null)
 is $? 3 'a problem without tests: exit code 3'
 like "$(printf '%s\n' "$output" | head -1)" '"id":0,"outcome":"ungraded".*(no tests|sandbox)' 'a problem without tests is ungraded'
 is "$(printf '%s\n' "$output" | wc -l)" 2 'and the next row is graded'
+exits 2 'there is no such store' 'a store that is not there' "$hyperscale" grade --db "$tmp/none.db"
+is "$(ls "$tmp" | grep none)" '' 'and none is made'
 
 # The plan says which verdict on a program counts; the other verdict's grades are not taken for it.
 for verdict in official real; do
