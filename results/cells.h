@@ -15,7 +15,7 @@ enum {
   CELL_TOKENS,
   CELL_SECONDS,
   CELL_TIMED,  /* 1: every thread's share of the device's time is known */
-  CELL_DEVICE, /* seconds; 0 unless timed */
+  CELL_DEVICE, /* seconds, the prompt's too; 0 unless timed */
   CELL_QUANTITIES
 };
 /* and these are not: */

@@ -130,6 +130,7 @@ static void fill_cells(const Problem *problem, int l, const Known *known, const 
   const ResultsCells *cells = problem->reading->cells;
   for (int w = 0; w < cells->n_threads && cells->threads[w] <= known->n; w++) {
     double scale = problem->reading->scale, threads = cells->threads[w], each = threads / known->n;
+    double prefill = known->prefill / known->n; /* once for all threads */
     gsize at = results_cell(cells, problem->rows->problem, problem->reading->slot, l, w);
     double *value = cells->value + at * CELL_QUANTITIES, *extra = cells->extra + at * EXTRA_QUANTITIES;
     value[CELL_PRESENT] = 1;
@@ -137,9 +138,9 @@ static void fill_cells(const Problem *problem, int l, const Known *known, const 
     value[CELL_READS] = known->reads * scale * each;
     value[CELL_PEAK] = problem->peak[l * cells->n_threads + w] * scale;
     value[CELL_TOKENS] = known->tokens * each;
-    value[CELL_SECONDS] = known->prefill / known->n + mean_largest(known->seconds, known->n, cells->threads[w]);
+    value[CELL_SECONDS] = prefill + mean_largest(known->seconds, known->n, cells->threads[w]);
     value[CELL_TIMED] = !isnan(known->device);
-    value[CELL_DEVICE] = value[CELL_TIMED] ? known->device * each : 0;
+    value[CELL_DEVICE] = value[CELL_TIMED] ? prefill + known->device * each : 0;
     extra[EXTRA_POSITIONS] = known->positions * each;
     extra[EXTRA_VARIANCE] = vote[w].variance;
     extra[EXTRA_SUBSET_VARIANCE] = vote[w].subset_variance;

@@ -226,7 +226,7 @@ typedef struct {
   double tokens;
   double bytes;       /* reads x layers x KV heads x bytes an item */
   double seconds;     /* prefill and the slowest of the W threads, as they ran beside the rest of the batch */
-  double throughput;  /* problems a minute of device time; NAN where seconds_device was not measured */
+  double throughput;  /* problems a minute of device time, prompts and all; NAN where seconds_device was not measured */
   double realised_cr; /* sum of positions / sum of live */
   int problems;       /* that have an outcome here: those with fewer than W threads known are missing */
   double correct, wrong, no_answer, truncated, errors, ungraded; /* of all threads at this L; they add up to 1 */

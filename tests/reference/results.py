@@ -191,7 +191,7 @@ def cell(threads, length, w, aggregate, ties, variance):
     part = {t: Fraction(min(len(t.live), length), len(t.live)) if t.live else Fraction(1) for t in known}
     device = None
     if all(t.seconds_device is not None for t in known):
-        device = w * mean(t.seconds_device * float(part[t]) for t in known)
+        device = mean(t.seconds_prefill for t in known) + w * mean(t.seconds_device * float(part[t]) for t in known)
     return {
         "accuracy": mean(vote(s, length, aggregate, ties) for s in subsets),
         "variance": fresh_variance(known, length, aggregate, ties, w) * w / (len(known) - 1) if variance and len(known) > 1 else None,
