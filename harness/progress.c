@@ -49,7 +49,8 @@ static void print_line(Progress *progress, gint64 now) {
   double left = progress->threads_total - progress->threads_done;
   format_count(progress->tokens, tokens, sizeof tokens);
   format_count(progress->rate > 0 ? progress->rate : progress->tokens / MAX(elapsed, 1e-3), rate, sizeof rate);
-  if (progress->threads_done > 0) format_duration(elapsed * left / progress->threads_done, eta, sizeof eta);
+  guint run = progress->threads_done - progress->threads_reused;
+  if (run > 0) format_duration(elapsed * left / run, eta, sizeof eta);
   fprintf(stderr, "%s%s  problems %u/%u  threads %u/%u  %s tokens  %s tok/s  ETA %s%s", progress->terminal ? "\r" : "",
           progress->stage, progress->problems_done, progress->problems_total, progress->threads_done,
           progress->threads_total, tokens, rate, eta, progress->terminal ? "\033[K" : "\n");
@@ -94,5 +95,8 @@ void progress_end(Progress *progress) {
   format_count(progress->tokens, tokens, sizeof tokens);
   format_count(elapsed > 0 ? progress->tokens / elapsed : 0, rate, sizeof rate);
   format_duration(elapsed, time, sizeof time);
-  fprintf(stderr, "%u threads, %s tokens in %s (%s tok/s)\n", progress->threads_done, tokens, time, rate);
+  fprintf(stderr, "%u threads, %s tokens in %s (%s tok/s)", progress->threads_done - progress->threads_reused, tokens,
+          time, rate);
+  if (progress->threads_reused) fprintf(stderr, "; %u threads were there already", progress->threads_reused);
+  fputc('\n', stderr);
 }

@@ -7,8 +7,8 @@
 
 typedef struct {
   gboolean quiet, terminal;
-  gint64 started, shown; /* monotonic microseconds */
-  guint threads_total, threads_done;
+  gint64 started, shown;                             /* monotonic microseconds */
+  guint threads_total, threads_done, threads_reused; /* reused: those of the done that the store had */
   guint problems_total, problems_done;
   uint64_t tokens, tokens_shown; /* generated so far */
   gint64 tokens_shown_at;

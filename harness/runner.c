@@ -165,6 +165,7 @@ static gboolean find_missing(Run *run, const Method *method, Question *question,
       return FALSE;
     run->outcome->reused += reused;
     run->progress.threads_done += reused;
+    run->progress.threads_reused += reused;
     question->threads_left += !reused;
     if (!reused && range.count++ == 0) range.first = thread;
     if (!reused && thread + 1 < most_threads(run)) continue;

@@ -11,9 +11,12 @@ GPtrArray *report_warnings(const ResultsSummary *summary) {
   for (guint i = 0; i < summary->n_tasks; i++) {
     const ResultsTaskInfo *task = &summary->task[i];
     if (task->threads_done < task->threads_wanted)
-      g_ptr_array_add(warnings,
-                      g_strdup_printf("%s: %d of %d threads have run. Numbers will move until the run is complete.",
-                                      task->name, task->threads_done, task->threads_wanted));
+      g_ptr_array_add(
+          warnings,
+          g_strdup_printf("%s: %d of %d threads have run. Numbers will move until the run is complete: the first "
+                          "to end are the short ones, whose costs are low and whose accuracy is not that "
+                          "of all.",
+                          task->name, task->threads_done, task->threads_wanted));
     if (task->threads_graded < task->threads_done)
       g_ptr_array_add(warnings,
                       g_strdup_printf("%s: %d of %d threads have no grade yet; they count as missing, not as wrong.",

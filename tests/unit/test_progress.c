@@ -1,4 +1,4 @@
-/* Numbers for people: counts and durations. */
+/* Numbers for people: counts, durations, and what is left of a run. */
 #include "harness/progress.h"
 
 static void test_durations(void) {
@@ -27,9 +27,31 @@ static void test_counts(void) {
   }
 }
 
+/* Told from what has been run, not from what the store had. */
+static void test_resumed(void) {
+  if (g_test_subprocess()) {
+    Progress progress;
+    progress_begin(&progress, FALSE);
+    progress.started -= 100 * G_USEC_PER_SEC;
+    progress.shown -= 100 * G_USEC_PER_SEC;
+    progress.threads_total = 1000;
+    progress.threads_done = 900;
+    progress.threads_reused = 850;
+    progress.tokens = 5000;
+    progress_show(&progress);
+    progress_end(&progress);
+    return;
+  }
+  g_test_trap_subprocess(NULL, 0, 0);
+  g_test_trap_assert_passed();
+  g_test_trap_assert_stderr("*threads 900/1000*ETA 3m 20s*");
+  g_test_trap_assert_stderr("*50 threads, 5.00 K tokens in 1m 40s (50.0 tok/s); 850 threads were there already*");
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/progress/durations", test_durations);
   g_test_add_func("/progress/counts", test_counts);
+  g_test_add_func("/progress/resumed", test_resumed);
   return g_test_run();
 }
