@@ -12,6 +12,7 @@
 #include "results/statistics.h"
 
 #define MOST_TERMS 2e7     /* of the polynomial product; more is sampled */
+#define MOST_WAYS 700.0    /* logarithm of the ways to draw: e^709 is the largest double */
 #define MOST_SUBSETS 20000 /* that are listed one by one; more are sampled */
 #define SAMPLED_SUBSETS 4096
 
@@ -235,7 +236,8 @@ void results_vote(ResultsVoter *voter, const int *group, int n, uint64_t state, 
   for (int i = 0; i < voter->n_threads && voter->threads[i] <= n; i++) most = voter->threads[i];
   if (most == 0) return;
   g_autofree Counts *counts = count_answers(group, n, &size);
-  gboolean countable = (counts->n_wrong + 1) * pow(most, 3) / 6 <= MOST_TERMS;
+  gboolean countable = (counts->n_wrong + 1) * pow(most, 3) / 6 <= MOST_TERMS &&
+                       most * (1 + log((double)n / most)) < MOST_WAYS; /* above n^most / most!, by Stirling */
   if (voter->rule == RESULTS_MAJ_FIRST || (voter->rule == RESULTS_MAJ_MEAN && !countable))
     return maj_tried(voter, group, counts, most, countable, state, vote);
   g_autoptr(GBytes) key = g_bytes_new(counts, size);

@@ -128,6 +128,15 @@ static void test_sampled(void) {
 
 /* ---- Peaks ------------------------------------------------------------------------------------------------------- */
 
+/* So many ways to draw 300 of 2048 threads that no double holds them. */
+static void test_beyond_counting(void) {
+  int group[2048] = {0};
+  for (ResultsVoteRule rule = RESULTS_PASS; rule <= RESULTS_MAJ_FIRST; rule++) {
+    ResultsVote vote = vote_one(rule, group, G_N_ELEMENTS(group), 300);
+    g_assert_true(vote.accuracy == 1 && vote.variance == 0);
+  }
+}
+
 static void test_peaks_by_hand(void) {
   /* thread 0 holds 5 6 7 and ends, thread 1 holds 5 6 7 8 9: together 14 at the third step; cut at 2, 12; alone 7 and
    * 9, mean 8 */
@@ -231,6 +240,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/vote/by-hand", test_by_hand);
   g_test_add_func("/results/vote/against-lists", test_against_lists);
   g_test_add_func("/results/vote/sampled", test_sampled);
+  g_test_add_func("/results/vote/beyond-counting", test_beyond_counting);
   g_test_add_func("/results/peak/by-hand", test_peaks_by_hand);
   g_test_add_func("/results/peak/against-lists", test_peaks_against_lists);
   g_test_add_func("/results/peak/sampled", test_peaks_sampled);
