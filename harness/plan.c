@@ -1,16 +1,15 @@
-/* Reading plans: libcyaml checks the schema, the rest is checked here, before anything is loaded. */
+/* Reading plans: the schema, and what a schema cannot say, checked before anything is loaded. */
 #include "harness/plan.h"
 
 #include <cyaml/cyaml.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <yaml.h>
 
 #include "datasets/dataset.h"
+#include "harness/plan_syntax.h"
 #include "harness/suggest.h"
 
-enum { MAX_PLAN = 1 << 20 /* bytes */, MAX_DEPTH = 16 };
+enum { MAX_PLAN = 1 << 20 /* bytes */ };
 
 #define TEXT(key, type, member, flags) CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | (flags), type, member, 1, 4096)
 
@@ -63,30 +62,11 @@ static const cyaml_schema_field_t plan_fields[] = {
 
 static const cyaml_schema_value_t plan_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, Plan, plan_fields)};
 
-static const char *const plan_keys[] = {"name",      "prompt",      "chat",    "path",    "options",  "verdict",
-                                        "lengths",   "model",       "policy",  "cr",      "window",   "sinks",
-                                        "precision", "tasks",       "methods", "threads", "sampling", "seed",
-                                        "ties",      "temperature", "top_p",   "top_k",   NULL};
-
-static void collect_log(cyaml_log_t level, void *context, const char *format, va_list arguments) {
-  GString *log = context;
-  g_autofree char *line = g_strdup_vprintf(format, arguments);
-  g_strchomp(line);
-  if (g_str_has_prefix(line, "Load: ")) memmove(line, line + 6, strlen(line + 6) + 1);
-  if (g_str_has_prefix(line, "Backtrace")) return;
-  g_string_append_printf(log, "%s%.300s", log->len ? "; " : "", g_strstrip(line));
-}
-
-static const cyaml_config_t *yaml_config(GString *log) {
-  static cyaml_config_t config = {
-      .log_fn = collect_log, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_NOTICE, .flags = CYAML_CFG_NO_ALIAS};
-  config.log_ctx = log;
-  return &config;
-}
+/* What is wrong was said by plan_syntax_check(). */
+static const cyaml_config_t yaml_config = {.mem_fn = cyaml_mem, .flags = CYAML_CFG_NO_ALIAS};
 
 void plan_free(Plan *plan) {
-  g_autoptr(GString) log = g_string_new(NULL);
-  if (plan) cyaml_free(yaml_config(log), &plan_schema, plan, 0);
+  if (plan) cyaml_free(&yaml_config, &plan_schema, plan, 0);
 }
 
 DmsPolicy plan_policy(const PlanMethod *method) {
@@ -205,7 +185,8 @@ static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
     const PlanTask *task = &plan->tasks[i];
     DmsChatFormat format;
     if (!check_choice(file, task->name, "verdict", task->verdict, verdicts, error)) return FALSE;
-    if (!check_ascending(file, task->name, task->lengths, task->n_lengths, 1 << 20, error)) return FALSE;
+    g_autofree char *where = g_strdup_printf("task %s: lengths", task->name);
+    if (!check_ascending(file, where, task->lengths, task->n_lengths, 1 << 20, error)) return FALSE;
     if (task->chat && !dms_chat_format_parse(task->chat, &format)) {
       g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
                   "%s: task %s: chat is \"%s\"; allowed: chatml, r1-distill, llama3, qwen2.5, qwen3-direct", file,
@@ -229,94 +210,6 @@ static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
     }
   }
   return TRUE;
-}
-
-/* Whether `text` is a number as JSON writes it. libcyaml would read 4x as 4, 010 as 8 and -1 as
- * 18446744073709551615. */
-static gboolean is_number(const char *text, gboolean integer) {
-  static const char digits[] = "0123456789";
-  const char *at = text + (!integer && *text == '-');
-  gsize whole = strspn(at, digits);
-  char *end;
-  if (whole == 0 || (whole > 1 && *at == '0')) return FALSE;
-  if (integer) return at[whole] == '\0';
-  g_ascii_strtod(text, &end);
-  return *end == '\0' && !strpbrk(text, "xX");
-}
-
-/* libcyaml refuses an unknown key too, but at the line before it. */
-static gboolean check_key(const char *file, const yaml_token_t *key, GError **error) {
-  const char *text = (const char *)key->data.scalar.value;
-  if (g_strv_contains(plan_keys, text)) return TRUE;
-  g_autofree char *hint = suggest(text, plan_keys);
-  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: line %zu, column %zu: no key \"%.80s\"%s", file,
-              key->start_mark.line + 1, key->start_mark.column + 1, text, hint);
-  return FALSE;
-}
-
-static gboolean check_number(const char *file, const char *key, const yaml_token_t *value, GError **error) {
-  static const char *const integers[] = {"threads", "lengths", "window", "sinks", "top_k", "seed", NULL},
-                           *const decimals[] = {"cr", "temperature", "top_p", NULL};
-  const char *text = (const char *)value->data.scalar.value;
-  gboolean integer = g_strv_contains(integers, key);
-  if ((!integer && !g_strv_contains(decimals, key)) || is_number(text, integer)) return TRUE;
-  g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: line %zu, column %zu: %s is '%s'; allowed: %s", file,
-              value->start_mark.line + 1, value->start_mark.column + 1, key, text,
-              integer ? "a whole number, 0 or more" : "a number");
-  return FALSE;
-}
-
-/* What no plan has and some parsers take long over. */
-static gboolean check_shape(const char *file, const yaml_token_t *token, int *depth, GError **error) {
-  switch (token->type) {
-  case YAML_BLOCK_SEQUENCE_START_TOKEN:
-  case YAML_BLOCK_MAPPING_START_TOKEN:
-  case YAML_FLOW_SEQUENCE_START_TOKEN:
-  case YAML_FLOW_MAPPING_START_TOKEN:
-    ++*depth;
-    break;
-  case YAML_BLOCK_END_TOKEN:
-  case YAML_FLOW_SEQUENCE_END_TOKEN:
-  case YAML_FLOW_MAPPING_END_TOKEN:
-    --*depth;
-    break;
-  default:
-    break;
-  }
-  const char *wrong = *depth > MAX_DEPTH                ? "nested too deeply for a plan"
-                      : token->type == YAML_ALIAS_TOKEN ? "an alias: write out what it stands for"
-                                                        : NULL;
-  if (wrong)
-    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: line %zu, column %zu: %s", file, token->start_mark.line + 1,
-                token->start_mark.column + 1, wrong);
-  return wrong == NULL;
-}
-
-/* Every scalar belongs to the key before it. What is no YAML is left to libcyaml. */
-static gboolean check_tokens(const char *file, const char *text, GError **error) {
-  yaml_parser_t parser;
-  yaml_token_t token;
-  g_autofree char *key = g_strdup("");
-  gboolean ok = TRUE, ended = FALSE, is_key = FALSE;
-  int depth = 0;
-  yaml_parser_initialize(&parser);
-  yaml_parser_set_input_string(&parser, (const unsigned char *)text, strlen(text));
-  while (ok && !ended && yaml_parser_scan(&parser, &token)) {
-    if (token.type == YAML_SCALAR_TOKEN && is_key) {
-      g_free(key);
-      key = g_strdup((const char *)token.data.scalar.value);
-      ok = check_key(file, &token, error);
-    } else if (token.type == YAML_SCALAR_TOKEN) {
-      ok = check_number(file, key, &token, error);
-    } else {
-      ok = check_shape(file, &token, &depth, error);
-    }
-    is_key = token.type == YAML_KEY_TOKEN;
-    ended = token.type == YAML_STREAM_END_TOKEN;
-    yaml_token_delete(&token);
-  }
-  yaml_parser_delete(&parser);
-  return ok;
 }
 
 static int compare_names(gconstpointer a, gconstpointer b) {
@@ -362,16 +255,12 @@ static char *read_plan(const char *file, gsize *length, GError **error) {
 }
 
 Plan *plan_parse(const char *text, const char *file, GError **error) {
-  g_autoptr(GString) log = g_string_new(NULL);
   g_autoptr(Plan) plan = NULL;
-  if (!check_tokens(file, text, error)) return NULL;
-  cyaml_err_t status = cyaml_load_data((const uint8_t *)text, strlen(text), yaml_config(log), &plan_schema,
-                                       (cyaml_data_t **)&plan, NULL);
-  if (status != CYAML_OK || !plan) {
-    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s", file,
-                log->len             ? log->str
-                : status != CYAML_OK ? cyaml_strerror(status)
-                                     : "empty; a plan has name, tasks, methods, threads and lengths");
+  if (!plan_syntax_check(file, text, &plan_schema, error)) return NULL;
+  cyaml_err_t status =
+      cyaml_load_data((const uint8_t *)text, strlen(text), &yaml_config, &plan_schema, (cyaml_data_t **)&plan, NULL);
+  if (status != CYAML_OK) {
+    g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE, "%s: %s", file, cyaml_strerror(status));
     return NULL;
   }
   return check_plan(file, plan, error) ? g_steal_pointer(&plan) : NULL;
