@@ -37,8 +37,8 @@ static const GOptionEntry entries[] = {
 static int run(int argc, char **argv);
 const Command command_bench = {
     "bench", "[MODEL]", "Measure decode and prefill speed against the device's limit",
-    "A decode step must read the weights once and the live keys and values once, or do its arithmetic: that is its\n"
-    "ceiling, at the rates at which the device reads its memory and multiplies; a share above 100 % means that what a\n"
+    "A decode step must read the weights once and the live keys and values once, or do its arithmetic: that is its "
+    "ceiling, at the rates at which the device reads its memory and multiplies; a share above 100 % means that what a "
     "step reads stays in the caches. MODEL, or --config FILE --random-weights, or --attention-lengths FILE (a GPU's).",
     run};
 

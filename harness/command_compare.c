@@ -30,13 +30,12 @@ static const GOptionEntry entries[] = {
 };
 
 static int run(int argc, char **argv);
-const Command command_compare = {"compare", "A B", "Compare two methods or two runs, paired by problem",
-                                 "A and B are each a run, a method of the newest run, or RUN:METHOD. Differences are A "
-                                 "- B: at equal budgets (paired\n"
-                                 "bootstrap over problems, exact McNemar) and along the frontiers. Runs with other "
-                                 "prompts, graders or data are refused\n"
-                                 "unless --mixed is given.",
-                                 run};
+const Command command_compare = {
+    "compare", "A B", "Compare two methods or two runs, paired by problem",
+    "A and B are each a run, a method of the newest run, or RUN:METHOD. Differences are A - B: at equal budgets "
+    "(paired bootstrap over problems, exact McNemar) and along the frontiers. Runs with other prompts, graders or data "
+    "are refused unless --mixed is given.",
+    run};
 
 /* The side that `text` names; `*name` owns what it points into. */
 static ResultsSide parse_side(ResultsStore *opened, char **runs, const char *text, char **name) {

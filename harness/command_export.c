@@ -18,8 +18,7 @@ static int run(int argc, char **argv);
 const Command command_export = {
     "export", NULL, "Copy the store without prompts and texts",
     "The copy has every accuracy, cost, live trace and answer, so that all reports but the thread browser can be made "
-    "from\n"
-    "it; prompts, tokens and texts are left out. Tables and plots: see 'hyperscale report --format'.",
+    "from it; prompts, tokens and texts are left out. Tables and plots: see 'hyperscale report --format'.",
     run};
 
 static int run(int argc, char **argv) {

@@ -18,7 +18,7 @@ static const GOptionEntry entries[] = {
 static int run(int argc, char **argv);
 const Command command_fetch = {
     "fetch", "WHAT...", "Download data sets and models, verified",
-    "WHAT: aime24, aime25, math500, gpqa-diamond, livecodebench[@release_vN] or ORG/MODEL[@revision]. Interrupted, it\n"
+    "WHAT: aime24, aime25, math500, gpqa-diamond, livecodebench[@release_vN] or ORG/MODEL[@revision]. Interrupted, it "
     "continues when called again. HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are honoured.",
     run};
 

@@ -22,11 +22,10 @@ static const GOptionEntry entries[] = {
 };
 
 static int run(int argc, char **argv);
-const Command command_forward = {
-    "forward", "MODEL", "Write logits, eviction flags and live counts of one pass",
-    "dms_flags[l, h, t] is the flag of token t (decided at t+1 under the shifted rule, 0 for "
-    "the last);\ndms_live[l, h, t] counts the KV items that query t attends to.",
-    run};
+const Command command_forward = {"forward", "MODEL", "Write logits, eviction flags and live counts of one pass",
+                                 "dms_flags[l, h, t] is the flag of token t (decided at t+1 under the shifted rule, 0 "
+                                 "for the last); dms_live[l, h, t] counts the KV items that query t attends to.",
+                                 run};
 
 static GArray *read_ids(const char *file, GError **error) {
   json_error_t wrong;

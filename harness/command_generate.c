@@ -39,8 +39,7 @@ static const GOptionEntry entries[] = {
 static int run(int argc, char **argv);
 const Command command_generate = {
     "generate", "MODEL PROMPT", "Answer one prompt and show what it cost",
-    "MODEL is a folder, a pocket model or ORG/NAME in the Hugging Face cache. Texts go to "
-    "stdout, costs to stderr.",
+    "MODEL is a folder, a pocket model or ORG/NAME in the Hugging Face cache. Texts go to stdout, costs to stderr.",
     run};
 
 typedef struct {

@@ -37,9 +37,8 @@ static int run(int argc, char **argv);
 const Command command_grade = {
     "grade", "[RUN]", "Grade stored generations again, or texts from elsewhere",
     "Without --input: grades what the newest run (or RUN) of the store lacks under this version's graders; earlier "
-    "grades\n"
-    "are kept. With --input: each row has id, response and either gold or problem (an id in the task's data or in\n"
-    "--problems); each line printed has id, outcome, answer, rule, detail and, for programs, official and real.",
+    "grades are kept. With --input: each row has id, response and either gold or problem (an id in the task's data or "
+    "in --problems); each line printed has id, outcome, answer, rule, detail and, for programs, official and real.",
     run};
 
 typedef struct {

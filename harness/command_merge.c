@@ -16,8 +16,7 @@ static int run(int argc, char **argv);
 const Command command_merge = {
     "merge", "STORE SHARD...", "Join the stores of a run's shards",
     "Adds to STORE (made if it is not there) all that each SHARD has, and derives the budgets of its runs again. "
-    "Merging\n"
-    "the same shard twice changes nothing; a thread that two stores hold with different content is refused.",
+    "Merging the same shard twice changes nothing; a thread that two stores hold with different content is refused.",
     run};
 
 static gboolean merge_shard(ResultsStore *store, const char *path, GError **error) {

@@ -39,8 +39,7 @@ static int run(int argc, char **argv);
 const Command command_run = {
     "run", "PLAN", "Run what a plan asks and the store lacks",
     "PLAN is a YAML file or the name of a plan that ships (pocket, qwen3-8b, qwen-r1-1.5b, -7b, -32b). Started again, "
-    "a\n"
-    "run does only what is missing; SIGINT, SIGTERM and SIGUSR1 end it cleanly with exit code 75.",
+    "a run does only what is missing; SIGINT, SIGTERM and SIGUSR1 end it cleanly with exit code 75.",
     run};
 
 static gboolean options_check(RunOptions *options, GError **error) {

@@ -18,7 +18,7 @@ static const GOptionEntry entries[] = {
 static int run(int argc, char **argv);
 const Command command_tokenize = {
     "tokenize", "MODEL [FILE]", "Turn JSON strings into token ids, or back",
-    "Reads one JSON string a line from FILE or stdin and prints one JSON array of ids a line; --decode the reverse.\n"
+    "Reads one JSON string a line from FILE or stdin and prints one JSON array of ids a line; --decode the reverse. "
     "MODEL is a folder, a pocket model or ORG/NAME in the Hugging Face cache.",
     run};
 

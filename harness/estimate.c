@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "harness/progress.h"
 
@@ -18,6 +19,7 @@ typedef struct {
   double reads;      /* KV items, mean over layers and heads, of all threads */
   double held;       /* the most KV items that one thread holds, likewise */
   double item_bytes; /* of one item in every layer and head */
+  double bytes;      /* read: keys and values of every step, and the weights once for all that are decoded together */
 } Cost;
 
 /* KV items that the queries at positions 1 .. n attend to, summed: all of them up to `kept`, beyond one in `ratio`. */
@@ -39,6 +41,13 @@ static void policy_shape(const Method *method, double *kept, double *ratio) {
   *ratio = policy.kind != DMS_POLICY_DMS ? INFINITY : method->plan->cr ? method->plan->cr : MAX(method->info.dms_cr, 1);
 }
 
+/* As the plan states it, else the checkpoint's, else 1. */
+static double nominal_cr(const Method *method) {
+  double kept, ratio;
+  policy_shape(method, &kept, &ratio);
+  return method->plan->cr ? method->plan->cr : isinf(ratio) ? 1 : ratio;
+}
+
 static double item_bytes(const Method *method, DmsDevice device) {
   DmsPrecision precision = plan_precision(method->plan);
   gboolean wide = precision == DMS_PRECISION_F32 || (precision == DMS_PRECISION_AUTO && device == DMS_DEVICE_CPU);
@@ -57,8 +66,20 @@ static void add_question(Cost *cost, const Question *question, int threads) {
   cost->held = MAX(cost->held, live_at(prompt + length - 1, kept, ratio));
 }
 
-/* One Cost for each method and task. */
-static GArray *collect(const GPtrArray *methods, int threads, DmsDevice device) {
+/* Bytes of the safetensors files in a model's folder. */
+static double weight_bytes(const Method *method) {
+  g_autoptr(GDir) folder = g_dir_open(method->dir, 0, NULL);
+  double bytes = 0;
+  for (const char *name; folder && (name = g_dir_read_name(folder));) {
+    g_autofree char *path = g_build_filename(method->dir, name, NULL);
+    GStatBuf status;
+    if (g_str_has_suffix(name, ".safetensors") && g_stat(path, &status) == 0) bytes += (double)status.st_size;
+  }
+  return bytes;
+}
+
+/* One Cost for each method and task, those of a method together. */
+static GArray *collect(const GPtrArray *methods, int threads, DmsDevice device, int together) {
   GArray *costs = g_array_new(FALSE, TRUE, sizeof(Cost));
   for (guint m = 0; m < methods->len; m++) {
     const Method *method = methods->pdata[m];
@@ -73,51 +94,45 @@ static GArray *collect(const GPtrArray *methods, int threads, DmsDevice device) 
       add_question(&g_array_index(costs, Cost, costs->len - 1), question, threads);
     }
   }
+  for (guint i = 0; i < costs->len; i++) {
+    Cost *cost = &g_array_index(costs, Cost, i);
+    cost->bytes = cost->reads * cost->item_bytes + cost->tokens / together * weight_bytes(cost->method);
+  }
   return costs;
 }
 
-/* Bytes of the safetensors files in a model's folder. */
-static double weight_bytes(const Method *method) {
-  g_autoptr(GDir) folder = g_dir_open(method->dir, 0, NULL);
-  double bytes = 0;
-  for (const char *name; folder && (name = g_dir_read_name(folder));) {
-    g_autofree char *path = g_build_filename(method->dir, name, NULL);
-    GStatBuf status;
-    if (g_str_has_suffix(name, ".safetensors") && g_stat(path, &status) == 0) bytes += (double)status.st_size;
-  }
-  return bytes;
+/* The method's name, and below it a row for each of its tasks. */
+static void print_row(const Cost *cost, gboolean first, int width) {
+  char tokens[16], reads[16], held[16], bytes[16];
+  format_count(cost->tokens, tokens, sizeof tokens);
+  format_count(cost->reads / cost->problems, reads, sizeof reads);
+  format_count(cost->held * cost->item_bytes, held, sizeof held);
+  format_count(cost->bytes, bytes, sizeof bytes);
+  if (first) printf("%s %gx\n", cost->method->plan->name, nominal_cr(cost->method));
+  printf("  %-*s %8u %7u %7s %13s %8sB %7sB\n", width, cost->task, cost->problems, cost->threads, tokens, reads, held,
+         bytes);
 }
 
-/* Keys and values of every step, and the weights once for DECODED_TOGETHER tokens. */
-static double bytes_read(const Cost *cost) {
-  return cost->reads * cost->item_bytes + cost->tokens / DECODED_TOGETHER * weight_bytes(cost->method);
-}
-
-static void print_table(const GArray *costs) {
+static void print_table(const GArray *costs, int together) {
   double tokens = 0, bytes = 0;
-  char text[4][16];
-  printf("%-12s %5s  %-44s %8s %8s %9s %14s %11s %10s\n", "method", "CR", "task", "problems", "threads", "tokens",
-         "reads/problem", "KV/thread", "read");
+  char text[3][16];
+  int width = (int)strlen("task");
+  for (guint i = 0; i < costs->len; i++) width = MAX(width, (int)strlen(g_array_index(costs, Cost, i).task));
+  printf("  %-*s %8s %7s %7s %13s %9s %8s\n", width, "task", "problems", "threads", "tokens", "reads/problem",
+         "KV/thread", "read");
   for (guint i = 0; i < costs->len; i++) {
     const Cost *cost = &g_array_index(costs, Cost, i);
-    double kept, ratio;
-    policy_shape(cost->method, &kept, &ratio);
-    format_count(cost->tokens, text[0], sizeof text[0]);
-    format_count(cost->reads / cost->problems, text[1], sizeof text[1]);
-    format_count(cost->held * cost->item_bytes, text[2], sizeof text[2]);
-    format_count(bytes_read(cost), text[3], sizeof text[3]);
-    printf("%-12s %5.3g  %-44s %8u %8u %9s %14s %10sB %9sB\n", cost->method->plan->name, isinf(ratio) ? 1 : ratio,
-           cost->task, cost->problems, cost->threads, text[0], text[1], text[2], text[3]);
+    print_row(cost, i == 0 || cost[-1].method != cost->method, width);
     tokens += cost->tokens;
-    bytes += bytes_read(cost);
+    bytes += cost->bytes;
   }
   format_count(tokens, text[0], sizeof text[0]);
   format_count(bytes, text[1], sizeof text[1]);
   format_duration(bytes / 1e12, text[2], sizeof text[2]);
-  printf(
-      "\nAt most %s tokens and %sB read: %s at 1 TB/s. That is if no thread ended before its length, with %d\n"
-      "decoded together; `run --limit 2` shows how far below it your models stay.\n",
-      text[0], text[1], text[2], DECODED_TOGETHER);
+  printf("\nAt most %s tokens and %sB read: %s at 1 TB/s. That is if no thread\n"
+         "ended before its length, with %d decoded together; `run --limit 2` shows how\n"
+         "far below it your models stay.\n",
+         text[0], text[1], text[2], together);
 }
 
 static void print_json(const GArray *costs) {
@@ -129,14 +144,18 @@ static void print_json(const GArray *costs) {
                                     "model", cost->method->plan->model, "task", cost->task, "problems",
                                     (json_int_t)cost->problems, "threads", (json_int_t)cost->threads, "tokens",
                                     cost->tokens, "reads_problem", cost->reads / cost->problems, "kv_bytes_thread",
-                                    cost->held * cost->item_bytes, "bytes_read", bytes_read(cost)));
+                                    cost->held * cost->item_bytes, "bytes_read", cost->bytes));
   }
   json_dumpf(rows, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
   putchar('\n');
   json_decref(rows);
 }
 
-void estimate_print(const GPtrArray *methods, int threads, DmsDevice device, gboolean json) {
-  g_autoptr(GArray) costs = collect(methods, threads, device);
-  (json ? print_json : print_table)(costs);
+void estimate_print(const GPtrArray *methods, const RunOptions *options, int threads, gboolean json) {
+  int together = options->max_sequences ? options->max_sequences : DECODED_TOGETHER;
+  g_autoptr(GArray) costs = collect(methods, threads, options->device, together);
+  if (json)
+    print_json(costs);
+  else
+    print_table(costs, together);
 }

@@ -18,12 +18,14 @@ static const Command *const commands[] = {
 
 static void print_help(FILE *out) {
   fputs("Usage: hyperscale COMMAND [OPTION...] [ARGUMENT...]\n\n"
-        "How much more accurate is a reasoning model at equal KV reads when its KV cache is compressed with DMS?\n\n",
+        "How much more accurate is a reasoning model at equal KV reads when its KV cache\n"
+        "is compressed with DMS?\n\n",
         out);
   for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
     fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-  fputs("\n'hyperscale COMMAND --help' documents each. Exit codes: 0 done, 1 internal failure, 2 usage or plan,\n"
-        "3 some items failed or ungraded, 4 a compare gate failed, 75 stopped early (run again to resume).\n",
+  fputs("\n'hyperscale COMMAND --help' documents each. Exit codes: 0 done,\n"
+        "1 internal failure, 2 usage or plan, 3 some items failed or ungraded,\n"
+        "4 a compare gate failed, 75 stopped early (run again to resume).\n",
         out);
 }
 

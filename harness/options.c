@@ -1,4 +1,4 @@
-/* Option parsing by GOption, with a suggestion for what is misspelt. */
+/* Option parsing by GOption, with help that fits the terminal and a suggestion for what is misspelt. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,11 @@
 #include "harness/command.h"
 #include "harness/plan.h"
 #include "harness/suggest.h"
+#include "harness/terminal.h"
 #include "reports/report.h"
 #include "results/results.h"
+
+enum { MAX_WIDTH = 100 /* columns: longer lines are hard to read */ };
 
 /* The option meant where GOption did not know one: its message is then "Unknown option --NAME". */
 static char *suggest_option(const GError *error, const GOptionEntry *entries) {
@@ -34,6 +37,33 @@ static void drop_separator(int *argc, char **argv) {
   argv[*argc] = NULL;
 }
 
+/* A line of help, broken where the terminal is narrower: what goes on stands under the text of the option. */
+static void print_line(const char *line, long width) {
+  const char *lead = line + strspn(line, " "), *gap = strstr(lead, "  ");
+  long indent = (gap ? gap + strspn(gap, " ") : lead) - line, column = indent;
+  g_auto(GStrv) words = g_strsplit(line + indent, " ", -1);
+  fwrite(line, 1, (gsize)indent, stdout);
+  for (char **word = words; *word; word++) {
+    long length = g_utf8_strlen(*word, -1);
+    if (word != words && column + 1 + length > width) {
+      printf("\n%*s", (int)indent, "");
+      column = indent;
+    } else if (word != words) {
+      putchar(' ');
+      column++;
+    }
+    fputs(*word, stdout);
+    column += length;
+  }
+  putchar('\n');
+}
+
+/* GOption prints nothing but its help. */
+static void print_help(const char *text) {
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  for (char **line = lines; *line && (line[1] || **line); line++) print_line(*line, MIN(terminal_width(), MAX_WIDTH));
+}
+
 gboolean options_parse(const Command *command, const GOptionEntry *entries, int least, int most, int *argc,
                        char ***argv) {
   g_autoptr(GOptionContext) context = g_option_context_new(command->arguments);
@@ -43,6 +73,7 @@ gboolean options_parse(const Command *command, const GOptionEntry *entries, int 
   g_option_context_set_summary(context, command->summary);
   g_option_context_set_description(context, command->description);
   g_option_context_add_main_entries(context, entries, NULL);
+  g_set_print_handler(print_help);
   if (!g_option_context_parse(context, argc, argv, &error)) {
     g_autofree char *hint = suggest_option(error, entries);
     fprintf(stderr, "%s: %s%s\n", program, error->message, hint);

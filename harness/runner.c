@@ -361,7 +361,7 @@ gboolean runner_run(const Plan *plan, const char *plan_text, const RunOptions *o
 gboolean runner_estimate(const Plan *plan, const RunOptions *options, gboolean json, GError **error) {
   Run run = {.plan = plan, .options = options};
   gboolean ok = prepare(&run, error);
-  if (ok) estimate_print(run.methods, most_threads(&run), options->device, json);
+  if (ok) estimate_print(run.methods, options, most_threads(&run), json);
   g_clear_pointer(&run.methods, g_ptr_array_unref);
   g_clear_pointer(&run.tasks, g_ptr_array_unref);
   return ok;

@@ -10,7 +10,13 @@ exits 2 'usage: hyperscale generate' 'missing arguments' "$hyperscale" generate 
 exits 2 '"gpu"; allowed: cpu, cuda' 'an unknown device' "$hyperscale" generate pocket-reasoner hi --device gpu
 for command in run status report compare export merge grade generate tokenize forward fetch bench; do
   exits 0 "Usage:.*hyperscale $command|hyperscale $command \[OPTION" "$command --help" "$hyperscale" $command --help
+  [ "$(COLUMNS=80 "$hyperscale" $command --help | wc -L)" -le 80 ]
+  ok $? "$command --help fits 80 columns"
 done
+[ "$("$hyperscale" --help | wc -L)" -le 80 ]
+ok $? 'help fits 80 columns'
+[ "$("$hyperscale" run pocket --dry-run | wc -L)" -le 80 ]
+ok $? 'run --dry-run fits 80 columns'
 
 # Goldens of the tokenizer, both ways.
 $python - tests/goldens/tokenizer-pocket.json "$tmp" <<'PY'
@@ -66,6 +72,8 @@ methods:
 threads: [2]
 lengths: [16]
 PLAN
+like "$("$hyperscale" run "$tmp/plan.yaml" --dry-run --max-sequences 7 | tr '\n' ' ')" 'with 7 decoded together' \
+  'run --dry-run counts on as many at once as the run would have'
 foretold=$("$hyperscale" run "$tmp/plan.yaml" --dry-run --json | $python -c 'import json,sys; print(*["%.4f" % r["reads_problem"] for r in json.load(sys.stdin)])')
 [ ! -e hyperscale.db ]
 ok $? 'run --dry-run writes nothing'
