@@ -1,7 +1,17 @@
 /* Partial and incomplete runs in words. */
 #include "reports/warnings.h"
 
+#include <string.h>
+
 const char report_no_points[] = "No graded threads yet.";
+
+/* The fewest problems that a number of this task is the mean of. */
+static int fewest_problems(const ResultsSummary *summary, const ResultsTaskInfo *task) {
+  int fewest = task->problems;
+  for (guint i = 0; i < summary->n_points; i++)
+    if (strcmp(summary->point[i].task, task->name) == 0) fewest = MIN(fewest, summary->point[i].problems);
+  return fewest;
+}
 
 GPtrArray *report_warnings(const ResultsSummary *summary) {
   GPtrArray *warnings = g_ptr_array_new_with_free_func(g_free);
@@ -21,6 +31,12 @@ GPtrArray *report_warnings(const ResultsSummary *summary) {
       g_ptr_array_add(warnings,
                       g_strdup_printf("%s: %d of %d threads have no grade yet; they count as missing, not as wrong.",
                                       task->name, task->threads_done - task->threads_graded, task->threads_done));
+    int fewest = fewest_problems(summary, task);
+    if (fewest < task->problems)
+      g_ptr_array_add(warnings, g_strdup_printf("%s: some numbers are means over only %d of its %d problems: those of "
+                                                "which fewer than W threads have an outcome are left out, and such "
+                                                "numbers do not compare with the others.",
+                                                task->name, fewest, task->problems));
   }
   return warnings;
 }

@@ -152,6 +152,20 @@ static void test_empty_and_partial(void) {
   sample_free(summary);
 }
 
+/* Threads that failed leave their problem out where all W are asked for: such numbers are not over the same problems. */
+static void test_missing_problems(void) {
+  ResultsSummary *summary = sample_new(2, 2, 7);
+  g_autoptr(GString) terminal = g_string_new(NULL);
+  report_terminal(summary, 100, FALSE, terminal);
+  g_assert_null(strstr(terminal->str, "means over only"));
+  summary->point[summary->n_points - 1].problems = 7;
+  report_terminal(summary, 100, FALSE, terminal);
+  g_autofree char *warning =
+      g_strdup_printf("! %s: some numbers are means over only 7 of its 30 problems", summary->task[1].name);
+  g_assert_nonnull(strstr(terminal->str, warning));
+  sample_free(summary);
+}
+
 /* One problem says nothing about others: no interval, and no verdict. */
 static void test_no_interval(void) {
   ResultsSummary *summary = sample_new(4, 2, 7);
@@ -335,6 +349,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/report/figure", test_figure);
   g_test_add_func("/report/hostile", test_hostile);
   g_test_add_func("/report/empty-and-partial", test_empty_and_partial);
+  g_test_add_func("/report/missing-problems", test_missing_problems);
   g_test_add_func("/report/no-interval", test_no_interval);
   g_test_add_func("/report/absurd-numbers", test_absurd_numbers);
   g_test_add_func("/report/deterministic", test_deterministic);
