@@ -238,7 +238,9 @@ typedef struct {
   /* "reads", "peak", "tokens", "bytes", "seconds", "throughput". Of throughput more is better: its frontier falls. */
   const char *cost;
   double x, accuracy, cr;
-  double low, high; /* 95 %, of the frontier's height at x: Student's t times the bootstrap's error over problems */
+  /* 95 %, of the frontier's height at x: Student's t times the bootstrap's error over problems. Where all problems are
+   * solved, or none, no narrower than what so many alike leave possible. */
+  double low, high;
   int length, threads;
 } ResultsFrontierPoint;
 

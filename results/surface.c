@@ -125,11 +125,12 @@ static Spread spread_of(const ResultsCells *cells, guint slot, int l, int w, dou
   return spread;
 }
 
-/* Where every problem is solved, or none, there is nothing to resample: the exact binomial interval of n out of n. */
-static void bound_certainty(ResultsPoint *point, const Spread *spread) {
+/* Where every problem is solved, or none, resampling those problems shows too little: at least the exact binomial
+ * interval of n out of n. */
+static void bound_certainty(const Spread *spread, double *low, double *high) {
   double far = pow(0.025, 1 / spread->n);
-  if (spread->lowest == 1) point->low = far, point->high = 1;
-  if (spread->highest == 0) point->low = 0, point->high = 1 - far;
+  if (spread->lowest == 1) *low = fmin(*low, far), *high = 1;
+  if (spread->highest == 0) *low = 0, *high = fmax(*high, 1 - far);
 }
 
 static void fill_shares(ResultsPoint *point, const double *share) {
@@ -170,7 +171,7 @@ static void add_point(GArray *points, const Work *work, const ResultsMethodInfo 
                         .problems = (int)spread.n,
                         .derived = cells->lengths[l] != work->task->max_length ||
                                    cells->threads[w] != work->task->max_threads};
-  bound_certainty(&point, &spread);
+  bound_certainty(&spread, &point.low, &point.high);
   fill_shares(&point, cells->share + (slot * (gsize)cells->n_lengths + (gsize)l) * SHARES);
   g_array_append_val(points, point);
 }
@@ -210,16 +211,20 @@ static const ResultsInterval *add_frontiers(GArray *frontiers, const Work *work,
       guint at = f * COSTS + (guint)cost, budgets = (guint)(cells->n_lengths * cells->n_threads);
       for (guint k = 0; k < work->observed->n_frontier[at]; k++) {
         const ResultsParetoPoint *pareto = &work->observed->frontier[at][k];
+        guint member = pareto->origin / budgets, w = pareto->origin % (guint)cells->n_threads,
+              l = pareto->origin % budgets / (guint)cells->n_threads;
+        Spread spread = spread_of(cells, family->slot[member], (int)l, (int)w, pareto->accuracy);
         ResultsFrontierPoint point = {.method = family->name,
                                       .task = work->task->name,
                                       .cost = results_cost_names[cost],
                                       .x = pareto->x,
                                       .accuracy = pareto->accuracy,
-                                      .cr = family->method[pareto->origin / budgets]->cr,
+                                      .cr = family->method[member]->cr,
                                       .low = MAX(0, pareto->accuracy - first[at][k].reach),
                                       .high = MIN(1, pareto->accuracy + first[at][k].reach),
-                                      .length = cells->lengths[pareto->origin % budgets / (guint)cells->n_threads],
-                                      .threads = cells->threads[pareto->origin % (guint)cells->n_threads]};
+                                      .length = cells->lengths[l],
+                                      .threads = cells->threads[w]};
+        bound_certainty(&spread, &point.low, &point.high);
         g_array_append_val(frontiers, point);
       }
     }

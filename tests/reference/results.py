@@ -352,6 +352,12 @@ def check_task(db, task, seed, resamples, ties, lengths, threads, check):
             check.same(what + key, r[key], value)
         values = [height(f[r["name"], r["cost"]], r["x"]) if f[r["name"], r["cost"]] else None for _, f in resampled]
         _, low, high = standard_interval(accuracy, values, len(problems), 0, 1)
+        here = [c["accuracy"] for c in cells[m, l, w] if c]
+        certain = 0.025 ** (1 / len(here))
+        if min(here) == 1:
+            low, high = certain if low is None else min(low, certain), 1
+        if max(here) == 0:
+            low, high = 0, 1 - certain if high is None else max(high, 1 - certain)
         check.same(what + "low", r["low"], low, 1e-7)
         check.same(what + "high", r["high"], high, 1e-7)
     stored = {(r["name"], r["cost"]): r["n"] for r in
