@@ -286,7 +286,7 @@ static int run(int argc, char **argv) {
     ResultsSide side_a = parse_side(a, runs_a, argv[1], &name_a), side_b = parse_side(b, runs_b, argv[2], &name_b);
     g_auto(RunGrid) plan = {0};
     if (run_grid_open(&plan, a, side_a.run, &error)) {
-      ResultsGrid grid = {.ties = plan.grid.ties, .seed = plan.grid.seed};
+      ResultsGrid grid = {.ties = plan.grid.ties, .same_answer = plan.grid.same_answer, .seed = plan.grid.seed};
       comparison = results_compare(&side_a, &side_b, &grid, mixed, &error);
     }
   }

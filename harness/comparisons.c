@@ -22,6 +22,7 @@ GPtrArray *comparisons_collect(ResultsStore *store, const ResultsSummary *summar
   g_auto(RunGrid) plan = {0};
   if (!run_grid_open(&plan, store, summary->info.name, error)) return NULL;
   const ResultsGrid grid = {.ties = plan.grid.ties,
+                            .same_answer = plan.grid.same_answer,
                             .seed = plan.grid.seed,
                             .lengths = (int *)lengths->data,
                             .n_lengths = (int)lengths->len,

@@ -190,6 +190,8 @@ gboolean results_cells_read(ResultsCells *cells, ResultsStore *store, gint64 run
   Workers workers = {.reading = {.cells = cells,
                                  .slot = slot,
                                  .longest = task->max_length,
+                                 .grader = task->grader,
+                                 .same_answer = grid->same_answer,
                                  .scale = 1.0 / ((double)method->layers * method->kv_heads),
                                  .seed = grid->seed}};
   workers_start(&workers, rule);

@@ -22,17 +22,33 @@ static gboolean is_known(int share) {
   return share >= 0 && share != SHARE_ERROR && share != SHARE_UNGRADED;
 }
 
-/* Numbers for the answers: 0 correct, 1.. wrong ones that are spelled alike, RESULTS_NO_VOTE. All correct answers equal
- * the gold. */
-static void number_answers(const GArray *threads, int *group) {
+/* The number of an answer that thread i gave, spelled otherwise than all before it: that of the first which is the same
+ * answer, or else 0. */
+static int number_alike(const ResultsReading *reading, const GArray *threads, const int *group, guint i) {
+  const char *answer = g_array_index(threads, ResultsThreadRow, i).answer;
+  for (guint j = 0; reading->same_answer && j < i; j++)
+    if (group[j] > 0 &&
+        reading->same_answer(reading->grader, g_array_index(threads, ResultsThreadRow, j).answer, answer))
+      return group[j];
+  return 0;
+}
+
+/* Numbers for the answers: 0 correct, 1.. wrong ones that are the same, RESULTS_NO_VOTE. All correct answers equal the
+ * gold; were wrong ones held apart that only look different, a vote would favour the correct. */
+static void number_answers(const ResultsReading *reading, const GArray *threads, int *group) {
   g_autoptr(GHashTable) numbers = g_hash_table_new(g_str_hash, g_str_equal);
+  int wrong = 0;
   for (guint i = 0; i < threads->len; i++) {
     const ResultsThreadRow *thread = &g_array_index(threads, ResultsThreadRow, i);
     group[i] = thread->share == SHARE_CORRECT ? 0 : RESULTS_NO_VOTE;
     if (thread->share != SHARE_WRONG || !thread->answer) continue;
-    gpointer number = g_hash_table_lookup(numbers, thread->answer);
-    if (!number) g_hash_table_insert(numbers, thread->answer, number = GINT_TO_POINTER(g_hash_table_size(numbers) + 1));
-    group[i] = GPOINTER_TO_INT(number);
+    int number = GPOINTER_TO_INT(g_hash_table_lookup(numbers, thread->answer));
+    if (!number) {
+      number = number_alike(reading, threads, group, i);
+      if (!number) number = ++wrong;
+      g_hash_table_insert(numbers, thread->answer, GINT_TO_POINTER(number));
+    }
+    group[i] = number;
   }
 }
 
@@ -169,7 +185,7 @@ gboolean results_fill_problem(const ResultsReading *reading, const ResultsProble
   for (int l = 0; l < cells->n_lengths; l++)
     for (int i = 0; i < problem.n; i++)
       problem.known[l * problem.n + i] = is_known(share_at(reading, thread_of(&problem, i), cells->lengths[l]));
-  number_answers(rows->threads, problem.group);
+  number_answers(reading, rows->threads, problem.group);
   find_peaks(&problem, name);
   for (int l = 0; l < cells->n_lengths; l++) {
     Known known = {.seconds = seconds, .voting = voting};

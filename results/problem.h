@@ -25,9 +25,11 @@ typedef struct {
 /* What all problems of one method and task have in common. */
 typedef struct {
   const ResultsCells *cells;
-  guint slot;   /* the method's */
-  int longest;  /* L that the task was run for */
-  double scale; /* from the sum over layers and KV heads to the mean */
+  guint slot;                    /* the method's */
+  int longest;                   /* L that the task was run for */
+  const char *grader;            /* of the task */
+  ResultsSameAnswer same_answer; /* or NULL */
+  double scale;                  /* from the sum over layers and KV heads to the mean */
   uint64_t seed;
 } ResultsReading;
 

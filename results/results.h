@@ -130,7 +130,7 @@ typedef struct {
   /* "correct", "wrong", "no_answer", "truncated" (a thinking that never closes), "error", "ungraded". That a thread was
    * cut at L is derived from its length. */
   const char *outcome;
-  const char *answer, *rule, *detail; /* may be NULL; wrong threads of one spelling vote together, correct ones too */
+  const char *answer, *rule, *detail; /* may be NULL; wrong threads of one answer vote together, correct ones too */
   const char *official, *real;        /* programs; else NULL */
   const char *grader;                 /* version */
   const char *sandbox;                /* level, or NULL */
@@ -196,14 +196,19 @@ gboolean results_commit(ResultsStore *store, GError **error);
 
 /* ---- Derived budgets --------------------------------------------------------------------------------------------- */
 
+/* Whether two answers that are not the expected one, as a grader of this version wrote them, are one answer. Called
+ * from several threads at a time. */
+typedef gboolean (*ResultsSameAnswer)(const char *grader, const char *a, const char *b);
+
 typedef struct {
   const int *lengths; /* [n_lengths] L, ascending */
   int n_lengths;
   const int *threads; /* [n_threads] W, ascending */
   int n_threads;
-  const char *ties; /* a vote's: "mean" over the tied answers (NULL too) or "first" */
-  int bootstrap;    /* resamples; 0: 2000; below 0: none, and no intervals */
-  uint64_t seed;    /* of the bootstrap and of subset sampling */
+  const char *ties;              /* a vote's: "mean" over the tied answers (NULL too) or "first" */
+  ResultsSameAnswer same_answer; /* wrong answers that vote together besides those that are spelled alike; or NULL */
+  int bootstrap;                 /* resamples; 0: 2000; below 0: none, and no intervals */
+  uint64_t seed;                 /* of the bootstrap and of subset sampling */
 } ResultsGrid;
 /* Computes points, frontiers and margins of a run into the tables behind the views, in one transaction; replaces what
  * was there. A task has no points beyond the L that it was run for. */

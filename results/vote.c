@@ -176,8 +176,8 @@ static void try_votes(const int *group, int n, int w, gboolean first, Trial tria
 
 /* ---- One problem ------------------------------------------------------------------------------------------------- */
 
-/* The variance over threads of a mean over subsets of w of the n, from that of one vote of w fresh samples. Samples drawn
- * from the n threads vary less than new threads would, hence n - 1: NAN where there is one thread. */
+/* The variance over threads of a mean over subsets of w of the n, from that of one vote of w fresh samples. Samples
+ * drawn from the n threads vary less than new threads would, hence n - 1: NAN where there is one thread. */
 static double over_threads(double fresh, int w, int n) {
   return n > 1 ? fresh * w / (n - 1) : NAN;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "harness/plan.h"
+#include "harness/run_grid.h"
 #include "harness/shard.h"
 #include "harness/suggest.h"
 
@@ -23,6 +24,16 @@ static void test_read(void) {
   g_assert_cmpuint(plan->seed, ==, G_MAXUINT64);
   g_assert_cmpfloat(plan->sampling->top_p, ==, 0.9);
   g_assert_cmpint(plan_policy(&plan->methods[0]).kind, ==, DMS_POLICY_DMS);
+}
+
+/* Formulas vote by what they mean, letters and integers as they are written. */
+static void test_same_answer(void) {
+  g_autoptr(Plan) plan = plan_parse("name: p\n" TASK METHOD TAIL, "p.yaml", NULL);
+  g_autoptr(GArray) lengths = g_array_new(FALSE, FALSE, sizeof(int));
+  ResultsGrid grid = run_grid_of_plan(plan, lengths);
+  g_assert_true(grid.same_answer("math-2", "\\sqrt{8}", "2\\sqrt{2}"));
+  g_assert_false(grid.same_answer("math-2", "\\sqrt{8}", "2\\sqrt{3}"));
+  g_assert_false(grid.same_answer("choice-2", "A", "B"));
 }
 
 static void test_policy_name(void) {
@@ -135,6 +146,7 @@ static void test_suggest(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/plan/read", test_read);
+  g_test_add_func("/plan/same-answer", test_same_answer);
   g_test_add_func("/plan/policy-name", test_policy_name);
   g_test_add_func("/plan/refused", test_refused);
   g_test_add_func("/shard", test_shard);

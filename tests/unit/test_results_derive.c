@@ -126,6 +126,33 @@ static void test_by_hand(void) {
   results_close(synthetic.store);
 }
 
+static gboolean same_value(const char *grader, const char *a, const char *b) {
+  g_assert_cmpstr(grader, ==, "grader-1");
+  return g_ascii_strtod(a, NULL) == g_ascii_strtod(b, NULL);
+}
+
+/* One correct answer against a wrong one that was written in two ways: as two answers they would share the vote. */
+static void test_same_answer(void) {
+  g_autofree char *path = synthetic_path();
+  g_autoptr(GError) error = NULL;
+  Synthetic synthetic = synthetic_run(path, "spellings");
+  gint64 method = synthetic_method(&synthetic, "vanilla", 1);
+  gint64 problem = synthetic_problem(&synthetic, synthetic_task(&synthetic, "math500", "maj", 1, 3, 8), "p1");
+  static const char *const answers[] = {"1", "2.0", "2"};
+  for (int i = 0; i < 3; i++)
+    synthetic_keyed_thread(&synthetic, method, problem, i, NULL, 3, 8, i ? "wrong" : "correct", answers[i]);
+  const int length = 8, threads = 3;
+  ResultsGrid grid = {.lengths = &length, .n_lengths = 1, .threads = &threads, .n_threads = 1, .bootstrap = -1};
+  for (int together = 0; together <= 1; together++) {
+    grid.same_answer = together ? same_value : NULL;
+    ResultsSummary *summary = results_surface(synthetic.store, NULL, &grid, &error);
+    synthetic_check(&error);
+    assert_near(summary->point[0].accuracy, together ? 0 : 1 / 3., 1e-15);
+    results_summary_free(summary);
+  }
+  results_close(synthetic.store);
+}
+
 /* A grid is that of all tasks, and some are run for fewer tokens. Beyond their L only the threads that stopped would be
  * known, and those are the better ones. */
 static void test_shorter_task(void) {
@@ -461,6 +488,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   scratch_make();
   g_test_add_func("/results/derive/by-hand", test_by_hand);
+  g_test_add_func("/results/derive/same-answer", test_same_answer);
   g_test_add_func("/results/derive/shorter-task", test_shorter_task);
   g_test_add_func("/results/derive/missing", test_missing);
   g_test_add_func("/results/derive/derived-is-direct", test_derived_is_direct);
