@@ -114,11 +114,13 @@ static void collect_points(Figure *figure, const ResultsSummary *summary, GPtrAr
   }
 }
 
+/* Two models of one method may have the same budget and compression ratio: which of them it was, x and accuracy tell. */
 static void mark_frontier(Figure *figure, const ResultsFrontierPoint *f, GPtrArray *methods) {
   for (guint i = 0; i < figure->point->len; i++) {
     FigurePoint *point = &g_array_index(figure->point, FigurePoint, i);
     const ResultsPoint *p = point->point;
-    if (p->threads != f->threads || p->length != f->length || p->cr != f->cr || strcmp(p->method, f->method) != 0)
+    if (point->x != f->x || p->accuracy != f->accuracy || p->threads != f->threads || p->length != f->length ||
+        p->cr != f->cr || strcmp(p->method, f->method) != 0)
       continue;
     point->frontier = TRUE;
     point->low = f->low;

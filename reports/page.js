@@ -136,7 +136,7 @@
   const labelPlaces = [
     [7, 13, 0], [-7, -6, 1], [0, 18, 0.5], [0, -9, 0.5], [9, 4, 0], [-9, 4, 1], [7, -6, 0], [-7, 13, 1],
   ];
-  const nameOf = (p) => `${p.task}/${p.method}/${p.cr}/${p.length}/${p.threads}`;
+  const nameOf = (p, x) => `${p.task}/${p.method}/${p.cr}/${p.length}/${p.threads}/${x}/${p.accuracy}`;
 
   class Plot {
     constructor(svg) {
@@ -146,10 +146,10 @@
       this.clip = svg.querySelector(".clip");
       this.current = null; /* the node whose details show */
       this.zoom = null;    /* the range zoomed to */
-      const frontier = new Map(data.frontier.filter((f) => f.cost === this.cost).map((f) => [nameOf(f), f]));
+      const frontier = new Map(data.frontier.filter((f) => f.cost === this.cost).map((f) => [nameOf(f, f.x), f]));
       this.nodes = all(".pt", svg).map((mark) => {
         const point = points[mark.dataset.point];
-        const { low, high } = frontier.get(nameOf(point)) ?? {};
+        const { low, high } = frontier.get(nameOf(point, point[this.cost])) ?? {};
         const best = mark.classList.contains("best");
         const series = mark.parentNode.dataset.series;
         const label = mark.querySelector("text");

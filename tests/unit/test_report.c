@@ -98,6 +98,26 @@ static void test_figure(void) {
   sample_free(summary);
 }
 
+/* Two models of one name and compression ratio share a frontier: each of its points is the model's that reached it. */
+static void test_figure_of_two_models(void) {
+  ResultsSummary *summary = sample_new(4, 1, 7);
+  for (guint i = 0; i < summary->n_points; i++)
+    if (summary->point[i].cr == 8) summary->point[i].cr = 4;
+  for (guint i = 0; i < summary->n_frontier; i++)
+    if (summary->frontier[i].cr == 8) summary->frontier[i].cr = 4;
+  g_autoptr(Figure) figure = report_figure_new(summary, "aime24", report_figure_cost("reads", NULL));
+  for (guint i = 0; i < summary->n_frontier; i++) {
+    const ResultsFrontierPoint *f = &summary->frontier[i];
+    guint found = 0;
+    for (guint k = 0; k < figure->point->len; k++) {
+      const FigurePoint *p = &g_array_index(figure->point, FigurePoint, k);
+      found += p->frontier && p->x == f->x && p->point->accuracy == f->accuracy && p->low == f->low;
+    }
+    if (strcmp(f->cost, "reads") == 0) g_assert_cmpuint(found, ==, 1);
+  }
+  sample_free(summary);
+}
+
 /* Everything between the angle brackets of tags, so that a test can see that data opened none. */
 static void assert_no_foreign_markup(const char *html) {
   static const char *const forbidden[] = {"<script>alert", "<img",   "onerror=",   "<i>",
@@ -347,6 +367,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/report/numbers", test_numbers);
   g_test_add_func("/report/ticks", test_ticks);
   g_test_add_func("/report/figure", test_figure);
+  g_test_add_func("/report/figure-of-two-models", test_figure_of_two_models);
   g_test_add_func("/report/hostile", test_hostile);
   g_test_add_func("/report/empty-and-partial", test_empty_and_partial);
   g_test_add_func("/report/missing-problems", test_missing_problems);
