@@ -261,6 +261,12 @@ def test_narrow():
     browser.open(page.as_uri())
     width = browser.run("return document.documentElement.scrollWidth")
     check(width <= 390, "nothing is wider than a phone", width)
+    for width in (390, 700, 1000, 1060, 1200):
+        browser.resize(width, 844)
+        right = browser.run("return Math.max(...[...document.querySelectorAll('#margins > .scroll td:last-child, "
+                            "#margins > table td:last-child')].map((cell) => cell.getBoundingClientRect().right))")
+        check(0 < right <= width, f"the margins' verdicts are in sight {width} pixels wide", right)
+    browser.resize(390, 844)
     size = browser.run("const t = document.querySelector('.plot .tick').getBoundingClientRect(); return t.height")
     check(size >= 10, "the plots' texts stay readable there", size)
 
