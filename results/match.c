@@ -21,7 +21,7 @@ static gboolean holds_zero(double low, double high) {
 
 /* ---- At equal budgets -------------------------------------------------------------------------------------------- */
 
-/* If no problem of n differs, a share of problems that differ above this would have shown in 95 % of such samples. */
+/* If n problems are all alike, a share of problems that are not above this would have shown in 95 % of such samples. */
 static double unseen(int n) {
   return 1 - pow(0.05, 1.0 / n);
 }
@@ -68,15 +68,17 @@ static ResultsPair compare_budget(const ResultsMatch *match, guint a, guint b, i
 enum { LEAST_DIFFERING = 6 }; /* problems: 2^-5 is the first power below 0.05 */
 
 static void close_pair(ResultsPair *pair, double *resampled, guint n_resamples) {
-  if (pair->better + pair->worse > 0) {
+  gboolean alike = pair->problems > 0 && (pair->better + pair->worse == 0 || pair->se < SAME);
+  if (alike) { /* resamples of them are all one: the problems that were not seen may differ by anything from -1 to 1 */
+    pair->detectable = unseen(pair->problems);
+    pair->low = pair->difference - pair->detectable * (1 + pair->difference);
+    pair->high = pair->difference + pair->detectable * (1 - pair->difference);
+  } else {
     ResultsInterval interval =
         results_bootstrap_interval(resampled, n_resamples, results_bootstrap_reach((guint)pair->problems));
     pair->low = interval.low;
     pair->high = interval.high;
     pair->detectable = detectable(pair->se, (guint)pair->problems);
-  } else {
-    pair->high = pair->detectable = unseen(pair->problems);
-    pair->low = -pair->high;
   }
   /* Five problems that all differ one way leave p = 0.06, yet few resamples miss all five. */
   pair->indistinguishable = holds_zero(pair->low, pair->high) || pair->better + pair->worse < LEAST_DIFFERING;

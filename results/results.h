@@ -355,7 +355,7 @@ typedef struct {
   int problems, better, worse; /* problems; those that A does better, and worse, than B */
   double accuracy_a, accuracy_b, reads_a, reads_b;
   double difference, se;
-  double low, high; /* 95 %: paired bootstrap over problems. If no problem differs: what so many alike leave possible */
+  double low, high; /* 95 %: paired bootstrap over problems. If all differ alike, by 0 say: what that leaves possible */
   double p;         /* exact McNemar: the sign test on the problems that differ, two-sided */
   double detectable;          /* a true difference that such a comparison would find 4 times in 5 */
   gboolean indistinguishable; /* the interval holds 0, or fewer problems differ than a sign test can tell apart: 6 */

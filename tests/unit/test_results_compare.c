@@ -124,6 +124,22 @@ static void test_few_differ(void) {
   }
 }
 
+/* Nothing resampled varies where A solves all and B none: the interval is what eight problems leave possible. */
+static void test_all_differ(void) {
+  g_autofree char *path = synthetic_path();
+  const Line lines[] = {{"vanilla", 1, "wwwwwwww"}, {"dms", 2, "cccccccc"}};
+  Synthetic synthetic = write_run(path, "one", lines, 2);
+  ResultsSide dms = {synthetic.store, "one", "dms"}, vanilla = {synthetic.store, NULL, "vanilla"};
+  ResultsComparison *comparison = compare(&dms, &vanilla, FALSE);
+  const ResultsPair *pair = &comparison->pair[0];
+  double unseen = 1 - pow(0.05, 1 / 8.);
+  g_assert_true(pair->difference == 1 && pair->high == 1 && !pair->indistinguishable);
+  assert_near(pair->low, 1 - 2 * unseen, 1e-12);
+  assert_near(pair->detectable, unseen, 1e-12);
+  results_comparison_free(comparison);
+  results_close(synthetic.store);
+}
+
 static void test_alike(void) {
   g_autofree char *path_a = synthetic_path(), *path_b = synthetic_path();
   const Line lines[] = {{"vanilla", 1, "ccccwwwwcwcw"}, {"dms", 2, "ccwccccccccw"}};
@@ -243,6 +259,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/compare/by-hand", test_by_hand);
   g_test_add_func("/results/compare/few-differ", test_few_differ);
   g_test_add_func("/results/compare/alike", test_alike);
+  g_test_add_func("/results/compare/all-differ", test_all_differ);
   g_test_add_func("/results/compare/mixed", test_mixed);
   g_test_add_func("/results/compare/along", test_along);
   int status = g_test_run();
