@@ -118,9 +118,6 @@ void dataset_close(Dataset *dataset) {
   g_free(dataset);
 }
 
-const char *dataset_task(const Dataset *dataset) {
-  return dataset->task;
-}
 DatasetKind dataset_kind(const Dataset *dataset) {
   return dataset->kind;
 }
@@ -139,9 +136,8 @@ const DatasetProblem *dataset_problem(const Dataset *dataset, guint index) {
   return &g_array_index(dataset->rows, DatasetRow, index).problem;
 }
 
-const DatasetProblem *dataset_find(const Dataset *dataset, const char *id) {
-  guint found = GPOINTER_TO_UINT(g_hash_table_lookup(dataset->by_id, id));
-  return found ? dataset_problem(dataset, found - 1) : NULL;
+int dataset_find(const Dataset *dataset, const char *id) {
+  return GPOINTER_TO_INT(g_hash_table_lookup(dataset->by_id, id)) - 1;
 }
 
 GPtrArray *dataset_tests(Dataset *dataset, guint index, GError **error) {

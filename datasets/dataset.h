@@ -68,11 +68,10 @@ typedef struct Dataset Dataset;
 Dataset *dataset_open(const char *task, const DatasetOptions *options, GError **error);
 void dataset_close(Dataset *dataset);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Dataset, dataset_close)
-const char *dataset_task(const Dataset *dataset); /* the name that it was opened by */
 DatasetKind dataset_kind(const Dataset *dataset);
 guint dataset_size(const Dataset *dataset);
 const DatasetProblem *dataset_problem(const Dataset *dataset, guint index);
-const DatasetProblem *dataset_find(const Dataset *dataset, const char *id); /* NULL when there is none */
+int dataset_find(const Dataset *dataset, const char *id); /* the index of the problem, or -1 */
 /* Where the rows came from: file or repository and revision; its SHA-256 where it was computed. For provenance. */
 const char *dataset_source(const Dataset *dataset);
 /* The questions must not be shown in plain text (GPQA's authors ask for it). */

@@ -97,10 +97,6 @@ typedef struct {
   int sinks;  /* DMS_POLICY_WINDOW only, tokens */
 } DmsPolicy;
 
-/* Whether a policy's cache depends on the length budget L. Where it does not, every smaller budget is a prefix of a
- * longer run. */
-gboolean dms_policy_depends_on_length(const DmsPolicy *policy);
-
 typedef enum {
   DMS_PRECISION_AUTO, /* f32 keys, values and arithmetic on the CPU; bf16 keys and values, f32 accumulation on CUDA */
   DMS_PRECISION_F32,

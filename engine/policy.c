@@ -1,16 +1,6 @@
 /* Vanilla, DMS and the fixed window, in the terms that backends understand. */
 #include "engine/policy.h"
 
-gboolean dms_policy_depends_on_length(const DmsPolicy *policy) {
-  switch (policy->kind) {
-  case DMS_POLICY_VANILLA:
-  case DMS_POLICY_DMS:
-  case DMS_POLICY_WINDOW:
-    return FALSE;
-  }
-  g_return_val_if_reached(TRUE);
-}
-
 gboolean dms_policy_apply(const DmsPolicy *policy, DmsBackendOptions *options, GError **error) {
   const DmsConfig *config = &options->model->config;
   options->rule = (DmsRule){.source = DMS_SOURCE_NONE};

@@ -39,13 +39,8 @@ static gboolean refuse(GError **error, const char *format, const char *value) {
 
 static gboolean open_task(Foreign *foreign, GError **error) {
   DatasetOptions options = {.path = foreign->options->problems};
-  if (foreign->task.dataset) return TRUE;
-  if (!(foreign->task.dataset = dataset_open(foreign->options->task, &options, error))) return FALSE;
-  foreign->task.index = g_hash_table_new(g_str_hash, g_str_equal);
-  for (guint i = 0; i < dataset_size(foreign->task.dataset); i++)
-    g_hash_table_insert(foreign->task.index, (gpointer)dataset_problem(foreign->task.dataset, i)->id,
-                        GUINT_TO_POINTER(i + 1));
-  return TRUE;
+  if (!foreign->task.dataset) foreign->task.dataset = dataset_open(foreign->options->task, &options, error);
+  return foreign->task.dataset != NULL;
 }
 
 static void print_row(Row *row, FILE *out) {
@@ -192,7 +187,7 @@ static gboolean grade_row(Foreign *foreign, DatasetKind kind, json_t *object, GE
   const char *gold_text = number ? number : json_string_value(gold);
   if (json_is_string(name)) {
     if (!open_task(foreign, error)) return FALSE;
-    if ((index = task_problem_index(&foreign->task, json_string_value(name))) < 0)
+    if ((index = dataset_find(foreign->task.dataset, json_string_value(name))) < 0)
       return refuse(error, "the task has no problem \"%s\"", json_string_value(name));
     problem = dataset_problem(foreign->task.dataset, (guint)index);
     if (!gold_text) gold_text = problem->answer;
@@ -259,7 +254,6 @@ gboolean foreign_grade(const char *input, const ForeignOptions *options, FILE *o
   g_clear_error(&foreign.sandbox);
   g_queue_clear_full(&foreign.rows, row_free);
   g_hash_table_unref(foreign.tests);
-  g_clear_pointer(&foreign.task.index, g_hash_table_unref);
   dataset_close(foreign.task.dataset);
   return ok;
 }

@@ -6,7 +6,6 @@
 static void task_free(gpointer data) {
   Task *task = data;
   dataset_close(task->dataset);
-  g_clear_pointer(&task->index, g_hash_table_unref);
   g_clear_pointer(&task->selected, g_array_unref);
   g_free(task);
 }
@@ -66,9 +65,6 @@ static Task *task_open(const Plan *plan, const PlanTask *wanted, int limit, GErr
   task->plan = wanted;
   task->dataset = dataset;
   task->max_length = plan_max_length(plan, wanted);
-  task->index = g_hash_table_new(g_str_hash, g_str_equal);
-  for (guint i = 0; i < dataset_size(dataset); i++)
-    g_hash_table_insert(task->index, (gpointer)dataset_problem(dataset, i)->id, GUINT_TO_POINTER(i + 1));
   task->selected = select_problems(dataset, limit, plan->seed);
   return task;
 }
@@ -121,10 +117,6 @@ gboolean task_counts_real(const Task *task) {
 
 const char *task_aggregate(const Task *task) {
   return dataset_kind(task->dataset) == DATASET_CODE ? "pass" : "maj";
-}
-
-int task_problem_index(const Task *task, const char *id) {
-  return GPOINTER_TO_INT(g_hash_table_lookup(task->index, id)) - 1;
 }
 
 void task_grade_text(const Task *task, guint index, const char *text, gsize length, GradeVerdict *verdict) {

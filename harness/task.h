@@ -9,10 +9,9 @@
 typedef struct {
   const PlanTask *plan;
   Dataset *dataset;
-  GHashTable *index; /* problem id -> GUINT_TO_POINTER(index + 1) */
-  GArray *selected;  /* guint: the problems asked for, ascending */
-  int max_length;    /* L, tokens */
-  gint64 id;         /* in the store */
+  GArray *selected; /* guint: the problems asked for, ascending */
+  int max_length;   /* L, tokens */
+  gint64 id;        /* in the store */
 } Task;
 
 /* Opens the tasks of a plan; with `limit` > 0 each keeps that many problems, a subset drawn by the plan's seed. What
@@ -27,8 +26,6 @@ const char *task_grader_version(const Task *task);
 /* Whether the verdict that counts is that of a plain process with real stdin and stdout (programs, verdict: real). */
 gboolean task_counts_real(const Task *task);
 const char *task_aggregate(const Task *task); /* "maj" or "pass" */
-/* The index of a problem in the data set, or -1. */
-int task_problem_index(const Task *task, const char *id);
 /* Grades `text` by the task's rule; not for programs. */
 void task_grade_text(const Task *task, guint index, const char *text, gsize length, GradeVerdict *verdict);
 

@@ -109,7 +109,7 @@ static gboolean grade_thread(const ResultsThread *thread, gpointer user_data) {
   const Walk *walk = user_data;
   Verdicts *verdicts = walk->verdicts;
   if (thread->finish != RESULTS_FINISH_STOP) return TRUE; /* truncated or failed: nothing to grade */
-  int index = task_problem_index(walk->task, thread->problem_id);
+  int index = dataset_find(walk->task->dataset, thread->problem_id);
   g_autofree char *key = pair_key(thread->generation, thread->problem);
   if (index < 0 || g_hash_table_contains(verdicts->tried, key)) return TRUE;
   gboolean code = dataset_kind(walk->task->dataset) == DATASET_CODE;

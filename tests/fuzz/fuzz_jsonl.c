@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (guint i = 0; dataset && i < dataset_size(dataset); i++) {
     g_auto(DatasetPrompt) prompt;
     g_assert(dataset_prompt(dataset, i, NULL, &prompt, NULL));
-    g_assert(dataset_find(dataset, dataset_problem(dataset, i)->id) == dataset_problem(dataset, i));
+    g_assert(dataset_find(dataset, dataset_problem(dataset, i)->id) == (int)i);
     if (dataset_kind(dataset) != DATASET_CODE) continue;
     g_autoptr(GError) failure = NULL;
     g_autoptr(GPtrArray) tests = dataset_tests(dataset, i, &failure);

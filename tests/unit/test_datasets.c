@@ -17,6 +17,10 @@ static Dataset *open_pocket(const char *task) {
 
 /* ---- Pocket suites ----------------------------------------------------------------------------------------------- */
 
+static const DatasetProblem *named(const Dataset *dataset, const char *id) {
+  return dataset_problem(dataset, (guint)dataset_find(dataset, id));
+}
+
 static void test_pocket_aime(void) {
   Dataset *dataset = open_pocket("pocket-aime");
   const DatasetProblem *problem = dataset_problem(dataset, 0);
@@ -27,8 +31,8 @@ static void test_pocket_aime(void) {
   g_assert_cmpint(problem->n_options, ==, 0);
   g_assert_cmpuint(strlen(problem->fingerprint), ==, 64);
   g_assert_cmpstr(problem->fingerprint, !=, dataset_problem(dataset, 1)->fingerprint);
-  g_assert_true(dataset_find(dataset, "pocket-30") == dataset_problem(dataset, 29));
-  g_assert_null(dataset_find(dataset, "pocket-31"));
+  g_assert_cmpint(dataset_find(dataset, "pocket-30"), ==, 29);
+  g_assert_cmpint(dataset_find(dataset, "pocket-31"), ==, -1);
   g_assert_nonnull(strstr(dataset_source(dataset), "pocket/aime.jsonl sha256:"));
   g_assert_false(dataset_is_private(dataset));
   dataset_close(dataset);
@@ -215,7 +219,7 @@ static void test_gpqa_rows(void) {
   g_assert_no_error(error);
   g_assert_cmpuint(dataset_size(dataset), ==, 2);
   g_assert_true(dataset_is_private(dataset));
-  const DatasetProblem *problem = dataset_find(dataset, "rec1");
+  const DatasetProblem *problem = named(dataset, "rec1");
   const char *stripped[] = {"x", "y", "x", "z, z"};
   g_assert_cmpstr(problem->question, ==, "Say \"hi\",\r\nthen");
   for (int i = 0; i < 4; i++) g_assert_cmpstr(problem->options[i], ==, stripped[problem->order[i] - '0']);
@@ -293,8 +297,8 @@ static void test_orders_of_rows(void) {
   g_autoptr(Dataset) other = dataset_open("pocket-gpqa", &options, NULL);
   guint differ = 0;
   for (guint i = 0; i < 29; i++) {
-    const DatasetProblem *kept = dataset_problem(part, i), *before = dataset_find(whole, kept->id);
-    const DatasetProblem *reseeded = dataset_find(other, kept->id);
+    const DatasetProblem *kept = dataset_problem(part, i), *before = named(whole, kept->id);
+    const DatasetProblem *reseeded = named(other, kept->id);
     g_assert_cmpstr(kept->order, ==, before->order);
     g_assert_cmpstr(kept->fingerprint, ==, before->fingerprint);
     gboolean same = strcmp(kept->order, reseeded->order) == 0;
@@ -380,7 +384,7 @@ static void test_real_math(void) {
   g_autoptr(Dataset) aime = open_real("aime24", "aime24.jsonl", NULL);
   if (!aime) return;
   g_assert_cmpuint(dataset_size(aime), ==, 30);
-  g_assert_cmpstr(dataset_find(aime, "2024-I-1")->answer, ==, "204");
+  g_assert_cmpstr(named(aime, "2024-I-1")->answer, ==, "204");
   g_autoptr(Dataset) math = open_real("math500", "math500.jsonl", NULL);
   g_assert_cmpuint(dataset_size(math), ==, 500);
   g_assert_cmpstr(dataset_problem(math, 0)->answer, ==, "\\left( 3, \\frac{\\pi}{2} \\right)");

@@ -396,7 +396,7 @@ static void test_github(void) {
   g_autoptr(GError) error = NULL;
   g_autoptr(Dataset) dataset = dataset_open("aime24", NULL, &error);
   g_assert_no_error(error);
-  g_assert_cmpstr(dataset_find(dataset, "61")->answer, ==, "1");
+  g_assert_cmpstr(dataset_problem(dataset, (guint)dataset_find(dataset, "61"))->answer, ==, "1");
   put("idavidrein/gpqa/56686c06f5e19865c153de0fdb11be3890014df7/dataset.zip", "PK", 2);
   assert_fetch_fails("gpqa-diamond", "dataset.zip|expected 461ae7329f15");
   g_unsetenv("HYPERSCALE_GITHUB_RAW");
