@@ -5,8 +5,8 @@
 #include <string.h>
 
 const FigureCost report_figure_costs[FIGURE_COSTS] = {
-    {"reads", "KV reads", "KV reads per problem (items)"},
-    {"peak", "peak KV memory", "peak KV memory per problem (items)"},
+    {"reads", "KV reads", "KV reads per problem, layer and head"},
+    {"peak", "peak KV memory", "peak KV items per problem, layer and head"},
     {"tokens", "generated tokens", "generated tokens per problem"},
     {"bytes", "KV bytes read", "KV bytes read per problem"},
     {"seconds", "time", "time per problem"},

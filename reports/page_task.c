@@ -59,6 +59,18 @@ static void write_outcomes(GString *out, const ResultsSummary *summary, const ch
   g_string_append(out, "</tbody></table></div>");
 }
 
+/* What the numbers are, once for all tasks. */
+static void write_definitions(GString *out) {
+  g_string_append(
+      out,
+      "<p class=\"note\">A point is W threads of at most L tokens: the mean over the problems, and over all choices of "
+      "W "
+      "of the threads that were run. KV items are counted at every generated token and averaged over layers and KV "
+      "heads: <b>reads</b> are all that the W threads attend to, the pass over the prompt apart, <b>peak</b> the most "
+      "that they hold at once, in lockstep, each with a prompt of its own. Bytes are those of all layers and heads, of "
+      "the item\u2019s size under Provenance. Shaded: 95 % intervals of the frontiers, over problems.</p>");
+}
+
 static void write_heading(GString *out, const char *heading, const char *note) {
   report_html(out, "<h3>%s</h3><p class=\"note\">%s</p>", heading, note);
 }
@@ -69,6 +81,7 @@ void report_page_task(GString *out, const ResultsSummary *summary, const ReportO
               "<section class=\"task\" id=\"task-%u\"><h2>%s</h2><p class=\"facts\">%d problems, %s@W, at most %d "
               "threads of %d tokens.</p>",
               index, task->name, task->problems, task->aggregate, task->max_threads, task->max_length);
+  if (index == 0) write_definitions(out);
   if (!has_cost(summary, task->name, "reads")) {
     report_html(out, "<p>%s</p></section>\n", report_no_points);
     return;

@@ -160,8 +160,8 @@ static void begin_table(Terminal *t, const char *holds, int method_width, const 
 
 static void write_frontier(Terminal *t, const ResultsSummary *summary, const Figure *figure) {
   int method_width = method_column(summary);
-  begin_table(t, "The frontier: accuracy \u00b1 standard error over problems; KV items a problem", method_width,
-              "    CR    W        L    accuracy %    KV reads   peak KV");
+  begin_table(t, "The frontier: accuracy \u00b1 standard error over problems; KV items a problem, layer and head",
+              method_width, "    CR    W        L    accuracy %    KV reads   peak KV");
   for (guint s = 0; s < figure->series->len; s++) {
     const FigureSeries *series = &g_array_index(figure->series, FigureSeries, s);
     for (guint k = 0; k < series->frontier->len; k++) {
