@@ -70,6 +70,9 @@ static gboolean is_shown(const ResultsComparison *comparison, const ResultsPair 
   return pair->length == longest && pair->threads == most;
 }
 
+/* How wide a terminal must be for the columns that a verdict can be read without. */
+enum { WITH_P = 86, WITH_FINDS = 100 };
+
 /* The columns that the names of what is compared take. */
 static int names_width(const ResultsComparison *comparison) {
   int width = 0;
@@ -86,19 +89,19 @@ static char *interval_text(double low, double high) {
   return isnan(low) || isnan(high) ? g_strdup("NA") : g_strdup_printf("%+.1f to %+.1f", 100 * low, 100 * high);
 }
 
-static void print_pair(const ResultsPair *pair, int width, gboolean wide) {
+static void print_pair(const ResultsPair *pair, int width, int columns) {
   g_autofree char *names = g_strdup_printf("%s %gx - %s %gx", pair->method_a, pair->cr_a, pair->method_b, pair->cr_b);
   g_autofree char *interval = interval_text(pair->low, pair->high);
   printf("  %-*s", width, names);
   if (all) printf(" %6d %3d", pair->length, pair->threads);
-  printf(" %6.1f %6.1f %+6.1f %15s %7.2g", 100 * pair->accuracy_a, 100 * pair->accuracy_b, 100 * pair->difference,
-         interval, pair->p);
-  if (wide && isnan(pair->detectable)) printf(" %6s", "NA");
-  if (wide && !isnan(pair->detectable)) printf(" %6.1f", 100 * pair->detectable);
+  printf(" %6.1f %6.1f %+6.1f %15s", 100 * pair->accuracy_a, 100 * pair->accuracy_b, 100 * pair->difference, interval);
+  if (columns >= WITH_P) printf(" %7.2g", pair->p);
+  if (columns >= WITH_FINDS && isnan(pair->detectable)) printf(" %6s", "NA");
+  if (columns >= WITH_FINDS && !isnan(pair->detectable)) printf(" %6.1f", 100 * pair->detectable);
   printf("  %s\n", verdict(pair->indistinguishable, pair->difference));
 }
 
-static void print_pairs(const ResultsComparison *comparison, gboolean wide) {
+static void print_pairs(const ResultsComparison *comparison, int columns) {
   const ResultsPair *last = NULL;
   gboolean few = FALSE; /* a verdict that the interval alone would not give */
   int width = names_width(comparison);
@@ -113,14 +116,16 @@ static void print_pairs(const ResultsComparison *comparison, gboolean wide) {
         printf("at L %d, W %d", pair->length, pair->threads);
       printf(": accuracy and A - B in percentage points\n  %-*s", width, "A - B");
       if (all) printf(" %6s %3s", "L", "W");
-      printf(" %6s %6s %6s %15s %7s", "A", "B", "diff", "95 % interval", "McNemar");
-      printf(wide ? " %6s  verdict\n" : "  verdict\n", "finds");
+      printf(" %6s %6s %6s %15s", "A", "B", "diff", "95 % interval");
+      if (columns >= WITH_P) printf(" %7s", "McNemar");
+      if (columns >= WITH_FINDS) printf(" %6s", "finds");
+      puts("  verdict");
     }
-    print_pair(last = pair, width, wide);
+    print_pair(last = pair, width, columns);
     few |= pair->indistinguishable && (pair->low > 0 || pair->high < 0);
   }
-  if (wide || few) putchar('\n');
-  if (wide) puts("finds: the true difference that so many problems would show 4 times in 5");
+  if (columns >= WITH_FINDS || few) putchar('\n');
+  if (columns >= WITH_FINDS) puts("finds: the true difference that so many problems would show 4 times in 5");
   if (few) puts("indistinguishable though the interval is clear of 0: fewer than six problems differ");
 }
 
@@ -164,7 +169,7 @@ static void print_text(const ResultsComparison *comparison) {
     printf("%s%s%s%s differs: %s | %s\n", difference->blocks ? "WARNING: " : "", difference->what,
            difference->task ? " of " : "", difference->task ? difference->task : "", difference->a, difference->b);
   }
-  print_pairs(comparison, terminal_width() >= 100);
+  print_pairs(comparison, terminal_width());
   print_margins(comparison);
 }
 

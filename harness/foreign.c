@@ -248,7 +248,7 @@ gboolean foreign_grade(const char *input, const ForeignOptions *options, FILE *o
     return FALSE;
   }
   foreign.tests = test_sets_new();
-  gboolean ok = grade_lines(&foreign, file, input, error);
+  gboolean ok = grade_lines(&foreign, file, file == stdin ? "stdin" : input, error);
   if (file != stdin) fclose(file);
   g_clear_pointer(&foreign.programs, grade_programs_close);
   g_clear_error(&foreign.sandbox);

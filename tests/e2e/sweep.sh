@@ -123,6 +123,8 @@ PLAN
 exits 0 'vanilla 1x - window 4x .*A better' 'compare' "$hyperscale" compare vanilla window --db "$tmp/gate.db" --fail-if-worse 5
 exits 4 'gate: pocket-aime' 'a gate that fails' "$hyperscale" compare window vanilla --db "$tmp/gate.db" --fail-if-worse 5
 exits 0 'policy differs: dms \| vanilla' 'compare two methods' "$hyperscale" compare dms vanilla --db "$tmp/whole.db"
+[ "$(COLUMNS=80 "$hyperscale" compare dms vanilla --db "$tmp/whole.db" | grep -A1 '^  A - B' | wc -L)" -le 80 ]
+ok $? 'its rows fit 80 columns'
 "$hyperscale" run "$tmp/whole.yaml" --db "$tmp/one.db" --limit 1 --quiet --json > /dev/null
 exits 0 'reads .* NA .*indistinguishable' 'one problem tells no methods apart' "$hyperscale" compare dms vanilla --db "$tmp/one.db"
 exits 0 '"pairs"' 'compare --json' "$hyperscale" compare dms vanilla --db "$tmp/whole.db" --json
