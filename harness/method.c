@@ -113,6 +113,25 @@ static Method *method_open(const PlanMethod *plan, const GPtrArray *tasks, const
   return NULL;
 }
 
+double method_cr(const Method *method) {
+  gboolean dms = plan_policy(method->plan).kind == DMS_POLICY_DMS;
+  return method->plan->cr ? method->plan->cr : dms && method->info.dms_cr ? method->info.dms_cr : 1;
+}
+
+static gboolean check_labels(const GPtrArray *methods, GError **error) {
+  for (guint i = 0; i < methods->len; i++)
+    for (guint j = 0; j < i; j++) {
+      const Method *a = methods->pdata[j], *b = methods->pdata[i];
+      if (!g_str_equal(a->plan->name, b->plan->name) || method_cr(a) != method_cr(b)) continue;
+      g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
+                  "two methods are called %s at cr %g (%s %s and %s %s), and reports tell methods apart by these two: "
+                  "give one of them another name, or another cr to keep one frontier",
+                  b->plan->name, method_cr(b), a->plan->model, a->policy, b->plan->model, b->policy);
+      return FALSE;
+    }
+  return TRUE;
+}
+
 GPtrArray *methods_open(const Plan *plan, const GPtrArray *tasks, const Shard *shard, DmsDevice device,
                         GPtrArray *missing, GError **error) {
   g_autoptr(GPtrArray) methods = g_ptr_array_new_with_free_func(method_free);
@@ -126,5 +145,5 @@ GPtrArray *methods_open(const Plan *plan, const GPtrArray *tasks, const Shard *s
       return NULL;
     }
   }
-  return g_steal_pointer(&methods);
+  return check_labels(methods, error) ? g_steal_pointer(&methods) : NULL;
 }

@@ -27,9 +27,12 @@ typedef struct {
 } Method;
 
 /* Opens the methods of a plan over its opened tasks, with the questions of this shard. What is not on this machine is
- * added to `missing` (char *) and left out of the result; any other fault is an error that names the method. Elements
- * are Method *; free with g_ptr_array_unref(). */
+ * added to `missing` (char *) and left out of the result; any other fault is an error that names the method. So are two
+ * methods that no table could tell apart, of one name and ratio. Elements are Method *; free with g_ptr_array_unref(). */
 GPtrArray *methods_open(const Plan *plan, const GPtrArray *tasks, const Shard *shard, DmsDevice device,
                         GPtrArray *missing, GError **error);
+
+/* Its nominal compression ratio: the plan's, else the checkpoint's, else 1. */
+double method_cr(const Method *method);
 
 #endif

@@ -40,9 +40,6 @@ static gboolean store_method(Run *run, Method *method, GError **error) {
   if (run->plan->sampling)
     sampling = (DmsSampling){(float)run->plan->sampling->temperature, (float)run->plan->sampling->top_p,
                              run->plan->sampling->top_k};
-  double cr = plan->cr                                                          ? plan->cr
-              : plan_policy(plan).kind == DMS_POLICY_DMS && method->info.dms_cr ? method->info.dms_cr
-                                                                                : 1;
   /* What a precision costs is counted where it is chosen for its cost: the devices' own all count as 16 bits. */
   gboolean halved = plan_precision(plan) == DMS_PRECISION_FP8_KV;
   method->stored = (ResultsMethod){
@@ -53,7 +50,7 @@ static gboolean store_method(Run *run, Method *method, GError **error) {
                 .kv_heads = method->info.kv_heads,
                 .item_bytes = method->info.item_bytes / (halved ? 2 : 1)},
       .policy = method->policy,
-      .cr = cr,
+      .cr = method_cr(method),
       .temperature = sampling.temperature,
       .top_p = sampling.top_p,
       .top_k = sampling.top_k,

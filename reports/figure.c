@@ -61,8 +61,7 @@ guint report_figure_method_index(const ResultsSummary *summary, const char *name
 }
 
 gboolean report_figure_is_of(const ResultsPoint *p, const ResultsMethodInfo *method, const char *task) {
-  return p->cr == method->cr && strcmp(p->method, method->name) == 0 && strcmp(p->model, method->model) == 0 &&
-         strcmp(p->task, task) == 0;
+  return p->method_id == method->id && strcmp(p->task, task) == 0;
 }
 
 const ResultsPoint *report_figure_longest(const ResultsSummary *summary, const char *task,

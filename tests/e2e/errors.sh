@@ -37,6 +37,9 @@ cr=3 plan
 exits 2 'cr is 3.*compression ratio of 4' 'a compression ratio that the model does not have' run
 model_name=pocket-reasoner plan
 exits 2 'no DMS checkpoint' 'dms on a model without it' run
+policy='window, window: 16' plan
+sed -i '/name: dms/{p;s/window: 16/window: 32/}' "$tmp/plan.yaml"
+exits 2 'two methods are called dms at cr 4' 'methods that no table could tell apart' run
 task=pocket-amie plan
 exits 2 'pocket-amie' 'a task with a typo' run
 policy=h2o plan

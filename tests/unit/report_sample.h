@@ -18,6 +18,7 @@ static ResultsPoint sample_point(const ResultsSummary *summary, guint task, guin
   double accuracy = MIN(one + rest * one * (1 - 1 / sqrt(threads)) * 0.8, 0.995),
          se = sqrt(accuracy * (1 - accuracy) / 30);
   return (ResultsPoint){
+      .method_id = m->id,
       .method = m->name,
       .model = m->model,
       .policy = m->policy,

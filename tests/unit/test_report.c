@@ -172,6 +172,22 @@ static void test_empty_and_partial(void) {
   sample_free(summary);
 }
 
+/* What is alike in a table is still two methods: each has its own numbers. */
+static void test_alike_methods(void) {
+  ResultsSummary *summary = sample_new(3, 1, 7);
+  const ResultsPoint *first = report_figure_longest(summary, "aime24", &summary->method[1], 1);
+  const ResultsPoint *second = report_figure_longest(summary, "aime24", &summary->method[2], 1);
+  g_assert_true(first != second);
+  summary->method[2].model = summary->method[1].model;
+  summary->method[2].cr = summary->method[1].cr;
+  for (guint i = 0; i < summary->n_points; i++)
+    if (summary->point[i].method_id == summary->method[2].id)
+      summary->point[i].cr = summary->method[1].cr, summary->point[i].model = summary->method[1].model;
+  g_assert_true(report_figure_longest(summary, "aime24", &summary->method[1], 1) == first);
+  g_assert_true(report_figure_longest(summary, "aime24", &summary->method[2], 1) == second);
+  sample_free(summary);
+}
+
 /* Threads that failed leave their problem out where all W are asked for: such numbers are not over the same problems. */
 static void test_missing_problems(void) {
   ResultsSummary *summary = sample_new(2, 2, 7);
@@ -372,6 +388,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/report/figure-of-two-models", test_figure_of_two_models);
   g_test_add_func("/report/hostile", test_hostile);
   g_test_add_func("/report/empty-and-partial", test_empty_and_partial);
+  g_test_add_func("/report/alike-methods", test_alike_methods);
   g_test_add_func("/report/missing-problems", test_missing_problems);
   g_test_add_func("/report/no-interval", test_no_interval);
   g_test_add_func("/report/absurd-numbers", test_absurd_numbers);
