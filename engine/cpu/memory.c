@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* The number that follows `key` in a file of "key number" lines ("" for a file of one number); FALSE when there is
  * none ("max"). */
@@ -25,6 +27,17 @@ static gboolean read_number(const char *path, const char *key, guint64 *value) {
   return FALSE;
 }
 
+/* What `ulimit -v`, which batch systems set, leaves to map; a quarter of it stays for stacks, files and the heap. */
+static gsize address_space_left(void) {
+  struct rlimit limit;
+  guint64 pages;
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+      !read_number("/proc/self/statm", "", &pages))
+    return G_MAXSIZE;
+  guint64 used = pages * (guint64)sysconf(_SC_PAGESIZE);
+  return limit.rlim_cur > used ? (gsize)(limit.rlim_cur - used) / 4 * 3 : 0;
+}
+
 gsize dms_memory_available(void) {
   guint64 available = G_MAXSIZE, kib, limit, current, file = 0;
   if (read_number("/proc/meminfo", "MemAvailable:", &kib)) available = kib * 1024;
@@ -34,7 +47,7 @@ gsize dms_memory_available(void) {
     guint64 used = current > file ? current - file : 0;
     available = MIN(available, limit > used ? limit - used : 0);
   }
-  return (gsize)available;
+  return MIN((gsize)available, address_space_left());
 }
 
 void *dms_memory_map(gsize bytes, const char *what, GError **error) {

@@ -5,7 +5,8 @@
 
 #include <glib.h>
 
-/* Bytes that this process can still use: what the machine has available, cut to the limit of its control group. */
+/* Bytes that this process can still use: what the machine has available, cut to the limits of its control group and of
+ * its address space. */
 gsize dms_memory_available(void);
 
 /* `bytes` zero bytes, aligned to a page. Memory is taken when it is first touched. NULL and DMS_ERROR_MEMORY, naming
