@@ -95,6 +95,12 @@ static void print_completion(const DmsCompletion *completion, gpointer user_data
 static gboolean encode_prompt(const DmsEngine *engine, const char *prompt, GArray *ids, GError **error) {
   const DmsTokenizer *tokenizer = dms_engine_tokenizer(engine);
   DmsChatFormat format;
+  if (!tokenizer) {
+    g_set_error(error, DMS_ERROR, DMS_ERROR_TOKENIZER,
+                "the model's folder has no tokenizer.json, which a prompt needs; copy there that of the model it was "
+                "made from");
+    return FALSE;
+  }
   if (raw) return dms_tokenizer_encode(tokenizer, prompt, -1, DMS_ENCODE_SPECIAL, ids, error);
   if (chat && !dms_chat_format_parse(chat, &format)) {
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,

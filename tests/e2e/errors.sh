@@ -29,6 +29,9 @@ exits 2 'config.json.*mamba.*(qwen2|qwen3|llama)' 'an unknown model type' "$hype
 copy_model
 sed -i 's/"NFC"/"NFKC"/' "$tmp/model/tokenizer.json"
 exits 2 'tokenizer.json.*NFKC' 'an unknown normalizer' "$hyperscale" tokenize "$tmp/model" /dev/null
+copy_model
+rm "$tmp/model/tokenizer.json"
+exits 2 'no tokenizer.json, which a prompt needs' 'a prompt for a model without a tokenizer' "$hyperscale" generate "$tmp/model" hi
 exits 2 'no-such-model' 'a model that is nowhere' "$hyperscale" generate no-such-model hi
 
 length=5000 plan
