@@ -21,11 +21,6 @@ static gboolean holds_zero(double low, double high) {
 
 /* ---- At equal budgets -------------------------------------------------------------------------------------------- */
 
-/* If n problems are all alike, a share of problems that are not above this would have shown in 95 % of such samples. */
-static double unseen(int n) {
-  return 1 - pow(0.05, 1.0 / n);
-}
-
 /* The numbers of a pair that are resampled, a problem: whether both sides know it, and A - B. */
 enum { BOTH, DIFFERENCE, PAIRED };
 
@@ -70,7 +65,7 @@ enum { LEAST_DIFFERING = 6 }; /* problems: 2^-5 is the first power below 0.05 */
 static void close_pair(ResultsPair *pair, double *resampled, guint n_resamples) {
   gboolean alike = pair->problems > 0 && (pair->better + pair->worse == 0 || pair->se < SAME);
   if (alike) { /* resamples of them are all one: the problems that were not seen may differ by anything from -1 to 1 */
-    pair->detectable = unseen(pair->problems);
+    pair->detectable = results_unseen((guint)pair->problems);
     pair->low = pair->difference - pair->detectable * (1 + pair->difference);
     pair->high = pair->difference + pair->detectable * (1 - pair->difference);
   } else {
@@ -211,17 +206,15 @@ static void close_intervals(const ResultsMatch *match, double *resampled, GArray
     ResultsAlong *along = &g_array_index(knots, ResultsAlong, i);
     ResultsInterval interval = results_bootstrap_interval(resampled, match->n_resamples, reach);
     along->se = interval.se;
-    along->low = MAX(-1, along->difference - interval.reach);
-    along->high = MIN(1, along->difference + interval.reach);
-    along->detectable = detectable(along->se, n);
+    results_difference_interval(along->difference, &interval, n, &along->low, &along->high);
+    along->detectable = along->se < SAME ? results_unseen(n) : detectable(along->se, n);
     along->indistinguishable = holds_zero(along->low, along->high);
   }
   for (guint i = 0; i < margins->len; i++, resampled += match->n_resamples) {
     ResultsMargin *margin = &g_array_index(margins, ResultsMargin, i);
     ResultsInterval interval = results_bootstrap_interval(resampled, match->n_resamples, reach);
     margin->se = interval.se;
-    margin->low = MAX(-1, margin->margin - interval.reach);
-    margin->high = MIN(1, margin->margin + interval.reach);
+    results_difference_interval(margin->margin, &interval, n, &margin->low, &margin->high);
   }
 }
 

@@ -255,7 +255,8 @@ typedef struct {
   const char *method_a, *method_b; /* every ordered pair of names */
   double margin;                   /* NAN when the frontiers share no budget */
   double x_low, x_high;            /* the budgets that both cover */
-  double se, low, high;            /* bootstrap over problems, paired, over these budgets; 95 %: Student's t times se */
+  double se, low, high; /* bootstrap over problems, paired, over these budgets; 95 %: Student's t times se, or, where no
+                                  resample differs, what so many problems alike leave possible */
 } ResultsMargin;
 
 /* The mean of margins over models, as the paper's headline numbers are made; NAN when one of them is. */

@@ -114,6 +114,21 @@ ResultsInterval results_bootstrap_interval(double *value, guint n, double reach)
   return interval;
 }
 
+double results_unseen(guint n) {
+  return 1 - pow(0.05, 1.0 / n);
+}
+
+#define ALIKE 1e-12 /* resamples that differ by rounding only */
+
+void results_difference_interval(double difference, const ResultsInterval *found, guint problems, double *low,
+                                 double *high) {
+  double unseen = results_unseen(problems);
+  gboolean alike = found->se < ALIKE;
+  *low = alike ? difference - unseen * (1 + difference) : fmax(-1, difference - found->reach);
+  *high = alike ? difference + unseen * (1 - difference) : fmin(1, difference + found->reach);
+  if (isnan(found->reach)) *low = *high = NAN;
+}
+
 double results_mcnemar(int more, int less) {
   int differ = more + less;
   double tail = 0;

@@ -252,8 +252,7 @@ static void add_margins(GArray *margins, const Work *work, const ResultsInterval
           margin.margin = margin_between(work, work->observed, f, g, cost, scale, &margin.x_low, &margin.x_high);
           gboolean defined = !isnan(margin.margin);
           margin.se = defined ? interval->se : NAN;
-          margin.low = MAX(-1, margin.margin - interval->reach);
-          margin.high = MIN(1, margin.margin + interval->reach);
+          results_difference_interval(margin.margin, interval, work->cells->n_problems, &margin.low, &margin.high);
           g_array_append_val(sorted, margin);
           ResultsMargin reverse = margin;
           reverse.method_a = margin.method_b;

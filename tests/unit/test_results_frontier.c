@@ -145,6 +145,23 @@ static void test_interval(void) {
   g_assert_true(isnan(interval.low));
 }
 
+/* What no resample changes is not certain: all of 8 problems alike leave 31 % of others. */
+static void test_difference_interval(void) {
+  double low, high, unseen = 1 - pow(0.05, 1 / 8.);
+  results_difference_interval(0.5, &(ResultsInterval){.se = 0.1, .reach = 0.2}, 8, &low, &high);
+  g_assert_true(low == 0.3 && high == 0.7);
+  results_difference_interval(0.9, &(ResultsInterval){.se = 0.1, .reach = 0.2}, 8, &low, &high);
+  g_assert_true(high == 1);
+  results_difference_interval(0, &(ResultsInterval){0}, 8, &low, &high);
+  assert_near(low, -unseen, 1e-15);
+  assert_near(high, unseen, 1e-15);
+  results_difference_interval(1, &(ResultsInterval){0}, 8, &low, &high);
+  assert_near(low, 1 - 2 * unseen, 1e-15);
+  assert_near(high, 1, 1e-15);
+  results_difference_interval(0.5, &(ResultsInterval){NAN, NAN, NAN, NAN}, 1, &low, &high);
+  g_assert_true(isnan(low) && isnan(high));
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/results/frontier/pareto", test_pareto);
@@ -153,5 +170,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/statistics/distributions", test_distributions);
   g_test_add_func("/results/statistics/random", test_random);
   g_test_add_func("/results/statistics/interval", test_interval);
+  g_test_add_func("/results/frontier/difference-interval", test_difference_interval);
   return g_test_run();
 }
