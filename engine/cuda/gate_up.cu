@@ -180,33 +180,34 @@ __global__ __launch_bounds__(kThreads, 1) void gate_up_kernel(const __grid_const
 
 typedef void Kernel(GateUp);
 
-/* A kernel, and what its stages take. */
+/* A kernel: for how many rows at most, weight rows of a pass, bytes of a stage. */
 struct Variant {
-  int columns, stage_bytes;
+  int rows, columns, stage_bytes;
   Kernel *kernel;
 };
-template <int kBlocks> struct Variants {
-  template <int kColumns>
-  static constexpr Variant of = {kColumns, Stage<kBlocks, kColumns>::kBytes, gate_up_kernel<kBlocks, kColumns>};
-  static constexpr Variant all[] = {of<192>, of<176>, of<160>, of<144>, of<128>, of<112>, of<96>};
-};
+template <int kBlocks, int kColumns>
+constexpr Variant kVariant = {Stage<kBlocks, kColumns>::kRows, kColumns, Stage<kBlocks, kColumns>::kBytes,
+                              gate_up_kernel<kBlocks, kColumns>};
+static const Variant kVariants[] = {kVariant<1, 192>, kVariant<1, 176>, kVariant<1, 160>, kVariant<1, 144>,
+                                    kVariant<1, 128>, kVariant<1, 112>, kVariant<1, 96>,  kVariant<2, 192>,
+                                    kVariant<2, 176>, kVariant<2, 160>, kVariant<2, 144>, kVariant<2, 128>,
+                                    kVariant<2, 112>, kVariant<2, 96>};
 
 static int round_up(int n, int by) {
   return (n + by - 1) / by;
 }
 
-/* The variant by which the CTAs multiply the least, with the stages that fit; NULL where none takes the product on this
+/* The variant by which a CTA multiplies the least, with the stages that fit; NULL where none takes the product on this
  * device. Elsewhere than on Hopper the kernels are empty, and have no shared memory. */
 static cudaError_t choose(const DmsCudaLinear &linear, int rows, GateUp *g, int *grid, const Variant **chosen) {
-  const Variant *variants = rows <= 2 * kBlock ? Variants<1>::all : Variants<2>::all;
-  Kernel *kernel = variants[0].kernel;
+  Kernel *kernel = kVariants[0].kernel;
   int processors, shared, clusters, least = 0;
   cudaFuncAttributes attributes;
   *chosen = NULL;
   cudaError_t status = ask_device(&processors, &shared);
   if (status == cudaSuccess) status = cudaFuncGetAttributes(&attributes, (const void *)kernel);
-  if (status != cudaSuccess || !attributes.sharedSizeBytes || rows > 4 * kBlock || linear.bias ||
-      linear.n % (2 * kUnit) || linear.k % kDepth)
+  if (status != cudaSuccess || !attributes.sharedSizeBytes || linear.bias || linear.n % (2 * kUnit) ||
+      linear.k % kDepth)
     return status;
   shared -= (int)attributes.sharedSizeBytes;
   status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
@@ -215,13 +216,12 @@ static cudaError_t choose(const DmsCudaLinear &linear, int rows, GateUp *g, int 
   if (status == cudaSuccess) status = cudaOccupancyMaxActiveClusters(&clusters, kernel, &launch.config);
   if (status != cudaSuccess || !clusters) return status;
   g->rows = rows, g->pairs = linear.n / (2 * kUnit), g->boxes = linear.k / kDepth;
-  for (const Variant &v : Variants<1>::all) {
-    const Variant *variant = &variants[&v - Variants<1>::all];
-    int stages = std::min({(shared - kAlignment) / variant->stage_bytes, (int)kMostStages, g->boxes}),
+  for (const Variant &v : kVariants) {
+    int stages = std::min({(shared - kAlignment) / v.stage_bytes, (int)kMostStages, g->boxes}),
         tiles = round_up(g->pairs, v.columns / (2 * kUnit)), passes = round_up(tiles, clusters * kRanks),
-        cost = passes * v.columns;
-    if (stages < 2 || (*chosen && cost >= least)) continue;
-    least = cost, *chosen = variant, g->passes = passes, g->stages = stages;
+        work = passes * v.columns * v.rows;
+    if (rows > v.rows || stages < 2 || (*chosen && work >= least)) continue;
+    least = work, *chosen = &v, g->passes = passes, g->stages = stages;
     *grid = round_up(round_up(tiles, passes), kRanks) * kRanks;
   }
   return status;
@@ -244,9 +244,8 @@ extern "C" cudaError_t dms_cuda_gate_up(cudaStream_t stream, const DmsCudaLinear
   cudaError_t status = choose(*gate_up, rows, &g, &grid, &variant);
   if (status != cudaSuccess || !variant) return status != cudaSuccess ? status : cudaErrorNotSupported;
   g.out = (bf16 *)out;
-  int slice = (rows <= 2 * kBlock ? 2 : 4) * kBlock / kRanks;
   status = map_weights(&g.weight, *gate_up, true, variant->columns);
-  if (status == cudaSuccess) status = map_x(&g.x, x, rows, gate_up->k, slice);
+  if (status == cudaSuccess) status = map_x(&g.x, x, rows, gate_up->k, variant->rows / kRanks);
   if (status != cudaSuccess) return status;
   int shared = kAlignment + g.stages * variant->stage_bytes;
   status = cudaFuncSetAttribute(variant->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);

@@ -46,7 +46,8 @@ void test_shape(gconstpointer data) {
   for (int run = 0; run < 2; run++) { /* orders differ, bits do not */
     emulated_seed(100 + run);
     std::memset((char *)to, 0xFF, (s.rows + GUARD_ROWS) * out_row);
-    std::memset((char *)from, 0xFF, x_bytes); /* x is there when the kernel before has ended; until then it may read `out` */
+    /* x is there when the kernel before has ended; until then that may read `out` */
+    std::memset((char *)from, 0xFF, x_bytes);
     before.assign((char *)to, (char *)to + s.rows * out_row);
     emulated_overlap([&] {
       g_assert_true(!std::memcmp(to, before.data(), before.size()));
