@@ -199,7 +199,7 @@ DmsEngine *dms_engine_open(const DmsEngineOptions *options, GError **error);
 void dms_engine_close(DmsEngine *engine); /* NULL is fine; running sequences are dropped */
 
 const DmsModelInfo *dms_engine_model(const DmsEngine *engine);
-const DmsTokenizer *dms_engine_tokenizer(const DmsEngine *engine);
+const DmsTokenizer *dms_engine_tokenizer(const DmsEngine *engine); /* NULL: the model's folder has none */
 
 /* Queues a request; the prompt is copied. DMS_ERROR_REQUEST when it cannot be served: prompt and max_new_tokens
  * exceed the model's context, an id is outside the vocabulary, a sampling value is out of range, or one sequence

@@ -6,6 +6,7 @@
 #include "datasets/dataset.h"
 #include "harness/command.h"
 #include "harness/progress.h"
+#include "harness/terminal.h"
 
 static gboolean quiet, json;
 
@@ -35,8 +36,13 @@ static void show(const DatasetProgress *progress, gpointer user_data) {
   double left = progress->bytes_per_second > 0 && progress->total_bytes > progress->done_bytes
                     ? (double)(progress->total_bytes - progress->done_bytes) / progress->bytes_per_second
                     : 0;
-  fprintf(stderr, "%s%s  %u/%u files  %sB of %sB  %sB/s  ETA %.0fs%s", terminal ? "\r" : "", progress->file,
-          progress->files_done, progress->files_total, done, total, rate, left, terminal && !last ? "\033[K" : "\n");
+  g_autofree char *counts = g_strdup_printf("  %u/%u files  %sB of %sB  %sB/s  ETA %.0fs", progress->files_done,
+                                            progress->files_total, done, total, rate, left);
+  if (terminal)
+    terminal_replace_line(progress->file, counts);
+  else
+    fprintf(stderr, "%s%s", progress->file, counts);
+  if (!terminal || last) fputc('\n', stderr);
 }
 
 static int run(int argc, char **argv) {
@@ -45,8 +51,10 @@ static int run(int argc, char **argv) {
   for (int i = 1; i < argc; i++) {
     g_autofree char *where = NULL;
     gint64 shown = 0;
-    if (!dataset_fetch(argv[i], quiet ? NULL : show, &shown, &where, &error))
+    if (!dataset_fetch(argv[i], quiet ? NULL : show, &shown, &where, &error)) {
+      if (shown && isatty(STDERR_FILENO)) terminal_clear_line();
       return command_fail(&command_fetch, error);
+    }
     if (json) {
       json_t *object = json_pack("{s:s, s:s}", "what", argv[i], "where", where);
       json_dumpf(object, stdout, 0);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/terminal.h"
+
 enum { TERMINAL_INTERVAL = 100000, PLAIN_INTERVAL = 10000000, RATE_INTERVAL = 500000 }; /* microseconds */
 
 gboolean colour_allowed(int fd) {
@@ -51,10 +53,13 @@ static void print_line(Progress *progress, gint64 now) {
   format_count(progress->rate > 0 ? progress->rate : progress->tokens / MAX(elapsed, 1e-3), rate, sizeof rate);
   guint run = progress->threads_done - progress->threads_reused;
   if (run > 0) format_duration(elapsed * left / run, eta, sizeof eta);
-  fprintf(stderr, "%s%s  problems %u/%u  threads %u/%u  %s tokens  %s tok/s  ETA %s%s", progress->terminal ? "\r" : "",
-          progress->stage, progress->problems_done, progress->problems_total, progress->threads_done,
-          progress->threads_total, tokens, rate, eta, progress->terminal ? "\033[K" : "\n");
-  fflush(stderr);
+  g_autofree char *counts =
+      g_strdup_printf("  problems %u/%u  threads %u/%u  %s tokens  %s tok/s  ETA %s", progress->problems_done,
+                      progress->problems_total, progress->threads_done, progress->threads_total, tokens, rate, eta);
+  if (progress->terminal)
+    terminal_replace_line(progress->stage, counts);
+  else
+    fprintf(stderr, "%s%s\n", progress->stage, counts);
   progress->line_open = progress->terminal;
 }
 
@@ -72,15 +77,15 @@ void progress_show(Progress *progress) {
   print_line(progress, now);
 }
 
-static void close_line(Progress *progress) {
-  if (progress->line_open) fputs("\r\033[K", stderr);
+void progress_close_line(Progress *progress) {
+  if (progress->line_open) terminal_clear_line();
   progress->line_open = FALSE;
 }
 
 void progress_note(Progress *progress, const char *format, ...) {
   if (progress->quiet) return;
   va_list arguments;
-  close_line(progress);
+  progress_close_line(progress);
   va_start(arguments, format);
   vfprintf(stderr, format, arguments);
   va_end(arguments);
@@ -91,7 +96,7 @@ void progress_end(Progress *progress) {
   char tokens[16], rate[16], time[16];
   if (progress->quiet) return;
   double elapsed = (g_get_monotonic_time() - progress->started) / 1e6;
-  close_line(progress);
+  progress_close_line(progress);
   format_count(progress->tokens, tokens, sizeof tokens);
   format_count(elapsed > 0 ? progress->tokens / elapsed : 0, rate, sizeof rate);
   format_duration(elapsed, time, sizeof time);

@@ -22,6 +22,8 @@ void progress_begin(Progress *progress, gboolean quiet);
 void progress_show(Progress *progress);
 /* A line of its own that stays. */
 void progress_note(Progress *progress, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Takes the updating line away, so that what is printed next does not stand behind it. */
+void progress_close_line(Progress *progress);
 void progress_end(Progress *progress);
 
 /* "12.3 K", "4.56 M": three digits and a unit. */

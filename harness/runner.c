@@ -343,7 +343,10 @@ gboolean runner_run(const Plan *plan, const char *plan_text, const RunOptions *o
   progress_begin(&run.progress, options->quiet);
   gboolean ok = run_all(&run, plan_text, error);
   batch_commit(&run.batch, TRUE, ok ? error : NULL);
-  if (ok || outcome->generated) progress_end(&run.progress);
+  if (ok || outcome->generated)
+    progress_end(&run.progress);
+  else
+    progress_close_line(&run.progress);
   outcome->ungraded = run.verdicts.ungraded;
   outcome->stopped = stop_requested();
   outcome->seconds = (g_get_monotonic_time() - begun) / 1e6;

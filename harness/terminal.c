@@ -1,15 +1,38 @@
-/* The terminal's width. */
+/* The terminal's width, and lines that are replaced in it. */
 #include "harness/terminal.h"
 
 #include <glib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-int terminal_width(void) {
+static int columns_of(int fd, int otherwise) {
   struct winsize size;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40 ? size.ws_col : otherwise;
+}
+
+int terminal_width(void) {
   const char *columns = g_getenv("COLUMNS");
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) return size.ws_col;
   int width = columns ? atoi(columns) : 0;
-  return width >= 40 ? width : 100;
+  return columns_of(STDOUT_FILENO, width >= 40 ? width : 100);
+}
+
+/* `text`, or what of it fits into `room` columns. */
+static char *cut(const char *text, long room, const char *mark) {
+  if (g_utf8_strlen(text, -1) <= room) return g_strdup(text);
+  g_autofree char *kept = g_utf8_substring(text, 0, MAX(room - g_utf8_strlen(mark, -1), 0));
+  return g_strconcat(kept, mark, NULL);
+}
+
+void terminal_replace_line(const char *what, const char *counts) {
+  long width = columns_of(STDERR_FILENO, 80) - 1;
+  g_autofree char *shown = cut(what, width - g_utf8_strlen(counts, -1), "\u2026");
+  g_autofree char *both = g_strconcat(shown, counts, NULL), *line = cut(both, width, "");
+  fprintf(stderr, "\r%s\033[K", line);
+  fflush(stderr);
+}
+
+void terminal_clear_line(void) {
+  fputs("\r\033[K", stderr);
 }

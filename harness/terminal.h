@@ -6,5 +6,9 @@
 
 /* Columns of the terminal on stdout; $COLUMNS or 100 where there is none. */
 int terminal_width(void);
+/* "WHAT  COUNTS" on stderr, a terminal, in the place of the line before. `what` is cut where both are wider than the
+ * terminal: a line that goes on in the next row cannot be replaced. */
+void terminal_replace_line(const char *what, const char *counts);
+void terminal_clear_line(void);
 
 #endif

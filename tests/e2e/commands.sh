@@ -65,6 +65,15 @@ like "$output" 'thread 0: 3 tokens' 'generate: under a limit of the address spac
 sed -n '/^```yaml/,/^```/p' README.md | grep -v '^```' > "$tmp/readme.yaml"
 exits 2 'task math500: my/math500.jsonl: No such file' "the README's plan is understood up to its files" "$hyperscale" run "$tmp/readme.yaml"
 
+# A terminal of 60 columns, whose line of progress is replaced in its place and never wraps.
+if command -v script > /dev/null; then
+  script -qec "stty cols 60; TERM=xterm '$hyperscale' run pocket --limit 5 --json --db '$tmp/terminal.db'" /dev/null |
+    tr '\r' '\n' | sed 's/\x1b\[K//' | grep threads > "$tmp/lines"
+  is "$(wc -L < "$tmp/lines")" 59 "progress is as wide as the terminal allows"
+else
+  ok 0 'progress in a terminal # SKIP script is not installed'
+fi
+
 # Threads that are all cut at their length cost what was foretold.
 cat > "$tmp/plan.yaml" <<'PLAN'
 name: short
