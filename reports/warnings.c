@@ -18,6 +18,11 @@ GPtrArray *report_warnings(const ResultsSummary *summary) {
   if (summary->info.partial)
     g_ptr_array_add(warnings, g_strdup("This is a partial run: it was limited to some of the problems. Its numbers are "
                                        "not those of the benchmark."));
+  if (summary->info.devices && strchr(summary->info.devices, ','))
+    g_ptr_array_add(warnings,
+                    g_strdup_printf("Threads of this run are from several devices (%s): one device's arithmetic gives "
+                                    "other tokens than another's, and times mix them.",
+                                    summary->info.devices));
   for (guint i = 0; i < summary->n_tasks; i++) {
     const ResultsTaskInfo *task = &summary->task[i];
     if (task->threads_done < task->threads_wanted)

@@ -267,6 +267,7 @@ typedef struct {
   const char *plan, *version, *machine, *created;
   uint64_t seed;
   gboolean partial, complete;
+  const char *devices; /* on which the threads ran: "cuda"; "cpu,cuda" where they are mixed; "" before the first */
 } ResultsRunInfo;
 
 typedef struct {

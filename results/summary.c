@@ -197,10 +197,25 @@ static gboolean read_info(ResultsStore *store, ResultsSummary *summary, GError *
   return TRUE;
 }
 
+/* Threads of one run may come from several: it was continued elsewhere, merged, or found them in the store. */
+static gboolean read_devices(ResultsStore *store, ResultsSummary *summary, GError **error) {
+  gboolean row;
+  g_autoptr(sqlite3_stmt) devices = results_db_prepare(
+      store, error,
+      "SELECT coalesce(group_concat(device, ','), '') FROM (SELECT DISTINCT device FROM method "
+      "JOIN thread ON thread.method = method.id JOIN generation ON generation.id = thread.generation "
+      "WHERE method.run = ? AND finish <> 'error' ORDER BY device)",
+      "i", summary->run);
+  if (!devices || !results_db_step(store, devices, &row, error)) return FALSE;
+  summary->info.devices = row ? keep(summary, devices, 0) : "";
+  return TRUE;
+}
+
 ResultsSummary *results_summary_begin(ResultsStore *store, const char *run, GError **error) {
   ResultsSummary *summary = g_new0(ResultsSummary, 1);
   summary->strings = g_string_chunk_new(4096);
   if (!results_run_find(store, run, &summary->run, error) || !read_info(store, summary, error) ||
+      !read_devices(store, summary, error) ||
       !(summary->task =
             read_rows(store, summary, task_sql, sizeof *summary->task, read_task, &summary->n_tasks, error)) ||
       !(summary->method =

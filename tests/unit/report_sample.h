@@ -89,7 +89,7 @@ static ResultsSummary *sample_new(guint methods, guint n_tasks, guint lengths) {
   ResultsSummary *s = g_new0(ResultsSummary, 1);
   s->run = 1;
   s->info = (ResultsRunInfo){
-      "pocket", "name: pocket\nseed: 1\n", "1.0", "{\"cpu\": \"test\"}", "2026-01-02T03:04:05Z", 1, FALSE, TRUE};
+      "pocket", "name: pocket\nseed: 1\n", "1.0", "{\"cpu\": \"test\"}", "2026-01-02T03:04:05Z", 1, FALSE, TRUE, "cpu"};
   s->n_tasks = n_tasks;
   s->task = g_new0(ResultsTaskInfo, n_tasks);
   for (guint t = 0; t < n_tasks; t++)

@@ -164,8 +164,10 @@ static void test_empty_and_partial(void) {
 
   ResultsSummary *summary = sample_new(1, 2, 7);
   summary->task[0].threads_done = 100;
+  summary->info.devices = "cpu,cuda";
   g_autofree char *one = write_report(summary, (ReportOptions){.format = "html"});
   g_assert_nonnull(strstr(one, "100 of 960 threads have run"));
+  g_assert_nonnull(strstr(one, "from several devices (cpu,cuda)"));
   summary->n_points = summary->n_frontier = 0;
   g_autofree char *none = write_report(summary, (ReportOptions){.format = "html"});
   g_assert_nonnull(strstr(none, "No graded threads yet"));

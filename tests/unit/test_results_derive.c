@@ -86,6 +86,7 @@ static void test_by_hand(void) {
   ResultsSummary *summary = derive(&synthetic, lengths, 3, threads, 2);
   g_assert_cmpuint(summary->n_points, ==, 6);
   g_assert_true(summary->info.complete && !summary->info.partial);
+  g_assert_cmpstr(summary->info.devices, ==, "cpu");
   g_assert_cmpint(summary->task[0].threads_wanted, ==, 4);
   g_assert_cmpint(summary->task[0].threads_done, ==, 4);
   g_assert_cmpint(summary->task[0].threads_graded, ==, 4);
@@ -170,6 +171,19 @@ static void test_shorter_task(void) {
   g_assert_nonnull(find_point(summary, "vanilla", "other", 8, 1));
   for (guint i = 0; i < summary->n_frontier; i++)
     if (g_str_equal(summary->frontier[i].task, "aime24")) g_assert_cmpint(summary->frontier[i].length, ==, 4);
+  results_summary_free(summary);
+  results_close(synthetic.store);
+}
+
+static void test_devices(void) {
+  g_autofree char *path = synthetic_path();
+  g_autoptr(GError) error = NULL;
+  gint64 method, problem[2];
+  Synthetic synthetic = by_hand(path, &method, problem);
+  results_db_script(synthetic.store, "UPDATE generation SET device = 'cuda' WHERE id = 3", &error);
+  ResultsSummary *summary = results_summary(synthetic.store, NULL, &error);
+  synthetic_check(&error);
+  g_assert_cmpstr(summary->info.devices, ==, "cpu,cuda");
   results_summary_free(summary);
   results_close(synthetic.store);
 }
@@ -490,6 +504,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/derive/by-hand", test_by_hand);
   g_test_add_func("/results/derive/same-answer", test_same_answer);
   g_test_add_func("/results/derive/shorter-task", test_shorter_task);
+  g_test_add_func("/results/derive/devices", test_devices);
   g_test_add_func("/results/derive/missing", test_missing);
   g_test_add_func("/results/derive/derived-is-direct", test_derived_is_direct);
   g_test_add_func("/results/derive/stored-is-computed", test_stored_is_computed);
