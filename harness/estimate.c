@@ -130,8 +130,8 @@ static void print_table(const GArray *costs, int together) {
   format_count(bytes, text[1], sizeof text[1]);
   format_duration(bytes / 1e12, text[2], sizeof text[2]);
   printf("\nAt most %s tokens and %sB read: %s at 1 TB/s. That is if no thread\n"
-         "ended before its length, with %d decoded together; `run --limit 2` shows how\n"
-         "far below it your models stay.\n",
+         "ended before its length and caches shrank as their CR says, with %d decoded\n"
+         "together; `run --limit 2` shows how far below it your models stay.\n",
          text[0], text[1], text[2], together);
 }
 

@@ -8,11 +8,13 @@
 #define SAME 1e-12         /* accuracies of a problem that differ by rounding only */
 #define POWER_QUANTILE 0.8 /* how often the detectable difference would be found */
 
-/* A true difference of t(97.5 %) + t(80 %) standard errors is found significant 4 times in 5. */
+/* A true difference of t(97.5 %) + t(80 %) standard errors is found significant 4 times in 5. NAN: no difference that
+ * two accuracies can have is. */
 static double detectable(double se, guint problems) {
-  return problems < 2 ? NAN
-                      : se * (results_t_quantile(0.975, (int)problems - 1) +
-                              results_t_quantile(POWER_QUANTILE, (int)problems - 1));
+  if (problems < 2) return NAN;
+  int df = (int)problems - 1;
+  double difference = se * (results_t_quantile(0.975, df) + results_t_quantile(POWER_QUANTILE, df));
+  return difference <= 1 ? difference : NAN;
 }
 
 static gboolean holds_zero(double low, double high) {

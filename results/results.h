@@ -359,7 +359,7 @@ typedef struct {
   double difference, se;
   double low, high; /* 95 %: paired bootstrap over problems. If all differ alike, by 0 say: what that leaves possible */
   double p;         /* exact McNemar: the sign test on the problems that differ, two-sided */
-  double detectable;          /* a true difference that such a comparison would find 4 times in 5 */
+  double detectable;          /* a true difference that such a comparison would find 4 times in 5; NAN: none */
   gboolean indistinguishable; /* the interval holds 0, or fewer problems differ than a sign test can tell apart: 6 */
 } ResultsPair;
 

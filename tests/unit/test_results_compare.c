@@ -124,6 +124,18 @@ static void test_few_differ(void) {
   }
 }
 
+/* Two problems find no difference that there can be. */
+static void test_nothing_found(void) {
+  g_autofree char *path = synthetic_path();
+  const Line lines[] = {{"vanilla", 1, "cw"}, {"dms", 2, "cc"}};
+  Synthetic synthetic = write_run(path, "one", lines, 2);
+  ResultsSide dms = {synthetic.store, "one", "dms"}, vanilla = {synthetic.store, NULL, "vanilla"};
+  ResultsComparison *comparison = compare(&dms, &vanilla, FALSE);
+  g_assert_true(isnan(comparison->pair[0].detectable) && comparison->pair[0].se == 0.5);
+  results_comparison_free(comparison);
+  results_close(synthetic.store);
+}
+
 /* Nothing resampled varies where A solves all and B none: the interval is what eight problems leave possible. */
 static void test_all_differ(void) {
   g_autofree char *path = synthetic_path();
@@ -259,6 +271,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/results/compare/by-hand", test_by_hand);
   g_test_add_func("/results/compare/few-differ", test_few_differ);
   g_test_add_func("/results/compare/alike", test_alike);
+  g_test_add_func("/results/compare/nothing-found", test_nothing_found);
   g_test_add_func("/results/compare/all-differ", test_all_differ);
   g_test_add_func("/results/compare/mixed", test_mixed);
   g_test_add_func("/results/compare/along", test_along);
