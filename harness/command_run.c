@@ -71,7 +71,7 @@ static void print_outcome(const RunOutcome *outcome) {
                 outcome->generated, "reused", outcome->reused, "failed", outcome->failed, "ungraded", outcome->ungraded,
                 "tokens", (json_int_t)outcome->tokens, "preemptions", (json_int_t)outcome->preemptions, "seconds",
                 outcome->seconds, "stopped", outcome->stopped);
-  json_dumpf(object, stdout, JSON_INDENT(2));
+  json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
   putchar('\n');
   json_decref(object);
 }
