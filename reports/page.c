@@ -54,14 +54,27 @@ static void write_contents(GString *out, const ResultsSummary *summary, gboolean
   g_string_append(out, "<a href=\"#provenance\">Provenance</a></nav>");
 }
 
+/* Several methods may run on one model: vanilla and a window, or two windows. */
+static guint count_models(const ResultsSummary *summary) {
+  guint models = 0;
+  for (guint m = 0; m < summary->n_methods; m++) {
+    guint first = 0;
+    while (g_strcmp0(summary->method[first].fingerprint, summary->method[m].fingerprint) != 0) first++;
+    models += first == m;
+  }
+  return models;
+}
+
 static void write_header(GString *out, const ResultsSummary *summary, gboolean splits, gboolean regrades,
                          gboolean threads, const ReportOptions *options) {
   report_html(out, "<header><p class=\"kicker\">hyperscale report</p><h1>%s</h1><p class=\"lead\">",
               summary->info.name);
   for (guint i = 0; i < summary->n_tasks; i++)
-    report_html(out, "%s%s (%d problems)", i ? ", " : "", summary->task[i].name, summary->task[i].problems);
+    report_html(out, "%s%s (%d problem%s)", i ? ", " : "", summary->task[i].name, summary->task[i].problems,
+                summary->task[i].problems == 1 ? "" : "s");
   g_autofree char *day = g_strndup(summary->info.created ? summary->info.created : "", strlen("2026-01-31"));
-  report_html(out, " \u00b7 %u models \u00b7 %s</p>", summary->n_methods, day);
+  guint models = count_models(summary);
+  report_html(out, " \u00b7 %u model%s \u00b7 %s</p>", models, models == 1 ? "" : "s", day);
   write_contents(out, summary, splits, regrades, threads, options);
   g_string_append(out, "</header>\n");
   g_autoptr(GPtrArray) warnings = report_warnings(summary);

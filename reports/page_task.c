@@ -78,9 +78,10 @@ static void write_heading(GString *out, const char *heading, const char *note) {
 void report_page_task(GString *out, const ResultsSummary *summary, const ReportOptions *options, guint index) {
   const ResultsTaskInfo *task = &summary->task[index];
   report_html(out,
-              "<section class=\"task\" id=\"task-%u\"><h2>%s</h2><p class=\"facts\">%d problems, %s@W, at most %d "
-              "threads of %d tokens.</p>",
-              index, task->name, task->problems, task->aggregate, task->max_threads, task->max_length);
+              "<section class=\"task\" id=\"task-%u\"><h2>%s</h2><p class=\"facts\">%d problem%s, %s@W, at most %d "
+              "thread%s of %d tokens.</p>",
+              index, task->name, task->problems, task->problems == 1 ? "" : "s", task->aggregate, task->max_threads,
+              task->max_threads == 1 ? "" : "s", task->max_length);
   if (index == 0) write_definitions(out);
   if (!has_cost(summary, task->name, "reads")) {
     report_html(out, "<p>%s</p></section>\n", report_no_points);

@@ -256,7 +256,8 @@ void report_terminal(const ResultsSummary *summary, int width, gboolean colour, 
     style(&t, "\x1b[1m");
     report_text_append(out, TEXT_TERMINAL, task->name, -1);
     style(&t, "\x1b[0m");
-    report_text_print(out, TEXT_TERMINAL, "  %d problems, %s@W\n\n", task->problems, task->aggregate);
+    report_text_print(out, TEXT_TERMINAL, "  %d problem%s, %s@W\n\n", task->problems, task->problems == 1 ? "" : "s",
+                      task->aggregate);
     if (!figure->point->len) {
       report_text_print(out, TEXT_TERMINAL, "  %s\n", report_no_points);
       continue;

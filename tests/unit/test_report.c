@@ -154,6 +154,16 @@ static void test_hostile(void) {
   sample_free(summary);
 }
 
+/* The page's head counts models, not methods. */
+static void test_models(void) {
+  ResultsSummary *summary = sample_new(3, 1, 7);
+  for (guint m = 0; m < 3; m++) summary->method[m].fingerprint = m == 2 ? "another" : "one for vanilla and a window";
+  summary->task[0].problems = 1;
+  g_autofree char *html = write_report(summary, (ReportOptions){.format = "html"});
+  g_assert_nonnull(strstr(html, "(1 problem) \u00b7 2 models \u00b7 "));
+  sample_free(summary);
+}
+
 static void test_empty_and_partial(void) {
   ResultsSummary empty = {.info = {.name = "nothing", .partial = TRUE}};
   g_autofree char *html = write_report(&empty, (ReportOptions){.format = "html"});
@@ -390,6 +400,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/report/figure-of-two-models", test_figure_of_two_models);
   g_test_add_func("/report/hostile", test_hostile);
   g_test_add_func("/report/empty-and-partial", test_empty_and_partial);
+  g_test_add_func("/report/models", test_models);
   g_test_add_func("/report/alike-methods", test_alike_methods);
   g_test_add_func("/report/missing-problems", test_missing_problems);
   g_test_add_func("/report/no-interval", test_no_interval);
