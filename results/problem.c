@@ -12,8 +12,8 @@
  * the task's longest no thread is known: those that stopped are no fair sample of all. */
 static int share_at(const ResultsReading *reading, const ResultsThreadRow *thread, int length) {
   if (length > reading->longest) return -1;
+  if (thread->n_tokens > length) return SHARE_TRUNCATED; /* whatever became of it later */
   if (thread->share == SHARE_ERROR) return SHARE_ERROR;
-  if (thread->n_tokens > length) return SHARE_TRUNCATED;
   if (thread->stopped) return thread->share;
   return thread->n_tokens == length ? SHARE_TRUNCATED : -1;
 }

@@ -125,10 +125,10 @@ class Thread:
 
     def outcome_at(self, length):
         """None: not known, it was run for less."""
-        if self.finish == "error" or self.outcome == "error":
-            return "error"
         if len(self.live) > length:
             return "truncated"
+        if self.finish == "error" or self.outcome == "error":
+            return "error"
         if self.finish == "stop":
             return self.outcome or "ungraded"
         return "truncated" if len(self.live) == length else None

@@ -195,7 +195,7 @@ static void test_missing(void) {
   Synthetic synthetic = by_hand(path, &method, problem);
   /* a third thread for p1 failed and one is not graded; p2 has one that was run for fewer tokens */
   const SyntheticThread failed = {
-      .live = short_live, .n_tokens = 1, .max_new_tokens = 4, .finish = RESULTS_FINISH_ERROR};
+      .live = short_live, .n_tokens = 2, .max_new_tokens = 4, .finish = RESULTS_FINISH_ERROR};
   const SyntheticThread ungraded = {.live = short_live, .n_tokens = 2, .max_new_tokens = 4};
   const SyntheticThread early = {
       .live = short_live, .n_tokens = 2, .max_new_tokens = 2, .finish = RESULTS_FINISH_LENGTH};
@@ -225,10 +225,12 @@ static void test_missing(void) {
   assert_near(point->reads, 21, 1e-12);
   assert_near(point->errors, 1 / 7., 1e-15);
   assert_near(point->truncated, 4 / 7., 1e-15);
-  /* at L = 1 nothing has stopped, so the grade that lacks is not needed */
+  /* at L = 1 nothing has stopped or failed, so the grade that lacks is not needed, nor what failed later */
   point = find_point(summary, "vanilla", "aime24", 1, 3);
   g_assert_cmpint(point->problems, ==, 2);
   assert_near(point->ungraded, 0, 0);
+  assert_near(point->errors, 0, 0);
+  g_assert_nonnull(find_point(summary, "vanilla", "aime24", 1, 4));
   /* nobody is right at L = 1: the interval is the exact binomial one of 0 of 2 */
   assert_near(point->low, 0, 0);
   assert_near(point->high, 1 - sqrt(0.025), 1e-15);
