@@ -150,6 +150,12 @@ gboolean dms_network_open(DmsNetwork *network, const DmsBackendOptions *options,
                 options->model->dir, bytes, sequence);
     goto failed;
   }
+  if (bytes > available) {
+    g_set_error(error, DMS_ERROR, DMS_ERROR_MEMORY,
+                "%s: the KV memory was to have %.1f GB, and %.1f GB are free: ask for less, or for what is free (0)",
+                options->model->dir, bytes / 1e9, available / 1e9);
+    goto failed;
+  }
   if (!dms_page_pool_init(&network->pool, network->shape.page_bytes, bytes, error)) goto failed;
   return TRUE;
 failed:

@@ -291,6 +291,7 @@ static void test_open_refusals(void) {
   bad = good;
   bad.precision = DMS_PRECISION_BF16, assert_not_opened(bad, DMS_ERROR_REQUEST, "f32"), bad = good;
   bad.kv_bytes = 1000, assert_not_opened(bad, DMS_ERROR_MEMORY, "1000"), bad = good;
+  bad.kv_bytes = (gsize)1 << 50, assert_not_opened(bad, DMS_ERROR_MEMORY, "GB are free"), bad = good;
   bad.max_sequences = -1, assert_not_opened(bad, DMS_ERROR_REQUEST, "max_sequences"), bad = good;
   bad.cpu_threads = -1, assert_not_opened(bad, DMS_ERROR_REQUEST, "cpu_threads"), bad = good;
   bad.policy = (DmsPolicy){DMS_POLICY_WINDOW, -1, 0}, assert_not_opened(bad, DMS_ERROR_REQUEST, "window"), bad = good;
