@@ -100,6 +100,7 @@ static int run(int argc, char **argv) {
   if (!runner_run(plan, text, &options, &outcome, &error)) {
     gboolean lost = outcome.generated > 0 && g_error_matches(error, DMS_ERROR, DMS_ERROR_DEVICE);
     int code = command_fail(&command_run, error);
+    if (outcome.generated > 0 && code == EXIT_USAGE) code = EXIT_INTERNAL; /* for that says that nothing was begun */
     g_free(outcome.run);
     return lost ? EXIT_RESUMABLE : code; /* what was generated is stored */
   }

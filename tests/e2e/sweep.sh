@@ -78,6 +78,7 @@ cp -r datasets/pocket/models/pocket-reasoner-dms-4x "$tmp/broken"
 chmod -R u+w "$tmp/broken"
 sed -i 's/"vocab_size": 640/"vocab_size": 639/' "$tmp/broken/config.json"
 run between between > /dev/null 2>&1
+is $? 1 'a run whose second method cannot begin does not exit with the code of one that began nothing'
 is "$("$hyperscale" status --db "$tmp/between.db" --json | field complete)" False 'a run that could not begin its second method is incomplete'
 is "$(sqlite3 "$tmp/between.db" "SELECT count(*) FROM points WHERE method = 'vanilla' AND task = 'pocket-aime'")" 1 'and has the points of its first'
 
