@@ -22,33 +22,30 @@ static gboolean is_known(int share) {
   return share >= 0 && share != SHARE_ERROR && share != SHARE_UNGRADED;
 }
 
-/* The number of an answer that thread i gave, spelled otherwise than all before it: that of the first which is the same
- * answer, or else 0. */
-static int number_alike(const ResultsReading *reading, const GArray *threads, const int *group, guint i) {
-  const char *answer = g_array_index(threads, ResultsThreadRow, i).answer;
-  for (guint j = 0; reading->same_answer && j < i; j++)
-    if (group[j] > 0 &&
-        reading->same_answer(reading->grader, g_array_index(threads, ResultsThreadRow, j).answer, answer))
-      return group[j];
-  return 0;
+/* The number of an answer that is spelled otherwise than all before it: that of the same one among `wrong`, the first
+ * spellings of each, to which it is added if there is none. */
+static int number_alike(const ResultsReading *reading, GPtrArray *wrong, const char *answer) {
+  guint i = reading->same_answer ? 0 : wrong->len;
+  while (i < wrong->len && !reading->same_answer(reading->grader, wrong->pdata[i], answer)) i++;
+  if (i == wrong->len) g_ptr_array_add(wrong, (gpointer)answer);
+  return (int)i + 1;
 }
 
 /* Numbers for the answers: 0 correct, 1.. wrong ones that are the same, RESULTS_NO_VOTE. All correct answers equal the
  * gold; were wrong ones held apart that only look different, a vote would favour the correct. */
 static void number_answers(const ResultsReading *reading, const GArray *threads, int *group) {
   g_autoptr(GHashTable) numbers = g_hash_table_new(g_str_hash, g_str_equal);
-  int wrong = 0;
+  g_autoptr(GPtrArray) wrong = g_ptr_array_new();
   for (guint i = 0; i < threads->len; i++) {
     const ResultsThreadRow *thread = &g_array_index(threads, ResultsThreadRow, i);
     group[i] = thread->share == SHARE_CORRECT ? 0 : RESULTS_NO_VOTE;
     if (thread->share != SHARE_WRONG || !thread->answer) continue;
-    int number = GPOINTER_TO_INT(g_hash_table_lookup(numbers, thread->answer));
+    gpointer number = g_hash_table_lookup(numbers, thread->answer);
     if (!number) {
-      number = number_alike(reading, threads, group, i);
-      if (!number) number = ++wrong;
-      g_hash_table_insert(numbers, thread->answer, GINT_TO_POINTER(number));
+      number = GINT_TO_POINTER(number_alike(reading, wrong, thread->answer));
+      g_hash_table_insert(numbers, thread->answer, number);
     }
-    group[i] = number;
+    group[i] = GPOINTER_TO_INT(number);
   }
 }
 
