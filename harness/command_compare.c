@@ -89,7 +89,15 @@ static char *interval_text(double low, double high) {
   return isnan(low) || isnan(high) ? g_strdup("NA") : g_strdup_printf("%+.1f to %+.1f", 100 * low, 100 * high);
 }
 
-static void print_pair(const ResultsPair *pair, int width, int columns) {
+/* The most problems of a task that two methods were compared over. */
+static int most_problems(const ResultsComparison *comparison, const char *task) {
+  int most = 0;
+  for (guint i = 0; i < comparison->n_pairs; i++)
+    if (g_str_equal(comparison->pair[i].task, task)) most = MAX(most, comparison->pair[i].problems);
+  return most;
+}
+
+static void print_pair(const ResultsPair *pair, int problems, int width, int columns) {
   g_autofree char *names = g_strdup_printf("%s %gx - %s %gx", pair->method_a, pair->cr_a, pair->method_b, pair->cr_b);
   g_autofree char *interval = interval_text(pair->low, pair->high);
   printf("  %-*s", width, names);
@@ -98,30 +106,33 @@ static void print_pair(const ResultsPair *pair, int width, int columns) {
   if (columns >= WITH_P) printf(" %7.2g", pair->p);
   if (columns >= WITH_FINDS && isnan(pair->detectable)) printf(" %6s", "NA");
   if (columns >= WITH_FINDS && !isnan(pair->detectable)) printf(" %6.1f", 100 * pair->detectable);
-  printf("  %s\n", verdict(pair->indistinguishable, pair->difference));
+  printf("  %s", verdict(pair->indistinguishable, pair->difference));
+  if (pair->problems < problems) printf(", over %d", pair->problems);
+  putchar('\n');
 }
 
 static void print_pairs(const ResultsComparison *comparison, int columns) {
   const ResultsPair *last = NULL;
   gboolean few = FALSE; /* a verdict that the interval alone would not give */
-  int width = names_width(comparison);
+  int width = names_width(comparison), problems = 0;
   for (guint i = 0; i < comparison->n_pairs; i++) {
     const ResultsPair *pair = &comparison->pair[i];
     if (!is_shown(comparison, pair)) continue;
     if (!last || !g_str_equal(last->task, pair->task)) {
-      printf("\n%s, ", pair->task);
+      problems = most_problems(comparison, pair->task);
+      printf("\n%s, %d problems, ", pair->task, problems);
       if (all)
         printf("at equal budgets");
       else
         printf("at L %d, W %d", pair->length, pair->threads);
-      printf(": accuracy and A - B in percentage points\n  %-*s", width, "A - B");
+      printf(": accuracy and A - B in points\n  %-*s", width, "A - B");
       if (all) printf(" %6s %3s", "L", "W");
       printf(" %6s %6s %6s %15s", "A", "B", "diff", "95 % interval");
       if (columns >= WITH_P) printf(" %7s", "McNemar");
       if (columns >= WITH_FINDS) printf(" %6s", "finds");
       puts("  verdict");
     }
-    print_pair(last = pair, width, columns);
+    print_pair(last = pair, problems, width, columns);
     few |= pair->indistinguishable && (pair->low > 0 || pair->high < 0);
   }
   if (columns >= WITH_FINDS || few) putchar('\n');
