@@ -27,8 +27,9 @@ typedef struct {
 } Method;
 
 /* Opens the methods of a plan over its opened tasks, with the questions of this shard. What is not on this machine is
- * added to `missing` (char *) and left out of the result; any other fault is an error that names the method. So are two
- * methods that no table could tell apart, of one name and ratio. Elements are Method *; free with g_ptr_array_unref(). */
+ * added to `missing` (char *) and left out of the result; any other fault is an error that names the method, and so are
+ * two methods of one name and ratio, which no table could tell apart. Elements are Method *; free with
+ * g_ptr_array_unref(). */
 GPtrArray *methods_open(const Plan *plan, const GPtrArray *tasks, const Shard *shard, DmsDevice device,
                         GPtrArray *missing, GError **error);
 
