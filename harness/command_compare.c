@@ -103,7 +103,8 @@ static void print_pair(const ResultsPair *pair, int problems, int width, int col
   printf("  %-*s", width, names);
   if (all) printf(" %6d %3d", pair->length, pair->threads);
   printf(" %6.1f %6.1f %+6.1f %15s", 100 * pair->accuracy_a, 100 * pair->accuracy_b, 100 * pair->difference, interval);
-  if (columns >= WITH_P) printf(" %7.2g", pair->p);
+  if (columns >= WITH_P && isnan(pair->p)) printf(" %7s", "NA");
+  if (columns >= WITH_P && !isnan(pair->p)) printf(" %7.2g", pair->p);
   if (columns >= WITH_FINDS && isnan(pair->detectable)) printf(" %6s", "NA");
   if (columns >= WITH_FINDS && !isnan(pair->detectable)) printf(" %6.1f", 100 * pair->detectable);
   printf("  %s", verdict(pair->indistinguishable, pair->difference));
@@ -113,7 +114,8 @@ static void print_pair(const ResultsPair *pair, int problems, int width, int col
 
 static void print_pairs(const ResultsComparison *comparison, int columns) {
   const ResultsPair *last = NULL;
-  gboolean few = FALSE; /* a verdict that the interval alone would not give */
+  gboolean few = FALSE;    /* a verdict that the interval alone would not give */
+  gboolean uneven = FALSE; /* a sign test that would not be one */
   int width = names_width(comparison), problems = 0;
   for (guint i = 0; i < comparison->n_pairs; i++) {
     const ResultsPair *pair = &comparison->pair[i];
@@ -134,9 +136,12 @@ static void print_pairs(const ResultsComparison *comparison, int columns) {
     }
     print_pair(last = pair, problems, width, columns);
     few |= pair->indistinguishable && (pair->low > 0 || pair->high < 0);
+    uneven |= isnan(pair->p);
   }
-  if (columns >= WITH_FINDS || few) putchar('\n');
+  uneven &= columns >= WITH_P;
+  if (columns >= WITH_FINDS || few || uneven) putchar('\n');
   if (columns >= WITH_FINDS) puts("finds: the true difference that so many problems would show 4 times in 5");
+  if (uneven) puts("McNemar is NA where the sides ran different numbers of threads a problem");
   if (few) puts("indistinguishable though the interval is clear of 0: fewer than six problems differ");
 }
 

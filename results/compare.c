@@ -58,7 +58,9 @@ static gboolean compare_task(const ResultsReadSide side[2], const char *task, co
   if (!problems) return FALSE;
   ResultsMatch match = {.task = task,
                         .n_resamples = grid->bootstrap > 0 ? (guint)grid->bootstrap : RESULTS_RESAMPLES,
-                        .seed = grid->seed};
+                        .seed = grid->seed,
+                        .uneven = results_find_task(side[0].summary, task)->max_threads !=
+                                  results_find_task(side[1].summary, task)->max_threads};
   match.family[0] = find_family(side[0].summary, a, 0);
   match.family[1] = find_family(side[1].summary, b, match.family[0].n);
   ResultsCells *cells = results_cells_new(problems, grid, match.family[0].n + match.family[1].n, error);

@@ -156,6 +156,9 @@ gboolean results_task_differences(const ResultsReadSide *a, const ResultsReadSid
   compare(&list, "aggregate", p->aggregate, q->aggregate, TRUE);
   compare(&list, "grader", p->grader, q->grader, TRUE);
   compare(&list, "prompt", p->style, q->style, TRUE);
+  g_autofree char *threads_a = g_strdup_printf("%d", p->max_threads),
+                  *threads_b = g_strdup_printf("%d", q->max_threads);
+  compare(&list, "threads", threads_a, threads_b, FALSE);
   if (a->store == b->store && a->summary->run == b->summary->run) return TRUE;
   g_autoptr(GHashTable) problems_a = read_problems(a, task, error);
   g_autoptr(GHashTable) problems_b = problems_a ? read_problems(b, task, error) : NULL;

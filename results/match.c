@@ -58,7 +58,7 @@ static ResultsPair compare_budget(const ResultsMatch *match, guint a, guint b, i
   for (guint i = 0; i < G_N_ELEMENTS(means); i++) *means[i] /= n;
   pair.difference = pair.accuracy_a - pair.accuracy_b;
   pair.se = n > 1 ? sqrt(MAX(0, square - n * pair.difference * pair.difference) / (n - 1) / n) : NAN;
-  pair.p = results_mcnemar(pair.better, pair.worse);
+  pair.p = match->uneven ? NAN : results_mcnemar(pair.better, pair.worse);
   return pair;
 }
 

@@ -11,6 +11,7 @@ typedef struct {
   ResultsFamily family[2]; /* A and B: their slots in the cells */
   guint n_resamples;
   uint64_t seed;
+  gboolean uneven; /* one side ran more threads a problem than the other */
 } ResultsMatch;
 
 /* Appends (ResultsPair) A against B at every budget: CRs of one name with their like, of two names each with each. */

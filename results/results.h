@@ -341,8 +341,8 @@ typedef struct {
 
 /* Something in which two sides are not alike. */
 typedef struct {
-  /* "data", "prompt", "grader", "aggregate"; "problems", "model", "policy", "sampling", "seed", "version", "machine",
-   * "partial" */
+  /* "data", "prompt", "grader", "aggregate"; "threads", "problems", "model", "policy", "sampling", "seed", "version",
+   * "machine", "partial" */
   const char *what;
   const char *task; /* or NULL */
   const char *a, *b;
@@ -358,7 +358,9 @@ typedef struct {
   double accuracy_a, accuracy_b, reads_a, reads_b;
   double difference, se;
   double low, high; /* 95 %: paired bootstrap over problems. If all differ alike, by 0 say: what that leaves possible */
-  double p;         /* exact McNemar: the sign test on the problems that differ, two-sided */
+  /* Exact McNemar: the sign test on the problems that differ, two-sided. NAN where one side ran more threads: equal
+   * methods would differ one way more often, for a mean over few threads is more often 0 or 1. */
+  double p;
   double detectable;          /* a true difference that such a comparison would find 4 times in 5; NAN: none */
   gboolean indistinguishable; /* the interval holds 0, or fewer problems differ than a sign test can tell apart: 6 */
 } ResultsPair;

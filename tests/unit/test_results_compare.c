@@ -192,7 +192,13 @@ static void test_mixed(void) {
   comparison = compare(&side_a, &side_b, FALSE);
   g_assert_true(strstr(find_difference(comparison, "sampling")->b, "temperature 1") != NULL);
   results_comparison_free(comparison);
-  change(&b, "UPDATE task SET grader = 'grader-2'");
+  /* more threads on one side: the signs of the differences are no longer a fair coin's */
+  change(&b, "UPDATE task SET max_threads = 4");
+  comparison = compare(&side_a, &side_b, FALSE);
+  g_assert_true(isnan(comparison->pair[0].p));
+  g_assert_cmpstr(find_difference(comparison, "threads")->b, ==, "4");
+  results_comparison_free(comparison);
+  change(&b, "UPDATE task SET max_threads = 1; UPDATE task SET grader = 'grader-2'");
   refuse(&side_a, &side_b, RESULTS_ERROR_CONFLICT, "grader-1 against grader-2");
   change(&b, "UPDATE task SET grader = 'grader-1'; UPDATE problem SET fingerprint = 'other' WHERE name = 'p02'");
   refuse(&side_a, &side_b, RESULTS_ERROR_CONFLICT, "1 of 6 shared problems differ, p02");
