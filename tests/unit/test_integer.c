@@ -40,6 +40,7 @@ static void test_integers(void) {
   check("\\boxed{73", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{7, 3}", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{7 3}", "73", GRADE_NO_ANSWER, NULL);
+  check("\\boxed{\\{73, 74\\}}", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{none}", "73", GRADE_NO_ANSWER, NULL);
   check("\\boxed{540^\\circ}", "540", GRADE_CORRECT, "540");
   check("\\boxed{m+n = 33}", "33", GRADE_CORRECT, "33");

@@ -191,10 +191,38 @@ static void test_values(void) {
   }
 }
 
+/* What a row may make of the grader's stack and of its time. */
+static void test_values_are_bounded(void) {
+  for (int depth = 500; depth <= 5000000; depth *= 100) {
+    g_autofree char *opened = g_strnfill((gsize)depth, '['), *closed = g_strnfill((gsize)depth, ']');
+    g_autofree char *nested = g_strconcat(opened, closed, NULL);
+    g_autoptr(GByteArray) encoded = g_byte_array_new();
+    for (int i = 1; i <= depth; i++) {
+      const guint64 members = i < depth;
+      g_byte_array_append(encoded, (const guint8 *)"l", 1);
+      g_byte_array_append(encoded, (const guint8 *)&members, sizeof members);
+    }
+    g_autoptr(GError) error = NULL;
+    g_autofree char *difference = NULL;
+    const gboolean equal =
+        grade_value_matches((const char *)encoded->data, encoded->len, nested, strlen(nested), &difference, &error);
+    g_assert_cmpint(equal, ==, depth == 500);
+    g_assert_true(depth == 500 ? !error : g_error_matches(error, GRADE_ERROR, GRADE_ERROR_INPUT));
+  }
+  for (gsize digits = 50000; digits <= 50001; digits++) {
+    g_autofree char *number = g_strnfill(digits, '7');
+    g_autoptr(GError) error = NULL;
+    g_autofree char *difference = NULL;
+    g_assert_false(grade_value_matches("n", 1, number, digits, &difference, &error));
+    g_assert_true(digits == 50000 ? !error : g_error_matches(error, GRADE_ERROR, GRADE_ERROR_INPUT));
+  }
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/program-compare/output", test_output);
   g_test_add_func("/program-compare/output-is-linear", test_output_is_linear);
   g_test_add_func("/program-compare/values", test_values);
+  g_test_add_func("/program-compare/values-are-bounded", test_values_are_bounded);
   return g_test_run();
 }
