@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <unistd.h>
 
 static gboolean refuse(const char *path, int why, GError **error) {
   g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(why), "%s: cannot be written: %s", path, g_strerror(why));
@@ -27,6 +28,8 @@ void output_put(OutputFile *output, const void *data, gsize length) {
 
 gboolean output_close(OutputFile *output, GError **error) {
   int why = output->failed;
+  /* Before the name: after a crash it must not stand for a file that is still empty. */
+  if (output->temporary && !why && (fflush(output->file) != 0 || fsync(fileno(output->file)) != 0)) why = errno;
   if (fclose(output->file) != 0 && !why) why = errno;
   if (output->temporary && !why && g_rename(output->temporary, output->path) != 0) why = errno;
   if (output->temporary && why) g_unlink(output->temporary);
