@@ -96,6 +96,11 @@ static gboolean write_report(const ResultsSummary *summary, ResultsStore *opened
   g_autoptr(GPtrArray) compared = html ? comparisons_collect(opened, summary, error) : g_ptr_array_new();
   GArray *kept = compared ? evictions_collect(opened, summary, html ? evictions : 0, where, index, error) : NULL;
   if (!kept) return FALSE;
+  if (evictions && kept->len == 0) {
+    evictions_free(kept);
+    return refuse(error, "evictions",
+                  "has nothing to show: no DMS method has run, or the store is an export without tokens");
+  }
   ReportOptions options = {.format = g_str_equal(wanted, "text") ? "md" : wanted,
                            .cost = cost,
                            .paper = paper,

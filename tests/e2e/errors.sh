@@ -92,6 +92,9 @@ for option in '--lengths=' '--lengths 800' '--threads 2' '--evictions 1' '--no-t
   exits 2 "report: ${option%[ =]*} (is|has|belongs)" "report $option, which cannot be or would do nothing" \
     "$hyperscale" report --db "$tmp/store.db" $option
 done
+"$hyperscale" export --db "$tmp/store.db" --sqlite "$tmp/export.db" > /dev/null
+exits 2 'report: --evictions has nothing to show' 'evictions of a store without tokens' \
+  "$hyperscale" report --db "$tmp/export.db" --evictions 1 --output "$tmp/evictions.html"
 exits 2 'no such store' 'a shard that is nowhere' "$hyperscale" merge "$tmp/merged.db" "$tmp/nowhere.db"
 [ ! -e "$tmp/merged.db" ]
 ok $? 'and no store was made for it'
