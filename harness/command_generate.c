@@ -116,7 +116,7 @@ static gboolean check_options(GError **error) {
       {"threads", threads, threads >= 1 && threads <= 4096, "1 to 4096"},
       {"max-tokens", max_tokens, max_tokens == NOT_GIVEN || max_tokens >= 1, "1 or more"},
       {"temperature", temperature, temperature == NOT_GIVEN || (temperature >= 0 && temperature <= 100), "0 to 100"},
-      {"top-p", top_p, top_p == NOT_GIVEN || (top_p > 0 && top_p <= 1), "above 0 to 1"},
+      {"top-p", top_p, top_p == NOT_GIVEN || ((float)top_p > 0 && top_p <= 1), "above 0 to 1"},
       {"top-k", top_k, top_k == NOT_GIVEN || top_k >= 0, "0 or more"},
       {"seed", (double)seed, seed >= 0, "0 or more"},
       {"cpu-threads", cpu_threads, cpu_threads >= 0 && cpu_threads <= 1024, "0 (all) to 1024"},

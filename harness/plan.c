@@ -173,7 +173,7 @@ static gboolean check_plan(const char *file, const Plan *plan, GError **error) {
   if (!check_ascending(file, "threads", plan->threads, plan->n_threads, 4096, error)) return FALSE;
   if (!check_ascending(file, "lengths", plan->lengths, plan->n_lengths, 1 << 20, error)) return FALSE;
   const PlanSampling *sampling = plan->sampling;
-  if (sampling && !(sampling->temperature >= 0 && sampling->temperature <= 100 && sampling->top_p > 0 &&
+  if (sampling && !(sampling->temperature >= 0 && sampling->temperature <= 100 && (float)sampling->top_p > 0 &&
                     sampling->top_p <= 1 && sampling->top_k >= 0)) {
     g_set_error(error, PLAN_ERROR, PLAN_ERROR_VALUE,
                 "%s: sampling: temperature %g, top_p %g, top_k %d; allowed: temperature 0 to 100, top_p above 0 to 1, "

@@ -63,6 +63,7 @@ static void test_refused(void) {
       {"name: p\n" TASK "methods:\n  - {name: a, model: m, policy: dms, window: 9}\n" TAIL,
        {"belong to policy window"}},
       {"name: p\n" TASK METHOD TAIL "sampling: {temperature: -1, top_p: 0.9}\n", {"temperature -1", "allowed"}},
+      {"name: p\n" TASK METHOD TAIL "sampling: {temperature: 0.6, top_p: 1e-50}\n", {"top_p 1e-50", "above 0"}},
       {"name: p\n" TASK METHOD TAIL "sampling: {temperature: .nan, top_p: 0.9}\n", {"temperature"}},
       {"name: p\n" TASK METHOD TAIL "ties: last\n", {"\"last\"", "mean, first"}},
       {"name: p\ntasks:\n  - {name: a}\n  - {name: a}\n" METHOD TAIL, {"named twice"}},
