@@ -38,14 +38,7 @@ static void policy_shape(const Method *method, double *kept, double *ratio) {
   *kept = policy.kind == DMS_POLICY_DMS      ? method->info.dms_window + 1
           : policy.kind == DMS_POLICY_WINDOW ? policy.window + 1 + policy.sinks
                                              : INFINITY;
-  *ratio = policy.kind != DMS_POLICY_DMS ? INFINITY : method->plan->cr ? method->plan->cr : MAX(method->info.dms_cr, 1);
-}
-
-/* As the plan states it, else the checkpoint's, else 1. */
-static double nominal_cr(const Method *method) {
-  double kept, ratio;
-  policy_shape(method, &kept, &ratio);
-  return method->plan->cr ? method->plan->cr : isinf(ratio) ? 1 : ratio;
+  *ratio = policy.kind == DMS_POLICY_DMS ? method_cr(method) : INFINITY;
 }
 
 static double item_bytes(const Method *method, DmsDevice device) {
@@ -108,7 +101,7 @@ static void print_row(const Cost *cost, gboolean first, int width) {
   format_count(cost->reads / cost->problems, reads, sizeof reads);
   format_count(cost->held * cost->item_bytes, held, sizeof held);
   format_count(cost->bytes, bytes, sizeof bytes);
-  if (first) printf("%s %gx\n", cost->method->plan->name, nominal_cr(cost->method));
+  if (first) printf("%s %gx\n", cost->method->plan->name, method_cr(cost->method));
   printf("  %-*s %8u %7u %7s %13s %8sB %7sB\n", width, cost->task, cost->problems, cost->threads, tokens, reads, held,
          bytes);
 }
