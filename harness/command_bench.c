@@ -134,10 +134,10 @@ static gboolean prefill_rows(DmsBench *bench, const GArray *batch, const GArray 
 
 static void print_info(const DmsBenchInfo *info) {
   char weights[16], item[16];
-  format_count((double)info->weight_bytes, weights, sizeof weights);
-  format_count((double)info->item_bytes, item, sizeof item);
-  printf("%s: opened in %.2f s; a step reads %sB of weights, a KV item is %sB", info->device, info->seconds_open,
-         weights, item);
+  format_bytes((double)info->weight_bytes, weights, sizeof weights);
+  format_bytes((double)info->item_bytes, item, sizeof item);
+  printf("%s: opened in %.2f s; a step reads %s of weights, a KV item is %s", info->device, info->seconds_open, weights,
+         item);
   if (info->read_rate > 0) printf("; read %.0f GB/s", info->read_rate / 1e9);
   if (info->matrix_rate > 0) printf(", matrix %.1f TFLOP/s", info->matrix_rate / 1e12);
   fputs("\n\n", stdout);

@@ -30,13 +30,13 @@ static void show(const DatasetProgress *progress, gpointer user_data) {
   gboolean last = progress->files_done == progress->files_total;
   if (!last && now - *shown < (terminal ? 200000 : 10000000)) return;
   *shown = now;
-  format_count((double)progress->done_bytes, done, sizeof done);
-  format_count((double)progress->total_bytes, total, sizeof total);
-  format_count(progress->bytes_per_second, rate, sizeof rate);
+  format_bytes((double)progress->done_bytes, done, sizeof done);
+  format_bytes((double)progress->total_bytes, total, sizeof total);
+  format_bytes(progress->bytes_per_second, rate, sizeof rate);
   double left = progress->bytes_per_second > 0 && progress->total_bytes > progress->done_bytes
                     ? (double)(progress->total_bytes - progress->done_bytes) / progress->bytes_per_second
                     : 0;
-  g_autofree char *counts = g_strdup_printf("  %u/%u files  %sB of %sB  %sB/s  ETA %.0fs", progress->files_done,
+  g_autofree char *counts = g_strdup_printf("  %u/%u files  %s of %s  %s/s  ETA %.0fs", progress->files_done,
                                             progress->files_total, done, total, rate, left);
   if (terminal)
     terminal_replace_line(progress->file, counts);

@@ -29,8 +29,8 @@ static gboolean merge_shard(ResultsStore *store, const char *path, GError **erro
     putchar('\n');
     json_decref(object);
   } else {
-    printf("%s: %u runs, %u threads, %u generations, %u grades are new\n", path, merged.runs, merged.threads,
-           merged.generations, merged.grades);
+    printf("%s: %u run%s, %u threads, %u generations, %u grades are new\n", path, merged.runs,
+           merged.runs == 1 ? "" : "s", merged.threads, merged.generations, merged.grades);
   }
   return TRUE;
 }

@@ -99,10 +99,10 @@ static void print_row(const Cost *cost, gboolean first, int width) {
   char tokens[16], reads[16], held[16], bytes[16];
   format_count(cost->tokens, tokens, sizeof tokens);
   format_count(cost->reads / cost->problems, reads, sizeof reads);
-  format_count(cost->held * cost->item_bytes, held, sizeof held);
-  format_count(cost->bytes, bytes, sizeof bytes);
+  format_bytes(cost->held * cost->item_bytes, held, sizeof held);
+  format_bytes(cost->bytes, bytes, sizeof bytes);
   if (first) printf("%s %gx\n", cost->method->plan->name, method_cr(cost->method));
-  printf("  %-*s %8u %7u %7s %13s %8sB %7sB\n", width, cost->task, cost->problems, cost->threads, tokens, reads, held,
+  printf("  %-*s %8u %7u %7s %13s %9s %8s\n", width, cost->task, cost->problems, cost->threads, tokens, reads, held,
          bytes);
 }
 
@@ -120,9 +120,9 @@ static void print_table(const GArray *costs, int together) {
     bytes += cost->bytes;
   }
   format_count(tokens, text[0], sizeof text[0]);
-  format_count(bytes, text[1], sizeof text[1]);
+  format_bytes(bytes, text[1], sizeof text[1]);
   format_duration(bytes / 1e12, text[2], sizeof text[2]);
-  printf("\nAt most %s tokens and %sB read: %s at 1 TB/s. That is if no thread\n"
+  printf("\nAt most %s tokens and %s read: %s at 1 TB/s. That is if no thread\n"
          "ended before its length and caches shrank as their CR says, with %d decoded\n"
          "together; `run --limit 2` shows how far below it your models stay.\n",
          text[0], text[1], text[2], together);

@@ -27,6 +27,12 @@ void format_count(double value, char *text, gsize size) {
     g_snprintf(text, size, "%.*f", digits, value);
 }
 
+void format_bytes(double bytes, char *text, gsize size) {
+  char count[16];
+  format_count(bytes, count, sizeof count);
+  g_snprintf(text, size, strchr(count, ' ') ? "%sB" : "%s B", count);
+}
+
 void format_duration(double seconds, char *text, gsize size) {
   gint64 whole = (gint64)(MIN(seconds, 1e12) + 0.5);
   int minutes = (int)(whole / 60 % 60), rest = (int)(whole % 60);

@@ -28,6 +28,8 @@ void progress_end(Progress *progress);
 
 /* "12.3 K", "4.56 M": three digits and a unit. */
 void format_count(double value, char *text, gsize size);
+/* "512 B", "4.56 MB". */
+void format_bytes(double bytes, char *text, gsize size);
 /* "12s", "3m 05s", "7h 12m". */
 void format_duration(double seconds, char *text, gsize size);
 /* Whether stdout may be coloured: a terminal, TERM not dumb, NO_COLOR empty or unset. */

@@ -25,6 +25,10 @@ static void test_counts(void) {
     format_count(cases[i].value, text, sizeof text);
     g_assert_cmpstr(text, ==, cases[i].text);
   }
+  format_bytes(512, text, sizeof text);
+  g_assert_cmpstr(text, ==, "512 B");
+  format_bytes(4.56e6, text, sizeof text);
+  g_assert_cmpstr(text, ==, "4.56 MB");
 }
 
 /* Told from what has been run, not from what the store had. */
