@@ -10,6 +10,7 @@
  *   abc345_d (o1-preview): starts a thread and does not wait for it, so that LiveCodeBench's runner sees what it prints
  *     only if it is done within the 5 ms for which Python lets a thread run; it needs about that */
 #include "tests/unit/program_rows.h"
+#include "tests/unit/sandbox_skip.h"
 
 static gboolean reached_time_limit(json_t *row) {
   json_t *results = json_object_get(row, "local_lcb");
@@ -42,7 +43,7 @@ static double grade_rows(ProgramRow *rows, gsize n, int workers) {
   const GradeProgramOptions options = {.both = TRUE, .workers = workers};
   GradePrograms *pool = grade_programs_open(&options, &error);
   if (!pool) {
-    g_test_skip(error->message);
+    sandbox_skip(error);
     return -1;
   }
   const double seconds = program_rows_grade(rows, n, pool);
