@@ -23,7 +23,7 @@ static const GOptionEntry entries[] = {
      "text (default), html, svg, pdf, md, tex, csv, json, vega-lite, lm-eval or every-eval-ever; told by --output's "
      "suffix",
      "FORMAT"},
-    {"output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to FILE instead of stdout", "FILE"},
+    {"output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Write to FILE instead of stdout (-)", "FILE"},
     {"task", 0, 0, G_OPTION_ARG_STRING, &task, "Only this task", "TASK"},
     {"cost", 0, 0, G_OPTION_ARG_STRING, &cost,
      "svg, pdf, vega-lite: reads (default), peak, tokens, bytes, seconds or throughput", "COST"},
@@ -183,6 +183,7 @@ static int run(int argc, char **argv) {
   GError *error = NULL;
   g_autoptr(GString) out = g_string_new(NULL);
   if (!options_parse(&command_report, entries, 0, 1, &argc, &argv)) return EXIT_USAGE;
+  if (g_strcmp0(output, "-") == 0) output = NULL;
   ResultsStore *opened = results_open(store, RESULTS_READ, &error);
   ResultsSummary *summary = opened ? load(opened, argc > 1 ? argv[1] : NULL, &error) : NULL;
   gboolean ok =

@@ -41,6 +41,8 @@ else
   ok 0 'Vega-Lite # SKIP VEGA_MODULES names no folder with vega-lite'
 fi
 
+is "$(cd "$tmp" && report --format csv --output - | md5sum)" "$(report --format csv | md5sum)" 'a minus for a file is stdout'
+
 "$hyperscale" export --db "$tmp/hostile.db" --sqlite "$tmp/export.db" >/dev/null
 ok $? 'a store is exported'
 for view in runs points frontier margins threads outcomes regrades; do
