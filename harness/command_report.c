@@ -183,7 +183,7 @@ static int run(int argc, char **argv) {
   GError *error = NULL;
   g_autoptr(GString) out = g_string_new(NULL);
   if (!options_parse(&command_report, entries, 0, 1, &argc, &argv)) return EXIT_USAGE;
-  if (g_strcmp0(output, "-") == 0) output = NULL;
+  if (g_strcmp0(output, "-") == 0) g_clear_pointer(&output, g_free);
   ResultsStore *opened = results_open(store, RESULTS_READ, &error);
   ResultsSummary *summary = opened ? load(opened, argc > 1 ? argv[1] : NULL, &error) : NULL;
   gboolean ok =
