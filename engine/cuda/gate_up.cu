@@ -12,7 +12,6 @@
  * - Two threads a CTA fetch weights and x, around a ring of stages of 64 elements of depth; the first weights come before
  *   the kernel before this one has ended. */
 #include "engine/cuda/cluster.cuh"
-#include "engine/cuda/cooperative.cuh"
 #include "engine/cuda/tile_launch.cuh"
 #include "engine/cuda/warpgroup.cuh"
 
@@ -193,27 +192,13 @@ static const Variant kVariants[] = {kVariant<1, 192>, kVariant<1, 176>, kVariant
                                     kVariant<2, 176>, kVariant<2, 160>, kVariant<2, 144>, kVariant<2, 128>,
                                     kVariant<2, 112>, kVariant<2, 96>};
 
-static int round_up(int n, int by) {
-  return (n + by - 1) / by;
-}
-
 /* The variant by which a CTA multiplies the least, with the stages that fit; NULL where none takes the product on this
- * device. Elsewhere than on Hopper the kernels are empty, and have no shared memory. */
+ * device. */
 static cudaError_t choose(const DmsCudaLinear &linear, int rows, GateUp *g, int *grid, const Variant **chosen) {
-  Kernel *kernel = kVariants[0].kernel;
-  int processors, shared, clusters, least = 0;
-  cudaFuncAttributes attributes;
+  int shared, clusters, least = 0;
   *chosen = NULL;
-  cudaError_t status = ask_device(&processors, &shared);
-  if (status == cudaSuccess) status = cudaFuncGetAttributes(&attributes, (const void *)kernel);
-  if (status != cudaSuccess || !attributes.sharedSizeBytes || linear.bias || linear.n % (2 * kUnit) ||
-      linear.k % kDepth)
-    return status;
-  shared -= (int)attributes.sharedSizeBytes;
-  status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared);
-  ClusterLaunch launch(nullptr, kRanks, kThreads, shared);
-  launch.config.gridDim = dim3(processors / kRanks * kRanks);
-  if (status == cudaSuccess) status = cudaOccupancyMaxActiveClusters(&clusters, kernel, &launch.config);
+  if (linear.bias || linear.n % (2 * kUnit) || linear.k % kDepth) return cudaSuccess;
+  cudaError_t status = ask_clusters(kVariants[0].kernel, kRanks, kThreads, &clusters, &shared);
   if (status != cudaSuccess || !clusters) return status;
   g->rows = rows, g->pairs = linear.n / (2 * kUnit), g->boxes = linear.k / kDepth;
   for (const Variant &v : kVariants) {

@@ -18,7 +18,6 @@
  * - RMSNorm is a factor of each row, found beside the product that it belongs to: x lacks it.
  *
  * Sums are added up in the same order always: the same step gives the same bits. */
-#include "engine/cuda/cooperative.cuh"
 #include "engine/cuda/layer_stream.cuh"
 
 #ifdef DMS_WARPGROUPS
@@ -273,29 +272,6 @@ static Kernel *kernel_of(int rows) {
                          : layer_products_kernel<64>;
 }
 
-/* Clusters that run at once, each CTA with `shared` bytes: 0 where the kernels are not for the device. Elsewhere than
- * on Hopper they are empty, and have no shared memory. */
-static cudaError_t ask_clusters(int rows, int *clusters, int *shared) {
-  cudaFuncAttributes attributes;
-  int processors;
-  Kernel *kernel = kernel_of(rows);
-  *clusters = 0;
-  cudaError_t status = ask_device(&processors, shared);
-  if (status == cudaSuccess) status = cudaFuncGetAttributes(&attributes, (const void *)kernel);
-  if (status != cudaSuccess || !attributes.sharedSizeBytes) return status;
-  *shared -= (int)attributes.sharedSizeBytes;
-  status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, *shared);
-  ClusterLaunch launch(nullptr, kRanks, kThreads, *shared);
-  launch.config.gridDim = dim3(processors / kRanks * kRanks);
-  if (status == cudaSuccess) status = cudaOccupancyMaxActiveClusters(clusters, kernel, &launch.config);
-  if (*clusters > kMostClusters) *clusters = kMostClusters;
-  return status;
-}
-
-static int round_up(int n, int by) {
-  return (n + by - 1) / by;
-}
-
 /* FALSE: the kernel does not take the product. */
 static bool cut(const DmsCudaLinear &linear, int phase, int clusters, int ring_bytes, Phase *out) {
   bool pairs = phase == kGateUp;
@@ -323,7 +299,8 @@ static cudaError_t cut_layer(const DmsCudaLayerProducts &step, Layer *l, int *sh
   const DmsCudaLinear *linear[] = {&step.output, &step.gate_up, &step.down, &step.qkv};
   *l = Layer{};
   l->step = step, l->first = step.output.weight ? kOutput : kQkv, l->end = step.qkv.weight ? kPhases : kQkv;
-  cudaError_t status = ask_clusters(step.rows, &l->clusters, shared);
+  cudaError_t status = ask_clusters(kernel_of(step.rows), kRanks, kThreads, &l->clusters, shared);
+  l->clusters = MIN(l->clusters, (int)kMostClusters);
   if (status != cudaSuccess || !l->clusters) return status;
   l->ring_bytes = (*shared - kAlignment - other_bytes(step, l->clusters)) / kAlignment * kAlignment;
   bool takes = step.rows <= DMS_CUDA_PRODUCT_ROWS;

@@ -37,12 +37,18 @@ gboolean dms_cuda_layer_decide(DmsBackend *b, int layer, int first, int n, GErro
   return TRUE;
 }
 
-/* out = normalised x times the weight, by cuBLAS. */
-static gboolean normed_product(DmsBackend *b, const float *x, const float *norm, const DmsCudaLinear *linear, int n,
-                               DmsGemmEnd end, void *out, const char *name, GError **error) {
+/* `normed` = x, normalised. */
+static gboolean norm(DmsBackend *b, const float *x, const float *weight, int n, GError **error) {
   const DmsConfig *c = b->config;
   dms_cuda_mark(b, "norm");
-  TRY(dms_cuda_rms_norm(b->stream, b->type, x, norm, c->norm_eps, n, c->hidden, b->normed), "a norm");
+  TRY(dms_cuda_rms_norm(b->stream, b->type, x, weight, c->norm_eps, n, c->hidden, b->normed), "a norm");
+  return TRUE;
+}
+
+/* out = normalised x times the weight, by cuBLAS. */
+static gboolean normed_product(DmsBackend *b, const float *x, const float *weight, const DmsCudaLinear *linear, int n,
+                               DmsGemmEnd end, void *out, const char *name, GError **error) {
+  if (!norm(b, x, weight, n, error)) return FALSE;
   dms_cuda_mark(b, name);
   return dms_gemm_run(b->gemm, linear, b->normed, n, end, out, error);
 }
@@ -82,11 +88,9 @@ gboolean dms_cuda_layer_out(DmsBackend *b, int layer, int first, int n, GError *
   const DmsCudaLayer *l = &b->weights.layer[layer];
   float *x = b->x + (gsize)first * c->hidden;
   dms_cuda_mark(b, "output product");
-  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error))
+  if (!dms_gemm_run(b->gemm, &l->o, row_of(b, b->attended, first, c->heads * c->head_dim), n, DMS_GEMM_ADD, x, error) ||
+      !norm(b, x, l->post_norm, n, error) || !gate_up(b, &l->gate_up, n, error))
     return FALSE;
-  dms_cuda_mark(b, "norm");
-  TRY(dms_cuda_rms_norm(b->stream, b->type, x, l->post_norm, c->norm_eps, n, c->hidden, b->normed), "a norm");
-  if (!gate_up(b, &l->gate_up, n, error)) return FALSE;
   dms_cuda_mark(b, "down product");
   return dms_gemm_run(b->gemm, &l->down, b->activated, n, DMS_GEMM_ADD, x, error);
 }

@@ -1,6 +1,7 @@
 /* What launching products of tiles takes: clusters of CTAs, and maps of matrices for the copy engine. */
 #pragma once
 
+#include "engine/cuda/cooperative.cuh"
 #include "engine/cuda/element.cuh"
 
 #include <cudaTypedefs.h>
@@ -22,6 +23,28 @@ struct ClusterLaunch {
     config.attrs = attributes, config.numAttrs = 2;
   }
 };
+
+/* How many clusters of `ranks` CTAs of `threads` run at once, each CTA with all of the shared memory that one can have
+ * beside what `kernel` declares, `*shared` bytes. 0 where the kernel is not for the device: elsewhere than on Hopper it
+ * is empty, and has no shared memory. */
+template <typename Argument>
+static cudaError_t ask_clusters(void (*kernel)(Argument), int ranks, int threads, int *clusters, int *shared) {
+  cudaFuncAttributes attributes;
+  int processors;
+  *clusters = 0;
+  cudaError_t status = ask_device(&processors, shared);
+  if (status == cudaSuccess) status = cudaFuncGetAttributes(&attributes, (const void *)kernel);
+  if (status != cudaSuccess || !attributes.sharedSizeBytes) return status;
+  *shared -= (int)attributes.sharedSizeBytes;
+  status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, *shared);
+  ClusterLaunch launch(nullptr, ranks, threads, *shared);
+  launch.config.gridDim = dim3(processors / ranks * ranks);
+  return status == cudaSuccess ? cudaOccupancyMaxActiveClusters(clusters, kernel, &launch.config) : status;
+}
+
+static int round_up(int n, int by) {
+  return (n + by - 1) / by;
+}
 
 static cudaError_t make_map(CUtensorMap *map, const void *matrix, int dimensions, const cuuint64_t *sizes,
                             const cuuint64_t *strides, const cuuint32_t *box) {
