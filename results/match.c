@@ -66,10 +66,9 @@ enum { LEAST_DIFFERING = 6 }; /* problems: 2^-5 is the first power below 0.05 */
 
 static void close_pair(ResultsPair *pair, double *resampled, guint n_resamples) {
   gboolean alike = pair->problems > 0 && (pair->better + pair->worse == 0 || pair->se < SAME);
-  if (alike) { /* resamples of them are all one: the problems that were not seen may differ by anything from -1 to 1 */
+  if (alike) {
     pair->detectable = results_unseen((guint)pair->problems);
-    pair->low = pair->difference - pair->detectable * (1 + pair->difference);
-    pair->high = pair->difference + pair->detectable * (1 - pair->difference);
+    results_alike_interval(pair->difference, (guint)pair->problems, &pair->low, &pair->high);
   } else {
     ResultsInterval interval =
         results_bootstrap_interval(resampled, n_resamples, results_bootstrap_reach((guint)pair->problems));
@@ -208,8 +207,8 @@ static void close_intervals(const ResultsMatch *match, double *resampled, GArray
     ResultsAlong *along = &g_array_index(knots, ResultsAlong, i);
     ResultsInterval interval = results_bootstrap_interval(resampled, match->n_resamples, reach);
     along->se = interval.se;
-    results_difference_interval(along->difference, &interval, n, &along->low, &along->high);
-    along->detectable = along->se < SAME ? results_unseen(n) : detectable(along->se, n);
+    gboolean alike = results_difference_interval(along->difference, &interval, n, &along->low, &along->high);
+    along->detectable = alike ? results_unseen(n) : detectable(along->se, n);
     along->indistinguishable = holds_zero(along->low, along->high);
   }
   for (guint i = 0; i < margins->len; i++, resampled += match->n_resamples) {

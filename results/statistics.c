@@ -120,13 +120,21 @@ double results_unseen(guint n) {
 
 #define ALIKE 1e-12 /* resamples that differ by rounding only */
 
-void results_difference_interval(double difference, const ResultsInterval *found, guint problems, double *low,
-                                 double *high) {
+void results_alike_interval(double difference, guint problems, double *low, double *high) {
   double unseen = results_unseen(problems);
+  *low = difference - unseen * (1 + difference);
+  *high = difference + unseen * (1 - difference);
+}
+
+gboolean results_difference_interval(double difference, const ResultsInterval *found, guint problems, double *low,
+                                     double *high) {
   gboolean alike = found->se < ALIKE;
-  *low = alike ? difference - unseen * (1 + difference) : fmax(-1, difference - found->reach);
-  *high = alike ? difference + unseen * (1 - difference) : fmin(1, difference + found->reach);
+  if (alike)
+    results_alike_interval(difference, problems, low, high);
+  else
+    *low = fmax(-1, difference - found->reach), *high = fmin(1, difference + found->reach);
   if (isnan(found->reach)) *low = *high = NAN;
+  return alike;
 }
 
 double results_mcnemar(int more, int less) {

@@ -36,10 +36,13 @@ typedef struct {
 ResultsInterval results_bootstrap_interval(double *value, guint n, double reach);
 /* If n problems are all alike, a share of problems that are not above this would have shown in 95 % of such samples. */
 double results_unseen(guint n);
-/* 95 % interval of a difference of accuracies: reach to either side, or, where all resamples are one, what so many
- * problems alike leave possible: those that were not seen may differ by anything from -1 to 1. NAN where `found` is. */
-void results_difference_interval(double difference, const ResultsInterval *found, guint problems, double *low,
-                                 double *high);
+/* 95 % interval of a difference of accuracies that all problems have alike: those that were not seen may differ by
+ * anything from -1 to 1. */
+void results_alike_interval(double difference, guint problems, double *low, double *high);
+/* 95 % interval of a difference of accuracies: reach to either side or, where all resamples are one, as above; then
+ * TRUE. NAN where `found` is. */
+gboolean results_difference_interval(double difference, const ResultsInterval *found, guint problems, double *low,
+                                     double *high);
 /* Two-sided exact McNemar (sign) test: `more` and `less` of the problems differ this way and that way. */
 double results_mcnemar(int more, int less);
 
